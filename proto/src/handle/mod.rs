@@ -1,0 +1,60 @@
+//! The Handle protocol (RFC 3652, as running servers and clients of versions 2.1 to 2.11 speak
+//! it), sans I/O: bytes in, typed messages out, and back.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`envelope`] | the 20 bytes of delivery, versions and which one to answer in |
+//! | [`header`] | the 24 bytes of operation, result and options |
+//! | [`code`] | the numbers of operations and results |
+//! | [`message`] | a whole message |
+//! | [`frame`] | cutting a TCP stream into messages |
+//! | [`udp`] | cutting messages into datagrams and putting them together |
+//! | [`digest`] | the digest of a request in its answer |
+//! | [`request`] | a server reading requests, and what to answer to malformed ones |
+//! | [`reply`] | a server writing answers |
+//! | [`client`] | a client writing requests and reading answers |
+//! | [`site`] | HS_SITE data |
+//! | [`predefined`] | HS_ADMIN, HS_VLIST, HS_SERV and HS_ALIAS data |
+//!
+//! A server's path: [`tcp_frame`] or [`Reassembler::accept`], then [`decode_request`], then a
+//! method of [`Reply`], and over UDP [`datagrams`].
+
+pub mod client;
+pub mod code;
+pub mod digest;
+pub mod envelope;
+pub mod frame;
+pub mod header;
+pub mod message;
+pub mod predefined;
+pub mod reply;
+pub mod request;
+pub mod site;
+pub mod udp;
+pub(crate) mod wire;
+
+pub use client::{RequestHead, Response, ResponseBody, ResponseError};
+pub use code::{OpCode, ResponseCode};
+pub use digest::RequestDigest;
+pub use envelope::{Envelope, EnvelopeFlags, Version};
+pub use frame::{FrameError, FrameStatus, tcp_frame};
+pub use header::{Header, OpFlags};
+pub use message::{MAX_MESSAGE_LEN, Message, MessageTooLong};
+pub use predefined::{
+    Admin, AdminPermissions, decode_handle_data, decode_value_list, encode_value_list,
+};
+pub use reply::Reply;
+pub use request::{
+    RefusedRequest, ReplyTo, Request, RequestFault, RequestMessage, ResolveRequest, Transport,
+    decode_request,
+};
+pub use site::{HashOption, Interface, InterfaceProtocol, NodePorts, Server, Site};
+pub use udp::{
+    Datagram, DatagramError, MAX_DATAGRAM_LEN, Reassembler, ReassemblyLimits, datagrams,
+};
+pub use wire::WireError;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! The language nodes speak, sans I/O: pure functions over bytes and text.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`identifier`] | the one [`identifier::Identifier`] type: six schemes parsed once into canonical form |
+//! | [`dnsname`] | the mapping between identifiers and names under the node's DNS zones |
+//! | [`value`] | typed handle values and their stored and wire encoding (RFC 3651 §3.1) |
+//! | [`handle`] | the Handle protocol's envelopes, messages, site records (RFC 3652) |
+//! | [`api`] | generated protobuf messages, gRPC clients and servers (`proto/idnode/v1/*.proto`) |
+
+#[path = "gen/mod.rs"]
+pub mod api;
+pub mod dnsname;
+pub mod handle;
+pub mod identifier;
+pub mod value;

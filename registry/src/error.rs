@@ -1,0 +1,226 @@
+//! What can go wrong, in the domain's words. Each front maps these once to its own terms.
+
+use thiserror::Error as ThisError;
+
+/// The result of everything in this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The kind of thing an error speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object {
+    /// An identifier (标识).
+    Identifier,
+    /// A prefix (前缀).
+    Prefix,
+    /// An enterprise (企业).
+    Enterprise,
+    /// An attribute template (元数据模板).
+    Template,
+    /// An API key.
+    ApiKey,
+}
+
+impl std::fmt::Display for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Identifier => "identifier",
+            Self::Prefix => "prefix",
+            Self::Enterprise => "enterprise",
+            Self::Template => "template",
+            Self::ApiKey => "API key",
+        })
+    }
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+pub enum Error {
+    /// A part of the request is wrong whatever the registry's state.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The offending part, as a path into the request: `values[2].data`.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What the request names is not there.
+    #[error("{object} {name} is not registered here")]
+    NotFound {
+        /// What kind of thing.
+        object: Object,
+        /// Its name as the caller gave it.
+        name: String,
+    },
+    /// What the request would create is already there.
+    #[error("{object} {name} is already registered")]
+    Exists {
+        /// What kind of thing.
+        object: Object,
+        /// Its name as the caller gave it.
+        name: String,
+    },
+    /// Somebody else has changed it since the caller read it.
+    #[error("{object} {name} is at version {current}, not {expected}")]
+    VersionMismatch {
+        /// What kind of thing.
+        object: Object,
+        /// Its name.
+        name: String,
+        /// The version the caller expected.
+        expected: u64,
+        /// The version it has; 0 if it does not exist.
+        current: u64,
+    },
+    /// The state of what the request names does not allow it.
+    #[error("{object} {name} {reason}")]
+    State {
+        /// What kind of thing.
+        object: Object,
+        /// Its name.
+        name: String,
+        /// Its state and what would be needed.
+        reason: String,
+    },
+    /// The caller is known and may not do this.
+    #[error("{0}")]
+    Denied(String),
+    /// The caller is not known.
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// The idempotency key was used before, for something else.
+    #[error("idempotency key {0:?} was used for another request")]
+    IdempotencyKeyReused(String),
+    /// A bound of the node was reached.
+    #[error("{what}: at most {limit}")]
+    Bound {
+        /// What is bounded.
+        what: String,
+        /// The bound.
+        limit: u64,
+    },
+    /// The node takes no writes now; trying again later, or elsewhere, may help.
+    #[error("no writes are taken: {0}")]
+    Unavailable(String),
+    /// The store failed or holds what can't be read.
+    #[error("store: {0}")]
+    Storage(String),
+}
+
+impl Error {
+    /// An [`Error::Invalid`].
+    pub fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Invalid {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// An [`Error::NotFound`].
+    pub fn not_found(object: Object, name: impl ToString) -> Self {
+        Self::NotFound {
+            object,
+            name: name.to_string(),
+        }
+    }
+
+    /// An [`Error::State`].
+    pub fn state(object: Object, name: impl ToString, reason: impl Into<String>) -> Self {
+        Self::State {
+            object,
+            name: name.to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The same error, its field placed below `parent`: `data` → `values[2].data`.
+    #[must_use]
+    pub fn within(self, parent: &str) -> Self {
+        match self {
+            Self::Invalid { field, reason } if field.is_empty() => Self::Invalid {
+                field: parent.to_owned(),
+                reason,
+            },
+            Self::Invalid { field, reason } => Self::Invalid {
+                field: format!("{parent}.{field}"),
+                reason,
+            },
+            other => other,
+        }
+    }
+
+    /// The google.rpc.Code that says the same: what every front maps from.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Invalid { .. } => 3,
+            Self::NotFound { .. } => 5,
+            Self::Exists { .. } | Self::IdempotencyKeyReused(_) => 6,
+            Self::Denied(_) => 7,
+            Self::Bound { .. } => 8,
+            Self::State { .. } => 9,
+            Self::VersionMismatch { .. } => 10,
+            Self::Storage(_) => 13,
+            Self::Unavailable(_) => 14,
+            Self::Unauthenticated(_) => 16,
+        }
+    }
+
+    /// A stable name for programs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "INVALID",
+            Self::NotFound { object, .. } => match object {
+                Object::Identifier => "IDENTIFIER_NOT_FOUND",
+                Object::Prefix => "PREFIX_NOT_FOUND",
+                Object::Enterprise => "ENTERPRISE_NOT_FOUND",
+                Object::Template => "TEMPLATE_NOT_FOUND",
+                Object::ApiKey => "API_KEY_NOT_FOUND",
+            },
+            Self::Exists { object, .. } => match object {
+                Object::Identifier => "IDENTIFIER_EXISTS",
+                Object::Prefix => "PREFIX_EXISTS",
+                Object::Enterprise => "ENTERPRISE_EXISTS",
+                Object::Template => "TEMPLATE_EXISTS",
+                Object::ApiKey => "API_KEY_EXISTS",
+            },
+            Self::VersionMismatch { .. } => "VERSION_MISMATCH",
+            Self::State { object, .. } => match object {
+                Object::Identifier => "IDENTIFIER_STATE",
+                Object::Prefix => "PREFIX_NOT_ACTIVE",
+                Object::Enterprise => "ENTERPRISE_STATE",
+                Object::Template => "TEMPLATE_STATE",
+                Object::ApiKey => "API_KEY_STATE",
+            },
+            Self::Denied(_) => "DENIED",
+            Self::Unauthenticated(_) => "UNAUTHENTICATED",
+            Self::IdempotencyKeyReused(_) => "IDEMPOTENCY_KEY_REUSED",
+            Self::Bound { .. } => "BOUND",
+            Self::Unavailable(_) => "UNAVAILABLE",
+            Self::Storage(_) => "STORAGE",
+        }
+    }
+
+    /// The offending part of the request, where there is one.
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Invalid { field, .. } => field,
+            Self::NotFound { object, .. }
+            | Self::Exists { object, .. }
+            | Self::State { object, .. } => match object {
+                Object::Identifier => "identifier",
+                Object::Prefix => "prefix",
+                Object::Enterprise => "enterprise_id",
+                Object::Template => "template",
+                Object::ApiKey => "id",
+            },
+            Self::VersionMismatch { .. } => "expected_version",
+            Self::IdempotencyKeyReused(_) => "idempotency_key",
+            _ => "",
+        }
+    }
+}
+
+impl From<rocksdb::Error> for Error {
+    fn from(error: rocksdb::Error) -> Self {
+        Self::Storage(error.into_string())
+    }
+}

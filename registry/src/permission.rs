@@ -1,0 +1,97 @@
+//! Who may do what: the one place that decides, for every front.
+
+use crate::enterprise::EnterpriseId;
+use crate::{Error, Result};
+use idnode_proto::value::Permissions;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Caller {
+    /// Nobody we know.
+    #[default]
+    Stranger,
+    /// The node's operator.
+    Operator {
+        /// The credential shown.
+        credential: String,
+    },
+    /// An enterprise.
+    Enterprise {
+        /// Which.
+        id: EnterpriseId,
+        /// The credential shown.
+        credential: String,
+    },
+}
+
+impl Caller {
+    /// The id of the credential, for the log; empty for a stranger.
+    pub fn credential(&self) -> &str {
+        match self {
+            Self::Stranger => "",
+            Self::Operator { credential } | Self::Enterprise { credential, .. } => credential,
+        }
+    }
+
+    /// The enterprise, if it is one.
+    pub fn enterprise(&self) -> Option<EnterpriseId> {
+        match self {
+            Self::Enterprise { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Whether this is the operator.
+    pub fn is_operator(&self) -> bool {
+        matches!(self, Self::Operator { .. })
+    }
+
+    /// Whether the caller owns what belongs to `owner`: it is that enterprise, or the operator.
+    pub fn owns(&self, owner: EnterpriseId) -> bool {
+        match self {
+            Self::Stranger => false,
+            Self::Operator { .. } => true,
+            Self::Enterprise { id, .. } => *id == owner,
+        }
+    }
+
+    /// Whether a value with these permissions, belonging to `owner`, is shown.
+    pub fn may_read(&self, permissions: Permissions, owner: EnterpriseId) -> bool {
+        permissions.public_read() || permissions.admin_read() && self.owns(owner)
+    }
+
+    /// Ok for the operator.
+    pub fn require_operator(&self, what: &str) -> Result<()> {
+        match self {
+            Self::Operator { .. } => Ok(()),
+            Self::Enterprise { id, .. } => Err(Error::Denied(format!(
+                "{what} is the operator's, not {id}'s"
+            ))),
+            Self::Stranger => Err(no_credential()),
+        }
+    }
+
+    /// Ok for the enterprise `owner` and the operator.
+    pub fn require_owner(&self, owner: EnterpriseId, what: &str) -> Result<()> {
+        match self {
+            Self::Stranger => Err(no_credential()),
+            _ if self.owns(owner) => Ok(()),
+            Self::Enterprise { id, .. } => Err(Error::Denied(format!(
+                "{what} belongs to another than {id}"
+            ))),
+            Self::Operator { .. } => Ok(()),
+        }
+    }
+
+    /// Ok for anybody with a credential.
+    pub fn require_known(&self) -> Result<()> {
+        match self {
+            Self::Stranger => Err(no_credential()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn no_credential() -> Error {
+    Error::Unauthenticated("this needs a credential: authorization: Bearer idn_…".into())
+}

@@ -1,0 +1,315 @@
+//! Prefixes (前缀): who owns a part of an identifier scheme, its lifecycle
+//! 待审核 → 审核中 → 启用 | 驳回; 停用, 待删除, and where it is served.
+
+use crate::enterprise::EnterpriseId;
+use crate::{Error, Result};
+use bytes::Bytes;
+use idnode_proto::handle::site::Site;
+use idnode_proto::identifier::Prefix;
+use std::net::IpAddr;
+
+/// Most service sites of one delegation.
+pub const MAX_SITES: usize = 16;
+/// Most DNS name servers of one delegation.
+pub const MAX_NAME_SERVERS: usize = 16;
+/// Most addresses of one DNS name server.
+pub const MAX_GLUE: usize = 8;
+
+/// Where a prefix stands in its lifecycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum PrefixState {
+    /// Not stored.
+    Unspecified = 0,
+    /// 待审核: applied for.
+    PendingReview = 1,
+    /// 审核中: a reviewer has taken it up.
+    UnderReview = 2,
+    /// 启用: registers and resolves.
+    Active = 3,
+    /// 驳回: refused, may be applied for again.
+    Rejected = 4,
+    /// 停用: neither registers nor resolves.
+    Suspended = 5,
+    /// 待删除: as suspended, and to be removed.
+    PendingDeletion = 6,
+}
+
+/// What moves a prefix from one state to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrefixAction {
+    /// 待审核 → 审核中.
+    StartReview,
+    /// 审核中 → 启用.
+    Approve,
+    /// 审核中 → 驳回.
+    Reject,
+    /// 驳回 → 待审核.
+    Reapply,
+    /// 启用 → 停用.
+    Suspend,
+    /// 停用 → 启用.
+    Resume,
+    /// Any but 待删除 → 待删除.
+    MarkForDeletion,
+    /// 待删除 → 停用.
+    CancelDeletion,
+    /// 待删除 → gone.
+    Remove,
+}
+
+/// The outcome of a lifecycle step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The prefix is in this state now.
+    To(PrefixState),
+    /// The prefix is gone.
+    Gone,
+}
+
+impl PrefixState {
+    /// The official name and its meaning, for messages.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Unspecified => "without a state",
+            Self::PendingReview => "pending review (待审核)",
+            Self::UnderReview => "under review (审核中)",
+            Self::Active => "active (启用)",
+            Self::Rejected => "rejected (驳回)",
+            Self::Suspended => "suspended (停用)",
+            Self::PendingDeletion => "pending deletion (待删除)",
+        }
+    }
+
+    /// Where an action leads from here; `None`: it can't be done in this state.
+    pub fn after(self, action: PrefixAction) -> Option<Step> {
+        use PrefixAction as A;
+        use PrefixState as S;
+        Some(match (self, action) {
+            (S::PendingReview, A::StartReview) => Step::To(S::UnderReview),
+            (S::UnderReview, A::Approve) | (S::Suspended, A::Resume) => Step::To(S::Active),
+            (S::UnderReview, A::Reject) => Step::To(S::Rejected),
+            (S::Rejected, A::Reapply) => Step::To(S::PendingReview),
+            (S::Active, A::Suspend) | (S::PendingDeletion, A::CancelDeletion) => {
+                Step::To(S::Suspended)
+            }
+            (S::PendingDeletion, A::MarkForDeletion) => return None,
+            (_, A::MarkForDeletion) => Step::To(S::PendingDeletion),
+            (S::PendingDeletion, A::Remove) => Step::Gone,
+            _ => return None,
+        })
+    }
+}
+
+/// A DNS server a prefix's zone is delegated to.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct NameServer {
+    /// Fully qualified host name, with its trailing dot.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Its addresses (glue).
+    #[prost(string, repeated, tag = "2")]
+    pub addresses: Vec<String>,
+}
+
+/// Where a prefix is served when it is not served here.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Delegation {
+    /// Service sites, each the data of an HS_SITE value (RFC 3651 §3.2.2).
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub sites: Vec<Bytes>,
+    /// Name servers of the prefix's own DNS zone.
+    #[prost(message, repeated, tag = "2")]
+    pub name_servers: Vec<NameServer>,
+}
+
+impl Delegation {
+    /// Checks sites and name servers, and gives names their final dot. Errors name the part.
+    pub fn validated(mut self) -> Result<Self> {
+        if self.sites.is_empty() && self.name_servers.is_empty() {
+            return Err(Error::invalid(
+                "delegation",
+                "has neither a site nor a name server",
+            ));
+        }
+        if self.sites.len() > MAX_SITES {
+            return Err(Error::invalid(
+                "delegation.sites",
+                format!("more than {MAX_SITES}"),
+            ));
+        }
+        if self.name_servers.len() > MAX_NAME_SERVERS {
+            return Err(Error::invalid(
+                "delegation.name_servers",
+                format!("more than {MAX_NAME_SERVERS}"),
+            ));
+        }
+        // A referral over the Handle protocol carries all of them in one message.
+        if self.sites.iter().map(Bytes::len).sum::<usize>() > crate::write::MAX_RECORD_BYTES {
+            let reason = format!(
+                "are more than {} bytes encoded",
+                crate::write::MAX_RECORD_BYTES
+            );
+            return Err(Error::invalid("delegation.sites", reason));
+        }
+        for (position, site) in self.sites.iter().enumerate() {
+            Site::decode(site).map_err(|e| {
+                Error::invalid(format!("delegation.sites[{position}]"), e.to_string())
+            })?;
+        }
+        for (position, server) in self.name_servers.iter_mut().enumerate() {
+            let field = format!("delegation.name_servers[{position}]");
+            check_host_name(&server.name)
+                .map_err(|reason| Error::invalid(format!("{field}.name"), reason))?;
+            if !server.name.ends_with('.') {
+                server.name.push('.');
+            }
+            server.name.make_ascii_lowercase();
+            if server.addresses.len() > MAX_GLUE {
+                return Err(Error::invalid(
+                    format!("{field}.addresses"),
+                    format!("more than {MAX_GLUE}"),
+                ));
+            }
+            for address in &server.addresses {
+                address.parse::<IpAddr>().map_err(|_| {
+                    Error::invalid(
+                        format!("{field}.addresses"),
+                        format!("{address:?} is no IP address"),
+                    )
+                })?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// The service sites, decoded.
+    pub fn decoded_sites(&self) -> impl Iterator<Item = Site> + '_ {
+        self.sites.iter().filter_map(|site| Site::decode(site).ok())
+    }
+}
+
+/// A host name as RFC 1123 §2.1 has it, with or without the final dot.
+fn check_host_name(name: &str) -> std::result::Result<(), String> {
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    if bare.is_empty() || bare.len() > 253 {
+        return Err(format!("{name:?} is not a host name of 1 to 253 bytes"));
+    }
+    for label in bare.split('.') {
+        let fits = (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-');
+        if !fits {
+            return Err(format!("{label:?} is not a label of a host name"));
+        }
+    }
+    Ok(())
+}
+
+/// A prefix as stored.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct PrefixRecord {
+    /// Its key, see [`Prefix::key`].
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: Bytes,
+    /// Its enterprise, see [`EnterpriseId`].
+    #[prost(uint64, tag = "2")]
+    pub enterprise: u64,
+    /// Lifecycle state.
+    #[prost(enumeration = "PrefixState", tag = "3")]
+    pub state: i32,
+    /// The reviewer's last message.
+    #[prost(string, tag = "4")]
+    pub review_message: String,
+    /// Where it is served; `None`: here.
+    #[prost(message, optional, tag = "5")]
+    pub delegation: Option<Delegation>,
+    /// Sequence of its last change.
+    #[prost(uint64, tag = "6")]
+    pub version: u64,
+    /// Milliseconds since the Unix epoch.
+    #[prost(uint64, tag = "7")]
+    pub created_at_ms: u64,
+    /// Milliseconds since the Unix epoch.
+    #[prost(uint64, tag = "8")]
+    pub updated_at_ms: u64,
+}
+
+impl PrefixRecord {
+    /// The prefix itself.
+    pub fn prefix(&self) -> Result<Prefix> {
+        Prefix::from_key(&self.key).map_err(|e| Error::Storage(e.to_string()))
+    }
+
+    /// Its owner.
+    pub fn owner(&self) -> EnterpriseId {
+        EnterpriseId(self.enterprise)
+    }
+
+    /// Whether identifiers under it are registered and answered at all.
+    pub fn is_active(&self) -> bool {
+        self.state() == PrefixState::Active
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lifecycle_is_the_official_one() {
+        use PrefixAction as A;
+        use PrefixState as S;
+        let actions = [
+            A::StartReview,
+            A::Approve,
+            A::Reject,
+            A::Reapply,
+            A::Suspend,
+            A::Resume,
+            A::MarkForDeletion,
+            A::CancelDeletion,
+            A::Remove,
+        ];
+        let allowed = |state: S| {
+            actions
+                .into_iter()
+                .filter(|a| state.after(*a).is_some())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            allowed(S::PendingReview),
+            [A::StartReview, A::MarkForDeletion]
+        );
+        assert_eq!(
+            allowed(S::UnderReview),
+            [A::Approve, A::Reject, A::MarkForDeletion]
+        );
+        assert_eq!(allowed(S::Active), [A::Suspend, A::MarkForDeletion]);
+        assert_eq!(allowed(S::Rejected), [A::Reapply, A::MarkForDeletion]);
+        assert_eq!(allowed(S::Suspended), [A::Resume, A::MarkForDeletion]);
+        assert_eq!(allowed(S::PendingDeletion), [A::CancelDeletion, A::Remove]);
+        assert_eq!(S::PendingDeletion.after(A::Remove), Some(Step::Gone));
+    }
+
+    #[test]
+    fn host_names_are_checked() {
+        for good in ["ns1.example.", "NS1.example.com", "a"] {
+            assert_eq!(check_host_name(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            "a..b",
+            "-a.example",
+            "a_b.example",
+            "ä.example",
+            &"a".repeat(64),
+        ] {
+            assert!(check_host_name(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Every prefix in memory: it is asked on each resolution which prefix an identifier belongs
+//! to, whether that is active, and whether it is delegated.
+
+use crate::prefix::PrefixRecord;
+use arc_swap::ArcSwap;
+use foldhash::fast::FixedState;
+use idnode_proto::identifier::{Identifier, Relation};
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Maps are replaced whole on a change, so readers never wait; in this many parts, so that a
+/// change copies little.
+const SHARDS: usize = 256;
+
+type Shard = HashMap<Box<[u8]>, Arc<PrefixEntry>, FixedState>;
+
+/// A prefix and what this process has counted for it.
+#[derive(Debug)]
+pub struct PrefixEntry {
+    /// As stored.
+    pub record: PrefixRecord,
+    /// Resolutions asked and answered, kept across changes of the record.
+    pub traffic: Arc<Traffic>,
+}
+
+/// Resolutions under one prefix since this process began.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Resolutions asked for.
+    pub queries: AtomicU64,
+    /// Of these, with an answer other than an error.
+    pub successes: AtomicU64,
+}
+
+impl Traffic {
+    /// Counts one resolution.
+    pub fn count(&self, success: bool) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        if success {
+            self.successes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Every prefix of this node, by key.
+#[derive(Debug)]
+pub struct PrefixTable {
+    shards: Vec<ArcSwap<Shard>>,
+    hasher: FixedState,
+}
+
+impl Default for PrefixTable {
+    fn default() -> Self {
+        let shards = (0..SHARDS)
+            .map(|_| ArcSwap::from_pointee(Shard::default()))
+            .collect();
+        Self {
+            shards,
+            hasher: FixedState::default(),
+        }
+    }
+}
+
+impl PrefixTable {
+    fn shard(&self, key: &[u8]) -> Option<&ArcSwap<Shard>> {
+        self.shards.get(self.hasher.hash_one(key) as usize % SHARDS)
+    }
+
+    /// The prefix with this key.
+    pub fn get(&self, key: &[u8]) -> Option<Arc<PrefixEntry>> {
+        self.shard(key)?.load().get(key).cloned()
+    }
+
+    /// The prefix an identifier belongs to: the longest that owns it, else the longest
+    /// delegated one above it, whose node may know more.
+    pub fn governing(&self, identifier: &Identifier) -> Option<Arc<PrefixEntry>> {
+        identifier.prefix_candidates().find_map(|candidate| {
+            let entry = self.get(candidate.key)?;
+            let governs =
+                candidate.relation == Relation::Owner || entry.record.delegation.is_some();
+            governs.then_some(entry)
+        })
+    }
+
+    /// Puts many prefixes at once, as when the node starts.
+    pub fn load(&self, records: impl Iterator<Item = PrefixRecord>) {
+        let mut parts: Vec<Shard> = (0..SHARDS).map(|_| Shard::default()).collect();
+        for record in records {
+            let position = self.hasher.hash_one(record.key.as_ref()) as usize % SHARDS;
+            if let Some(part) = parts.get_mut(position) {
+                let key = record.key.as_ref().into();
+                part.insert(
+                    key,
+                    Arc::new(PrefixEntry {
+                        record,
+                        traffic: Arc::default(),
+                    }),
+                );
+            }
+        }
+        for (shard, part) in self.shards.iter().zip(parts) {
+            shard.store(Arc::new(part));
+        }
+    }
+
+    /// Puts one prefix. Only the writer calls this.
+    pub fn put(&self, record: PrefixRecord) {
+        let Some(shard) = self.shard(&record.key) else {
+            return;
+        };
+        let mut copy = Shard::clone(&shard.load());
+        let traffic = copy
+            .get(record.key.as_ref())
+            .map(|entry| entry.traffic.clone())
+            .unwrap_or_default();
+        copy.insert(
+            record.key.as_ref().into(),
+            Arc::new(PrefixEntry { record, traffic }),
+        );
+        shard.store(Arc::new(copy));
+    }
+
+    /// Removes one prefix. Only the writer calls this.
+    pub fn remove(&self, key: &[u8]) {
+        let Some(shard) = self.shard(key) else { return };
+        let mut copy = Shard::clone(&shard.load());
+        copy.remove(key);
+        shard.store(Arc::new(copy));
+    }
+
+    /// How many prefixes there are.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.load().len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

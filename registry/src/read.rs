@@ -1,0 +1,477 @@
+//! Listings, exports and statistics: reads in the order of keys, from one snapshot each.
+
+use crate::credential::Credential;
+use crate::enterprise::{Enterprise, EnterpriseId};
+use crate::layout::{Family, decode_value, index_key, number_key, prefix_end};
+use crate::prefix::{PrefixRecord, PrefixState};
+use crate::record::Record;
+use crate::registry::Registry;
+use crate::template::Template;
+use crate::write::idempotency::{Remembered, progress_key};
+use crate::{Caller, Error, Object, Result, Sequence};
+use bytes::Bytes;
+use data_encoding::BASE64URL_NOPAD;
+use idnode_proto::identifier::{Identifier, Prefix};
+use std::ops::ControlFlow;
+
+/// Most items of one page.
+pub const MAX_PAGE: usize = 1_000;
+/// Items of a page when the caller names no number.
+pub const DEFAULT_PAGE: usize = 100;
+/// Most bytes of one page of identifiers, about: it is one message.
+const MAX_PAGE_BYTES: usize = 2 << 20;
+/// Most rows a page looks at, so that a filter that matches nothing stays cheap.
+const MAX_PAGE_ROWS: usize = 20_000;
+
+/// Counters of a prefix; under the empty key, of the node.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Counters {
+    /// Live identifiers.
+    #[prost(uint64, tag = "1")]
+    pub identifiers: u64,
+    /// Tombstones.
+    #[prost(uint64, tag = "2")]
+    pub deleted: u64,
+    /// Identifiers created, ever.
+    #[prost(uint64, tag = "3")]
+    pub creations: u64,
+    /// Updates, ever.
+    #[prost(uint64, tag = "4")]
+    pub updates: u64,
+    /// Deletions, ever.
+    #[prost(uint64, tag = "5")]
+    pub deletions: u64,
+    /// Encoded values of live identifiers, bytes.
+    #[prost(uint64, tag = "6")]
+    pub value_bytes: u64,
+    /// The last change, milliseconds since the Unix epoch.
+    #[prost(uint64, tag = "7")]
+    pub last_change_ms: u64,
+    /// Node only: enterprises.
+    #[prost(uint64, tag = "8")]
+    pub enterprises: u64,
+    /// Node only: the last enterprise number given.
+    #[prost(uint64, tag = "9")]
+    pub last_enterprise: u64,
+    /// Node only: prefixes.
+    #[prost(uint64, tag = "10")]
+    pub prefixes: u64,
+    /// Node only: templates.
+    #[prost(uint64, tag = "11")]
+    pub templates: u64,
+}
+
+/// Where a listing goes on: a size and the token of the page before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Items; 0: [`DEFAULT_PAGE`].
+    pub size: u32,
+    /// Empty: from the start.
+    pub token: String,
+}
+
+/// One page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Empty: there are no more.
+    pub next_token: String,
+}
+
+impl PageRequest {
+    fn size(&self) -> Result<usize> {
+        match self.size as usize {
+            0 => Ok(DEFAULT_PAGE),
+            size @ 1..=MAX_PAGE => Ok(size),
+            size => Err(Error::invalid(
+                "page.size",
+                format!("{size} is above {MAX_PAGE}"),
+            )),
+        }
+    }
+
+    /// The first key of the page: the token is the key after which it begins. A token of
+    /// another listing's range begins at that range's start.
+    fn start(&self, range_start: &[u8]) -> Result<Vec<u8>> {
+        if self.token.is_empty() {
+            return Ok(range_start.to_vec());
+        }
+        let mut after = BASE64URL_NOPAD
+            .decode(self.token.as_bytes())
+            .map_err(|_| Error::invalid("page.token", "is not a token of this node"))?;
+        after.push(0);
+        Ok(after.max(range_start.to_vec()))
+    }
+}
+
+/// What to list: a family's range and what becomes of its rows.
+struct Listing<'a> {
+    family: Family,
+    start: Vec<u8>,
+    end: Option<Vec<u8>>,
+    request: &'a PageRequest,
+}
+
+impl Listing<'_> {
+    /// Collects a page of the rows that `item` makes something of.
+    fn page<T>(
+        &self,
+        registry: &Registry,
+        mut item: impl FnMut(&[u8], Bytes) -> Result<Option<T>>,
+    ) -> Result<Page<T>> {
+        let size = self.request.size()?;
+        let start = self.request.start(&self.start)?;
+        let view = registry.store().snapshot();
+        let (mut items, mut bytes, mut rows) = (Vec::new(), 0, 0);
+        for row in view.scan(self.family, &start, self.end.as_deref())? {
+            let (key, stored) = row?;
+            bytes += key.len() + stored.len();
+            rows += 1;
+            items.extend(item(&key, stored)?);
+            if items.len() >= size || bytes >= MAX_PAGE_BYTES || rows >= MAX_PAGE_ROWS {
+                return Ok(Page {
+                    items,
+                    next_token: BASE64URL_NOPAD.encode(&key),
+                });
+            }
+        }
+        Ok(Page {
+            items,
+            next_token: String::new(),
+        })
+    }
+}
+
+/// Rebuilds an identifier from a stored row.
+pub fn stored_identifier(key: &[u8], record: &Record) -> Result<Identifier> {
+    let identifier = Identifier::from_key(key).map_err(|e| Error::Storage(e.to_string()))?;
+    Ok(match &record.display {
+        Some(spelling) => identifier.with_display(spelling),
+        None => identifier,
+    })
+}
+
+impl Registry {
+    /// An identifier's record, or its tombstone, as stored; for its owner.
+    pub fn get_identifier(
+        &self,
+        caller: &Caller,
+        identifier: &Identifier,
+    ) -> Result<(Identifier, Record)> {
+        caller.require_known()?;
+        let entry = self.prefixes().governing(identifier);
+        let owner = entry.ok_or_else(|| Error::not_found(Object::Identifier, identifier))?;
+        caller.require_owner(owner.record.owner(), &format!("identifier {identifier}"))?;
+        let stored = self.store().get(Family::Identifiers, identifier.key())?;
+        let stored = stored.ok_or_else(|| Error::not_found(Object::Identifier, identifier))?;
+        let record = Record::decode(stored)?;
+        Ok((stored_identifier(identifier.key(), &record)?, record))
+    }
+
+    /// A page of a prefix's identifiers, for its owner.
+    pub fn list_identifiers(
+        &self,
+        caller: &Caller,
+        prefix: &Prefix,
+        request: &PageRequest,
+        include_deleted: bool,
+    ) -> Result<Page<(Identifier, Record)>> {
+        self.get_prefix(caller, prefix)?;
+        let (start, end) = prefix.key_range();
+        let listing = Listing {
+            family: Family::Identifiers,
+            start,
+            end: Some(end),
+            request,
+        };
+        listing.page(self, |key, stored| {
+            let record = Record::decode(stored)?;
+            let wanted = include_deleted || record.is_live();
+            wanted
+                .then(|| Ok((stored_identifier(key, &record)?, record)))
+                .transpose()
+        })
+    }
+
+    /// Hands every identifier of a prefix, or of all the caller may see, to `sink` in key
+    /// order, from one snapshot, in batches of up to about 1 MiB. Returns the log position of
+    /// the snapshot. Blocks: not for async tasks.
+    pub fn export(
+        &self,
+        caller: &Caller,
+        prefix: Option<&Prefix>,
+        include_deleted: bool,
+        mut sink: impl FnMut(Sequence, Vec<(Identifier, Record)>) -> ControlFlow<()>,
+    ) -> Result<Sequence> {
+        let ranges = self.export_ranges(caller, prefix)?;
+        // Read first: the snapshot has at least everything up to it, so watching on from it
+        // misses nothing.
+        let sequence = self.applied();
+        let view = self.store().snapshot();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for (start, end) in ranges {
+            for row in view.scan(Family::Identifiers, &start, end.as_deref())? {
+                let (key, stored) = row?;
+                bytes += stored.len() + key.len();
+                let record = Record::decode(stored)?;
+                if include_deleted || record.is_live() {
+                    batch.push((stored_identifier(&key, &record)?, record));
+                }
+                if bytes > 1 << 20 || batch.len() >= MAX_PAGE {
+                    bytes = 0;
+                    if sink(sequence, std::mem::take(&mut batch)).is_break() {
+                        return Ok(sequence);
+                    }
+                }
+            }
+        }
+        // Also when empty: the receiver learns the position, and that the export is whole.
+        let _ = sink(sequence, batch);
+        Ok(sequence)
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn export_ranges(
+        &self,
+        caller: &Caller,
+        prefix: Option<&Prefix>,
+    ) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
+        let range = |prefix: &Prefix| {
+            let (start, end) = prefix.key_range();
+            (start, Some(end))
+        };
+        match (prefix, caller) {
+            (Some(prefix), _) => {
+                self.get_prefix(caller, prefix)?;
+                Ok(vec![range(prefix)])
+            }
+            (None, Caller::Operator { .. }) => Ok(vec![(Vec::new(), None)]),
+            (None, Caller::Enterprise { id, .. }) => {
+                let view = self.store().snapshot();
+                let rows = view.scan_prefix(Family::PrefixesByEnterprise, &id.0.to_be_bytes())?;
+                let mut ranges = Vec::new();
+                for row in rows {
+                    let (key, _) = row?;
+                    let prefix = Prefix::from_key(key.get(8..).unwrap_or_default());
+                    ranges.push(range(&prefix.map_err(|e| Error::Storage(e.to_string()))?));
+                }
+                Ok(merged(ranges))
+            }
+            (None, Caller::Stranger) => caller.require_known().map(|()| Vec::new()),
+        }
+    }
+
+    /// The highest chunk of a caller's import known to be committed; 0: none is.
+    pub fn import_progress(&self, caller: &Caller, import_id: &str) -> Result<u64> {
+        caller.require_known()?;
+        let stored = self
+            .store()
+            .get(Family::Idempotency, &progress_key(caller, import_id))?;
+        let progress: Option<Remembered> =
+            stored.map(|stored| decode_value(&stored)).transpose()?;
+        Ok(progress.map_or(0, |progress| progress.sequence))
+    }
+
+    /// A prefix, for its enterprise and the operator.
+    pub fn get_prefix(&self, caller: &Caller, prefix: &Prefix) -> Result<PrefixRecord> {
+        caller.require_known()?;
+        let entry = self.prefixes().get(prefix.key());
+        let entry = entry.ok_or_else(|| Error::not_found(Object::Prefix, prefix))?;
+        caller.require_owner(entry.record.owner(), &format!("prefix {prefix}"))?;
+        Ok(entry.record.clone())
+    }
+
+    /// A page of prefixes, of one enterprise or of all the caller may see.
+    pub fn list_prefixes(
+        &self,
+        caller: &Caller,
+        enterprise: Option<EnterpriseId>,
+        state: Option<PrefixState>,
+        request: &PageRequest,
+    ) -> Result<Page<PrefixRecord>> {
+        let wanted = |record: PrefixRecord| {
+            Some(record).filter(|r| state.is_none_or(|state| r.state() == state))
+        };
+        match self.scope(caller, enterprise)? {
+            None => {
+                let listing = Listing {
+                    family: Family::Prefixes,
+                    start: Vec::new(),
+                    end: None,
+                    request,
+                };
+                listing.page(self, |_, stored| Ok(wanted(decode_value(&stored)?)))
+            }
+            Some(id) => {
+                index_listing(Family::PrefixesByEnterprise, id, request).page(self, |key, _| {
+                    let entry = self.prefixes().get(key.get(8..).unwrap_or_default());
+                    Ok(entry.and_then(|entry| wanted(entry.record.clone())))
+                })
+            }
+        }
+    }
+
+    /// A prefix's counters, for its enterprise and the operator.
+    pub fn prefix_counters(&self, caller: &Caller, prefix: &Prefix) -> Result<Counters> {
+        self.get_prefix(caller, prefix)?;
+        self.counters(prefix.key())
+    }
+
+    /// The node's counters.
+    pub fn node_counters(&self) -> Result<Counters> {
+        self.counters(&[])
+    }
+
+    fn counters(&self, key: &[u8]) -> Result<Counters> {
+        self.store()
+            .get(Family::Statistics, key)?
+            .map_or_else(|| Ok(Counters::default()), |s| decode_value(&s))
+    }
+
+    /// An enterprise, for itself and the operator.
+    pub fn get_enterprise(&self, caller: &Caller, id: EnterpriseId) -> Result<Enterprise> {
+        caller.require_owner(id, &format!("enterprise {id}"))?;
+        let stored = self.store().get(Family::Enterprises, &number_key(id.0))?;
+        decode_value(&stored.ok_or_else(|| Error::not_found(Object::Enterprise, id))?)
+    }
+
+    /// The enterprise with a social credit code, for itself and the operator.
+    pub fn find_enterprise(&self, caller: &Caller, certificate_code: &str) -> Result<Enterprise> {
+        use crate::enterprise::{CertificateType, certificate_key};
+        caller.require_known()?;
+        for kind in [CertificateType::SocialCreditCode, CertificateType::Other] {
+            let key = certificate_key(kind, certificate_code);
+            if let Some(number) = self.store().get(Family::EnterprisesByCertificate, &key)? {
+                let id = EnterpriseId(crate::layout::parse_number(&number)?);
+                return self.get_enterprise(caller, id);
+            }
+        }
+        // Only the operator may learn that another's code is not registered.
+        caller.require_operator("looking up another enterprise")?;
+        Err(Error::not_found(
+            Object::Enterprise,
+            format!("with certificate {certificate_code}"),
+        ))
+    }
+
+    /// A page of enterprises: all for the operator, itself for an enterprise.
+    pub fn list_enterprises(
+        &self,
+        caller: &Caller,
+        request: &PageRequest,
+    ) -> Result<Page<Enterprise>> {
+        match self.scope(caller, None)? {
+            Some(id) => Ok(Page {
+                items: vec![self.get_enterprise(caller, id)?],
+                next_token: String::new(),
+            }),
+            None => {
+                let listing = Listing {
+                    family: Family::Enterprises,
+                    start: Vec::new(),
+                    end: None,
+                    request,
+                };
+                listing.page(self, |_, stored| decode_value(&stored).map(Some))
+            }
+        }
+    }
+
+    /// A template the caller may use.
+    pub fn get_template(&self, caller: &Caller, name: &str) -> Result<Template> {
+        caller.require_known()?;
+        let stored = self.store().get(Family::Templates, name.as_bytes())?;
+        let template: Option<Template> = stored.map(|stored| decode_value(&stored)).transpose()?;
+        template
+            .filter(|template| {
+                template
+                    .enterprise
+                    .is_none_or(|id| caller.owns(EnterpriseId(id)))
+            })
+            .ok_or_else(|| Error::not_found(Object::Template, name))
+    }
+
+    /// A page of the templates the caller may use.
+    pub fn list_templates(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Template>> {
+        caller.require_known()?;
+        let listing = Listing {
+            family: Family::Templates,
+            start: Vec::new(),
+            end: None,
+            request,
+        };
+        listing.page(self, |_, stored| {
+            let template: Template = decode_value(&stored)?;
+            let usable = template
+                .enterprise
+                .is_none_or(|id| caller.owns(EnterpriseId(id)));
+            Ok(usable.then_some(template))
+        })
+    }
+
+    /// A page of an enterprise's API keys.
+    pub fn list_credentials(
+        &self,
+        caller: &Caller,
+        enterprise: Option<EnterpriseId>,
+        request: &PageRequest,
+    ) -> Result<Page<Credential>> {
+        let credential = |id: &[u8]| -> Result<Option<Credential>> {
+            self.store()
+                .get(Family::Credentials, id)?
+                .map(|stored| decode_value(&stored))
+                .transpose()
+        };
+        match self.scope(caller, enterprise)? {
+            Some(id) => index_listing(Family::CredentialsByEnterprise, id, request)
+                .page(self, |key, _| credential(key.get(8..).unwrap_or_default())),
+            None => {
+                let listing = Listing {
+                    family: Family::Credentials,
+                    start: Vec::new(),
+                    end: None,
+                    request,
+                };
+                listing.page(self, |_, stored| decode_value(&stored).map(Some))
+            }
+        }
+    }
+
+    /// Whose things a listing covers: one enterprise's, or with `None` everybody's.
+    fn scope(&self, caller: &Caller, asked: Option<EnterpriseId>) -> Result<Option<EnterpriseId>> {
+        match (caller, asked) {
+            (Caller::Stranger, _) => caller.require_known().map(|()| None),
+            (Caller::Operator { .. }, asked) => Ok(asked),
+            (Caller::Enterprise { id, .. }, None) => Ok(Some(*id)),
+            (Caller::Enterprise { .. }, Some(asked)) => {
+                caller.require_owner(asked, &format!("enterprise {asked}"))?;
+                Ok(Some(asked))
+            }
+        }
+    }
+}
+
+fn index_listing(family: Family, enterprise: EnterpriseId, request: &PageRequest) -> Listing<'_> {
+    let start = index_key(enterprise.0, &[]).to_vec();
+    Listing {
+        family,
+        end: prefix_end(&start),
+        start,
+        request,
+    }
+}
+
+/// Ranges in order, those inside another one left out: a prefix may lie inside a shorter one.
+#[allow(clippy::type_complexity)]
+fn merged(mut ranges: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    ranges.sort();
+    let mut out: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::with_capacity(ranges.len());
+    for (start, end) in ranges {
+        match out.last() {
+            Some((_, last_end)) if *last_end >= end => {}
+            _ => out.push((start, end)),
+        }
+    }
+    out
+}

@@ -1,0 +1,288 @@
+//! [`Registry`]: the store, the log and the writer, opened together.
+
+use crate::change::{Change, LogEntry};
+use crate::credential::{Credential, split_token};
+use crate::enterprise::EnterpriseId;
+use crate::layout::{Family, decode_value};
+use crate::log::{ChangeLog, local::LocalLog};
+use crate::prefix_table::PrefixTable;
+use crate::record::Record;
+use crate::store::{Mutation, Store, StoreOptions, Tiered};
+use crate::write::{Command, Idempotency, Receipt, Writer, WriterHandle};
+use crate::{Caller, Error, Result, Sequence, layout};
+use idnode_proto::identifier::Identifier;
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
+
+/// How many commands may wait for the writer.
+const WRITER_QUEUE: usize = 4_096;
+
+/// Told of every group of changes when it is durable and before it is acknowledged: what it
+/// invalidates is invalid by then. Runs on the writer thread and must be quick.
+pub trait CommitObserver: Send + Sync {
+    /// These entries are committed.
+    fn committed(&self, entries: &[LogEntry]);
+}
+
+impl CommitObserver for () {
+    fn committed(&self, _: &[LogEntry]) {}
+}
+
+/// How a registry is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Memory and files.
+    pub store: StoreOptions,
+    /// Most commands one group commits.
+    pub group_commit_max: usize,
+    /// How long idempotency keys are kept, milliseconds.
+    pub idempotency_retention_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            store: StoreOptions::default(),
+            group_commit_max: 512,
+            idempotency_retention_ms: 7 * 86_400_000,
+        }
+    }
+}
+
+/// The registry of a node.
+pub struct Registry {
+    store: Arc<Store>,
+    log: Arc<dyn ChangeLog>,
+    prefixes: Arc<PrefixTable>,
+    applied: watch::Receiver<Sequence>,
+    writer: Mutex<Option<WriterHandle>>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    draining: AtomicBool,
+    poisoned: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry")
+            .field("store", &self.store)
+            .field("applied", &self.applied())
+            .finish()
+    }
+}
+
+impl Registry {
+    /// Makes an empty registry with its operator credential, whose token is returned and kept
+    /// nowhere. Errors: the directory holds a registry already.
+    pub fn create(dir: &Path) -> Result<String> {
+        Store::create(dir)?;
+        let store = Arc::new(Store::open(dir, &StoreOptions::default())?);
+        let log = LocalLog::open(store)?;
+        let (mut credential, token) = Credential::generate(None, "operator".into())?;
+        credential.version = 1;
+        let entry = LogEntry {
+            sequence: 1,
+            committed_at_ms: credential.created_at_ms,
+            actor: credential.id.clone(),
+            change: Some(Change::Credential(credential.clone())),
+        };
+        let put = Mutation {
+            family: Family::Credentials,
+            key: credential.id.clone().into_bytes().into(),
+            value: Some(layout::encode_value(&credential)),
+        };
+        log.append(0, &[entry], vec![put])
+            .map_err(|e| Error::Storage(e.to_string()))?;
+        Ok(token)
+    }
+
+    /// Opens a registry and starts its writer.
+    /// Errors: there is none; it is open elsewhere; it is of another version.
+    pub fn open(dir: &Path, options: &Options, observer: Arc<dyn CommitObserver>) -> Result<Self> {
+        let store = Arc::new(Store::open(dir, &options.store)?);
+        let log: Arc<dyn ChangeLog> = Arc::new(LocalLog::open(store.clone())?);
+        let prefixes = Arc::new(PrefixTable::default());
+        prefixes.load(stored_prefixes(&store)?.into_iter());
+        let (applied_sender, applied) = watch::channel(log.head()?);
+        let poisoned = Arc::new(AtomicBool::new(false));
+        let writer = Writer {
+            store: store.clone(),
+            log: log.clone(),
+            prefixes: prefixes.clone(),
+            observer,
+            applied: applied_sender,
+            poisoned: poisoned.clone(),
+            group_commit_max: options.group_commit_max,
+            idempotency_retention_ms: options.idempotency_retention_ms,
+        };
+        let (handle, thread) = writer.start(WRITER_QUEUE)?;
+        Ok(Self {
+            store,
+            log,
+            prefixes,
+            applied,
+            writer: Mutex::new(Some(handle)),
+            thread: Mutex::new(Some(thread)),
+            draining: AtomicBool::new(false),
+            poisoned,
+        })
+    }
+
+    /// Carries out a command: checked, numbered, durable and visible on this node when it
+    /// returns. Cancelling the wait does not take the command back.
+    pub async fn write(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Command,
+    ) -> Result<Receipt> {
+        caller.require_known()?;
+        let unavailable = || Error::Unavailable("the node is shutting down".into());
+        if self.draining.load(Ordering::Acquire) {
+            return Err(unavailable());
+        }
+        let writer = self.writer.lock().clone().ok_or_else(unavailable)?;
+        writer.write(caller.clone(), idempotency, command).await
+    }
+
+    /// Takes no more writes, finishes those under way and stops the writer. Blocks.
+    pub fn close(&self) {
+        self.draining.store(true, Ordering::Release);
+        drop(self.writer.lock().take());
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the writer thread panicked");
+        }
+    }
+
+    /// Who a token belongs to. Errors: [`Error::Unauthenticated`].
+    pub fn authenticate(&self, token: &str) -> Result<Caller> {
+        let (id, secret) = split_token(token)?;
+        let unknown = || Error::Unauthenticated("the credential is not known, or revoked".into());
+        let stored = self
+            .store
+            .get(Family::Credentials, id.as_bytes())?
+            .ok_or_else(unknown)?;
+        let found: Credential = decode_value(&stored)?;
+        if !found.accepts(secret) {
+            return Err(unknown());
+        }
+        let credential = found.id;
+        Ok(match found.enterprise {
+            Some(enterprise) => Caller::Enterprise {
+                id: EnterpriseId(enterprise),
+                credential,
+            },
+            None => Caller::Operator { credential },
+        })
+    }
+
+    /// An identifier's record, from memory or disk; with the log position it is at least as
+    /// new as. May block on the disk.
+    pub fn read(&self, key: &[u8]) -> Result<(Sequence, Option<Record>)> {
+        let applied = self.applied();
+        let record = self
+            .store
+            .get(Family::Identifiers, key)?
+            .map(Record::decode)
+            .transpose()?;
+        Ok((applied, record))
+    }
+
+    /// As [`Registry::read`] where memory alone knows; `None` where the disk must be asked.
+    pub fn read_in_memory(&self, key: &[u8]) -> Result<Option<(Sequence, Option<Record>)>> {
+        let applied = self.applied();
+        match self.store.get_in_memory(Family::Identifiers, key)? {
+            Tiered::Known(stored) => Ok(Some((applied, stored.map(Record::decode).transpose()?))),
+            Tiered::NotInMemory => Ok(None),
+        }
+    }
+
+    /// The identifier whose DNS name is a hash. May block on the disk.
+    pub fn hashed_name(&self, hash: &[u8; 20]) -> Result<Option<Identifier>> {
+        let Some(key) = self.store.get(Family::HashedNames, hash)? else {
+            return Ok(None);
+        };
+        Identifier::from_key(&key)
+            .map(Some)
+            .map_err(|e| Error::Storage(e.to_string()))
+    }
+
+    /// Entries of the change log from a number on. Blocks. See [`ChangeLog::read`].
+    pub fn read_log(
+        &self,
+        from: Sequence,
+        max_entries: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<LogEntry>> {
+        self.log.read(from, max_entries, max_bytes)
+    }
+
+    /// The oldest entry the log still keeps.
+    pub fn oldest(&self) -> Result<Sequence> {
+        self.log.oldest()
+    }
+
+    /// Forgets log entries committed before a time, milliseconds since the Unix epoch. Blocks.
+    pub fn trim_log(&self, committed_before_ms: u64) -> Result<()> {
+        let (mut low, mut high) = (self.log.oldest()?, self.log.head()? + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let entry = self.log.read(middle, 1, 1)?;
+            if entry
+                .first()
+                .is_some_and(|entry| entry.committed_at_ms < committed_before_ms)
+            {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        self.log.trim(low)
+    }
+
+    /// The last sequence whose effects every read on this node sees.
+    pub fn applied(&self) -> Sequence {
+        *self.applied.borrow()
+    }
+
+    /// Wakes when [`Registry::applied`] grows.
+    pub fn watch_applied(&self) -> watch::Receiver<Sequence> {
+        self.applied.clone()
+    }
+
+    /// Every prefix, in memory.
+    pub fn prefixes(&self) -> &PrefixTable {
+        &self.prefixes
+    }
+
+    /// Bytes of the store's live data.
+    pub fn store_bytes(&self) -> u64 {
+        self.store.size_bytes()
+    }
+
+    /// Whether writes are taken: the node is not draining and the log has not failed.
+    pub fn takes_writes(&self) -> bool {
+        !self.draining.load(Ordering::Acquire) && !self.poisoned.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn stored_prefixes(store: &Store) -> Result<Vec<crate::prefix::PrefixRecord>> {
+    let view = store.snapshot();
+    view.scan(Family::Prefixes, &[], None)?
+        .map(|row| decode_value(&row?.1))
+        .collect()
+}

@@ -1,0 +1,286 @@
+//! RocksDB: how it is opened and read. Writing happens only through the change log's `append`.
+
+use crate::layout::{Family, LAYOUT_VERSION, META_LAYOUT, prefix_end};
+use crate::{Error, Result};
+use bytes::Bytes;
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    Direction, ErrorKind, IteratorMode, Options, ReadOptions, ReadTier, Snapshot, WriteBatch,
+    WriteOptions,
+};
+use std::path::Path;
+
+/// How the store uses memory and files.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Block cache shared by all families, MiB.
+    pub block_cache_mib: usize,
+    /// One memtable of the large families, MiB.
+    pub write_buffer_mib: usize,
+    /// Table files kept open.
+    pub max_open_files: i32,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            block_cache_mib: 256,
+            write_buffer_mib: 64,
+            max_open_files: 512,
+        }
+    }
+}
+
+/// What a read restricted to memory found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tiered {
+    /// Known without touching the disk: the value, or that there is none.
+    Known(Option<Bytes>),
+    /// Only the disk knows.
+    NotInMemory,
+}
+
+/// One change of state: a value put or, with `None`, deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mutation {
+    /// Where.
+    pub family: Family,
+    /// The key.
+    pub key: Bytes,
+    /// The new value; `None` deletes.
+    pub value: Option<Bytes>,
+}
+
+/// The open store.
+pub struct Store {
+    db: DB,
+    memory_only: ReadOptions,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.db.path())
+            .finish()
+    }
+}
+
+impl Store {
+    /// Creates an empty store in a directory that holds none.
+    /// Errors: there is one already; the directory can't be written.
+    pub fn create(dir: &Path) -> Result<()> {
+        if dir.join("CURRENT").exists() {
+            return Err(Error::Storage(format!(
+                "{} holds a registry already",
+                dir.display()
+            )));
+        }
+        let store = Self::open_with(dir, &StoreOptions::default(), true)?;
+        store.write(
+            &[Mutation {
+                family: Family::Meta,
+                key: Bytes::from_static(META_LAYOUT),
+                value: Some(Bytes::from_static(&[LAYOUT_VERSION])),
+            }],
+            true,
+        )
+    }
+
+    /// Opens a store that [`Store::create`] made.
+    /// Errors: there is none; another process has it open; its layout is of another version.
+    pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self> {
+        if !dir.join("CURRENT").exists() {
+            return Err(Error::Storage(format!(
+                "{} holds no registry: run `idnode init` first",
+                dir.display()
+            )));
+        }
+        let store = Self::open_with(dir, options, false)?;
+        match store.get(Family::Meta, META_LAYOUT)?.as_deref() {
+            Some(&[LAYOUT_VERSION]) => Ok(store),
+            other => Err(Error::Storage(format!(
+                "layout version {other:?}; this program reads {LAYOUT_VERSION}"
+            ))),
+        }
+    }
+
+    fn open_with(dir: &Path, options: &StoreOptions, create: bool) -> Result<Self> {
+        let cache = Cache::new_hyper_clock_cache(options.block_cache_mib << 20, 0);
+        let mut db_options = Options::default();
+        db_options.create_if_missing(create);
+        db_options.create_missing_column_families(true);
+        db_options.set_max_open_files(options.max_open_files);
+        db_options.set_skip_stats_update_on_db_open(true);
+        db_options.set_max_background_jobs(2);
+        db_options.set_bytes_per_sync(1 << 20);
+        // Bounds both the memory of all memtables together and what a start must replay.
+        db_options.set_db_write_buffer_size((options.write_buffer_mib * 2) << 20);
+        db_options.set_max_total_wal_size((options.write_buffer_mib as u64 * 2) << 20);
+        db_options.set_keep_log_file_num(4);
+        let families = Family::ALL.map(|family| {
+            // Every family is described: families opened without options of their own would
+            // silently lose the cache and the bloom filters.
+            ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache))
+        });
+        let db = DB::open_cf_descriptors(&db_options, dir, families)?;
+        let mut memory_only = ReadOptions::default();
+        memory_only.set_read_tier(ReadTier::BlockCache);
+        Ok(Self { db, memory_only })
+    }
+
+    fn cf(&self, family: Family) -> Result<&ColumnFamily> {
+        self.db
+            .cf_handle(family.name())
+            .ok_or_else(|| Error::Storage(format!("no column family {}", family.name())))
+    }
+
+    /// The value of a key, from memory or disk. May block on the disk.
+    pub fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>> {
+        let found = self.db.get_pinned_cf(self.cf(family)?, key)?;
+        Ok(found.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    /// The value of a key if memtables, block cache or bloom filters know it. Never blocks on
+    /// the disk.
+    pub fn get_in_memory(&self, family: Family, key: &[u8]) -> Result<Tiered> {
+        match self
+            .db
+            .get_pinned_cf_opt(self.cf(family)?, key, &self.memory_only)
+        {
+            Ok(found) => Ok(Tiered::Known(
+                found.map(|value| Bytes::copy_from_slice(&value)),
+            )),
+            Err(error) if error.kind() == ErrorKind::Incomplete => Ok(Tiered::NotInMemory),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Applies mutations as one atomic batch; with `sync`, durable on return.
+    pub fn write(&self, mutations: &[Mutation], sync: bool) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        for Mutation { family, key, value } in mutations {
+            let cf = self.cf(*family)?;
+            match value {
+                Some(value) => batch.put_cf(cf, key, value),
+                None => batch.delete_cf(cf, key),
+            }
+        }
+        let mut write_options = WriteOptions::default();
+        write_options.set_sync(sync);
+        Ok(self.db.write_opt(batch, &write_options)?)
+    }
+
+    /// A view of the whole store as it is now.
+    pub fn snapshot(&self) -> View<'_> {
+        View {
+            store: self,
+            snapshot: self.db.snapshot(),
+        }
+    }
+
+    /// The last key of a family.
+    pub fn last_key(&self, family: Family) -> Result<Option<Bytes>> {
+        let mut rows = self.db.iterator_cf(self.cf(family)?, IteratorMode::End);
+        Ok(rows.next().transpose()?.map(|(key, _)| Bytes::from(key)))
+    }
+
+    /// Bytes of live table files and memtables.
+    pub fn size_bytes(&self) -> u64 {
+        let property = |family: Family, name: &str| {
+            self.cf(family)
+                .ok()
+                .and_then(|cf| self.db.property_int_value_cf(cf, name).ok().flatten())
+                .unwrap_or(0)
+        };
+        Family::ALL
+            .iter()
+            .map(|family| {
+                property(*family, "rocksdb.live-sst-files-size")
+                    + property(*family, "rocksdb.cur-size-all-mem-tables")
+            })
+            .sum()
+    }
+}
+
+/// The store at one moment: later writes don't show.
+pub struct View<'a> {
+    store: &'a Store,
+    snapshot: Snapshot<'a>,
+}
+
+impl View<'_> {
+    /// The value of a key.
+    pub fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>> {
+        Ok(self
+            .snapshot
+            .get_cf(self.store.cf(family)?, key)?
+            .map(Bytes::from))
+    }
+
+    /// Rows of `[start, end)` in key order; no end: to the family's last. Reads no further
+    /// than it is asked, and leaves the block cache alone so that an export doesn't empty it.
+    pub fn scan(
+        &self,
+        family: Family,
+        start: &[u8],
+        end: Option<&[u8]>,
+    ) -> Result<impl Iterator<Item = Result<(Bytes, Bytes)>> + use<'_>> {
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        if let Some(end) = end {
+            options.set_iterate_upper_bound(end.to_vec());
+        }
+        let mode = IteratorMode::From(start, Direction::Forward);
+        let rows = self
+            .snapshot
+            .iterator_cf_opt(self.store.cf(family)?, options, mode);
+        Ok(rows.map(|row| {
+            let (key, value) = row?;
+            Ok((Bytes::from(key), Bytes::from(value)))
+        }))
+    }
+
+    /// Rows whose key begins with `prefix`.
+    pub fn scan_prefix(
+        &self,
+        family: Family,
+        prefix: &[u8],
+    ) -> Result<impl Iterator<Item = Result<(Bytes, Bytes)>> + use<'_>> {
+        let end = prefix_end(prefix);
+        self.scan(family, prefix, end.as_deref())
+    }
+}
+
+fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    blocks.set_format_version(6);
+    let mut family_options = Options::default();
+    let large = match family {
+        Family::Identifiers => {
+            blocks.set_bloom_filter(10.0, false);
+            blocks.set_block_size(4 << 10);
+            true
+        }
+        // Sequential, read in long runs, never asked for a missing key.
+        Family::Log => {
+            blocks.set_block_size(32 << 10);
+            true
+        }
+        _ => {
+            blocks.set_bloom_filter(10.0, false);
+            false
+        }
+    };
+    family_options.set_write_buffer_size(if large {
+        options.write_buffer_mib << 20
+    } else {
+        4 << 20
+    });
+    family_options.set_compression_type(DBCompressionType::Lz4);
+    family_options.set_block_based_table_factory(&blocks);
+    family_options.set_level_compaction_dynamic_level_bytes(true);
+    family_options
+}

@@ -1,0 +1,270 @@
+//! Identifiers to be written: checked and encoded before they reach the writer, so that the
+//! writer's time goes to what only it can do.
+
+use crate::{Error, Result};
+use bytes::Bytes;
+use idnode_proto::handle::predefined::{Admin, decode_value_list};
+use idnode_proto::handle::site::Site;
+use idnode_proto::identifier::Identifier;
+use idnode_proto::value::{
+    MAX_DATA_LEN, MAX_HANDLE_LEN, MAX_REFERENCES, MAX_TYPE_LEN, MAX_VALUES, Value, ValueRef,
+    Values, types,
+};
+
+/// Most bytes of all of an identifier's encoded values: what fits one Handle message of
+/// 262,144 bytes beside a handle of 2,048, so that every front can answer it whole.
+pub const MAX_RECORD_BYTES: usize = 256_000;
+
+/// Greatest value index: the Handle protocol's implementations read it as a signed number.
+const MAX_INDEX: u32 = i32::MAX as u32;
+
+/// A checked identifier with its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    pub(super) identifier: Identifier,
+    pub(super) values: Bytes,
+    pub(super) value_count: u16,
+    pub(super) template: Option<String>,
+    /// The time the node gave to values that came without one.
+    pub(super) stamped_s: Option<u32>,
+}
+
+impl Draft {
+    /// Checks values and encodes them ascending by index. Index 0 becomes the next free one;
+    /// timestamp 0 becomes `now_s`, seconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the value and its part: `values[2].data`.
+    pub fn new(
+        identifier: Identifier,
+        values: Vec<Value>,
+        template: Option<String>,
+        now_s: u32,
+    ) -> Result<Self> {
+        if values.is_empty() {
+            return Err(Error::invalid(
+                "values",
+                "an identifier needs at least one value",
+            ));
+        }
+        let stamped_s = values
+            .iter()
+            .any(|value| value.timestamp_s == 0)
+            .then_some(now_s);
+        let values = prepared(values, now_s, "values")?;
+        let encoded = encode(&values)?;
+        let template = template.filter(|name| !name.is_empty());
+        Ok(Self {
+            identifier,
+            value_count: values.len() as u16,
+            values: encoded,
+            template,
+            stamped_s,
+        })
+    }
+
+    /// About how many bytes it takes in a commit.
+    pub fn weight(&self) -> usize {
+        self.identifier.key().len() + self.values.len() + 64
+    }
+
+    /// The identifier.
+    pub fn identifier(&self) -> &Identifier {
+        &self.identifier
+    }
+
+    /// Its encoded values.
+    pub fn encoded_values(&self) -> &[u8] {
+        &self.values
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = ValueRef<'_>> {
+        Values::new(&self.values, u32::from(self.value_count)).map_while(std::result::Result::ok)
+    }
+}
+
+/// A change of an identifier's values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentifierUpdate {
+    pub(super) identifier: Identifier,
+    pub(super) set: Vec<Value>,
+    pub(super) remove: Vec<u32>,
+    pub(super) replace_all: bool,
+    pub(super) template: Option<String>,
+    pub(super) expected_version: Option<u64>,
+}
+
+impl IdentifierUpdate {
+    /// Checks an update: `set` replaces or adds values by index, `remove` takes indexes away,
+    /// `replace_all` makes `set` all there is. `template`: `Some("")` takes it away, `None`
+    /// leaves it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the part.
+    pub fn new(
+        identifier: Identifier,
+        set: Vec<Value>,
+        remove: Vec<u32>,
+        replace_all: bool,
+        template: Option<String>,
+        expected_version: Option<u64>,
+        now_s: u32,
+    ) -> Result<Self> {
+        if replace_all && set.is_empty() {
+            return Err(Error::invalid(
+                "set_values",
+                "an identifier needs at least one value; delete it instead",
+            ));
+        }
+        if set.is_empty() && remove.is_empty() && template.is_none() {
+            return Err(Error::invalid("set_values", "there is nothing to change"));
+        }
+        if remove.len() > MAX_VALUES {
+            return Err(Error::invalid(
+                "remove_indexes",
+                format!("more than {MAX_VALUES}"),
+            ));
+        }
+        if let Some(zero) = set
+            .iter()
+            .position(|value| value.index == 0)
+            .filter(|_| !replace_all)
+        {
+            let reason = "0 means a new index, which only a whole set of values can be given";
+            return Err(Error::invalid(format!("set_values[{zero}].index"), reason));
+        }
+        let set = prepared(set, now_s, "set_values")?;
+        if let Some(both) = remove
+            .iter()
+            .find(|index| set.iter().any(|value| value.index == **index))
+        {
+            return Err(Error::invalid(
+                "remove_indexes",
+                format!("index {both} is also in set_values"),
+            ));
+        }
+        Ok(Self {
+            identifier,
+            set,
+            remove,
+            replace_all,
+            template,
+            expected_version,
+        })
+    }
+}
+
+/// Values checked one by one, indexed, stamped, ascending by index.
+fn prepared(mut values: Vec<Value>, now_s: u32, field: &str) -> Result<Vec<Value>> {
+    if values.len() > MAX_VALUES {
+        return Err(Error::invalid(
+            field,
+            format!("{} values, at most {MAX_VALUES} are taken", values.len()),
+        ));
+    }
+    for (position, value) in values.iter_mut().enumerate() {
+        check(value).map_err(|e| e.within(&format!("{field}[{position}]")))?;
+        if value.timestamp_s == 0 {
+            value.timestamp_s = now_s;
+        }
+    }
+    if values.iter().any(|value| value.index == 0) {
+        number(&mut values);
+    }
+    let ascending = values.is_sorted_by(|a, b| a.index < b.index);
+    if !ascending {
+        values.sort_by_key(|value| value.index);
+        let twice = values
+            .iter()
+            .zip(values.iter().skip(1))
+            .find(|(a, b)| a.index == b.index);
+        if let Some((value, _)) = twice {
+            return Err(Error::invalid(
+                field,
+                format!("index {} occurs twice", value.index),
+            ));
+        }
+    }
+    Ok(values)
+}
+
+/// Gives values of index 0 the lowest free ones, in order.
+fn number(values: &mut [Value]) {
+    let mut taken: Vec<u32> = values
+        .iter()
+        .map(|value| value.index)
+        .filter(|index| *index > 0)
+        .collect();
+    taken.sort_unstable();
+    let mut next = 1;
+    for value in values.iter_mut().filter(|value| value.index == 0) {
+        while taken.binary_search(&next).is_ok() {
+            next += 1;
+        }
+        value.index = next;
+        next += 1;
+    }
+}
+
+fn check(value: &Value) -> Result<()> {
+    if value.index > MAX_INDEX {
+        return Err(Error::invalid(
+            "index",
+            format!("{} is above {MAX_INDEX}", value.index),
+        ));
+    }
+    let kind = &value.value_type;
+    if kind.is_empty()
+        || kind.len() > MAX_TYPE_LEN
+        || kind.chars().any(|c| c.is_control() || c == ' ')
+    {
+        return Err(Error::invalid(
+            "type",
+            format!("{kind:.40?} is not 1 to {MAX_TYPE_LEN} printable characters"),
+        ));
+    }
+    if value.data.len() > MAX_DATA_LEN {
+        return Err(Error::invalid(
+            "data",
+            format!(
+                "is {} bytes, at most {MAX_DATA_LEN} are taken",
+                value.data.len()
+            ),
+        ));
+    }
+    if value.references.len() > MAX_REFERENCES {
+        return Err(Error::invalid(
+            "references",
+            format!("more than {MAX_REFERENCES}"),
+        ));
+    }
+    if let Some(long) = value
+        .references
+        .iter()
+        .position(|reference| reference.handle.len() > MAX_HANDLE_LEN)
+    {
+        let reason = format!("is longer than {MAX_HANDLE_LEN} bytes");
+        return Err(Error::invalid(format!("references[{long}].handle"), reason));
+    }
+    let well_formed = match kind.as_str() {
+        types::HS_SITE => Site::decode(&value.data).map(|_| ()),
+        types::HS_ADMIN => Admin::decode(&value.data).map(|_| ()),
+        types::HS_VLIST => decode_value_list(&value.data).map(|_| ()),
+        _ => Ok(()),
+    };
+    well_formed.map_err(|e| Error::invalid("data", format!("is no {kind}: {e}")))
+}
+
+/// The encoding of checked values. Errors: together they are too long.
+pub(super) fn encode(values: &[Value]) -> Result<Bytes> {
+    let length: usize = values.iter().map(Value::encoded_len).sum();
+    if length > MAX_RECORD_BYTES {
+        let reason = format!("are {length} bytes encoded, at most {MAX_RECORD_BYTES} are taken");
+        return Err(Error::invalid("values", reason));
+    }
+    let mut out = Vec::with_capacity(length);
+    for value in values {
+        value.encode(&mut out);
+    }
+    Ok(out.into())
+}

@@ -1,0 +1,168 @@
+//! Commands on prefixes.
+
+use super::txn::Txn;
+use super::{Outcome, enterprises, expect_version};
+use crate::change::{Change, PrefixChange};
+use crate::enterprise::{EnterpriseId, bounded};
+use crate::layout::{Family, index_key};
+use crate::prefix::{Delegation, PrefixAction, PrefixRecord, PrefixState, Step};
+use crate::{Caller, Error, Object, Result};
+use bytes::Bytes;
+use idnode_proto::identifier::Prefix;
+
+pub(super) fn apply(
+    txn: &mut Txn<'_>,
+    caller: &Caller,
+    prefix: &Prefix,
+    enterprise: EnterpriseId,
+) -> Result<Outcome> {
+    caller.require_owner(enterprise, &format!("enterprise {enterprise}"))?;
+    enterprises::get(txn, enterprise)?;
+    let key = Bytes::copy_from_slice(prefix.key());
+    if txn.prefix(&key)?.is_some() {
+        return Err(Error::Exists {
+            object: Object::Prefix,
+            name: prefix.to_string(),
+        });
+    }
+    // A prefix inside another one's identifiers would change whose they are.
+    let (start, end) = prefix.key_range();
+    if txn.any_live_identifier(&start, &end)? {
+        return Err(Error::state(
+            Object::Prefix,
+            prefix,
+            "has identifiers registered under a shorter prefix",
+        ));
+    }
+    let record = PrefixRecord {
+        key: key.clone(),
+        enterprise: enterprise.0,
+        state: PrefixState::PendingReview as i32,
+        created_at_ms: txn.now_ms(),
+        ..PrefixRecord::default()
+    };
+    txn.set(
+        Family::PrefixesByEnterprise,
+        index_key(enterprise.0, &key),
+        Some(Bytes::new()),
+    );
+    txn.count_node(|counters| counters.prefixes += 1)?;
+    Ok(store(txn, caller, record))
+}
+
+pub(super) fn transition(
+    txn: &mut Txn<'_>,
+    caller: &Caller,
+    prefix: &Prefix,
+    action: PrefixAction,
+    message: &str,
+    expected_version: Option<u64>,
+) -> Result<Outcome> {
+    let mut record = owned(txn, caller, prefix)?;
+    if !matches!(
+        action,
+        PrefixAction::Reapply | PrefixAction::MarkForDeletion
+    ) {
+        caller.require_operator("reviewing a prefix")?;
+    }
+    bounded(
+        "message",
+        message,
+        usize::from(action == PrefixAction::Reject),
+        512,
+    )?;
+    expect_version(Object::Prefix, prefix, expected_version, record.version)?;
+    let state = record.state();
+    let step = state.after(action).ok_or_else(|| {
+        Error::state(
+            Object::Prefix,
+            prefix,
+            format!("is {}: {action:?} is not possible", state.label()),
+        )
+    })?;
+    record.review_message = message.to_owned();
+    match step {
+        Step::To(next) => {
+            if next == PrefixState::Active {
+                enterprises::require_verified(txn, record.owner())?;
+            }
+            record.set_state(next);
+            Ok(store(txn, caller, record))
+        }
+        Step::Gone => remove(txn, caller, prefix, record),
+    }
+}
+
+pub(super) fn delegate(
+    txn: &mut Txn<'_>,
+    caller: &Caller,
+    prefix: &Prefix,
+    delegation: Option<&Delegation>,
+    expected_version: Option<u64>,
+) -> Result<Outcome> {
+    let mut record = owned(txn, caller, prefix)?;
+    expect_version(Object::Prefix, prefix, expected_version, record.version)?;
+    record.delegation = delegation.cloned().map(Delegation::validated).transpose()?;
+    Ok(store(txn, caller, record))
+}
+
+pub(super) fn current(txn: &Txn<'_>, prefix: &Prefix) -> Result<Outcome> {
+    let key = Bytes::copy_from_slice(prefix.key());
+    match txn.prefix(&key)? {
+        Some(record) => Ok(Outcome::Prefix(Box::new(record))),
+        // Removed since: the receipt still holds.
+        None => Ok(Outcome::Done),
+    }
+}
+
+fn owned(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<PrefixRecord> {
+    caller.require_known()?;
+    let record = txn
+        .prefix(&Bytes::copy_from_slice(prefix.key()))?
+        .ok_or_else(|| Error::not_found(Object::Prefix, prefix))?;
+    caller.require_owner(record.owner(), &format!("prefix {prefix}"))?;
+    Ok(record)
+}
+
+fn remove(
+    txn: &mut Txn<'_>,
+    caller: &Caller,
+    prefix: &Prefix,
+    mut record: PrefixRecord,
+) -> Result<Outcome> {
+    let (start, end) = prefix.key_range();
+    if txn.any_live_identifier(&start, &end)? {
+        return Err(Error::state(
+            Object::Prefix,
+            prefix,
+            "still has live identifiers",
+        ));
+    }
+    record.version = txn.next_sequence();
+    record.updated_at_ms = txn.now_ms();
+    txn.set(Family::Prefixes, record.key.clone(), None);
+    txn.set(
+        Family::PrefixesByEnterprise,
+        index_key(record.enterprise, &record.key),
+        None,
+    );
+    txn.count_node(|counters| counters.prefixes = counters.prefixes.saturating_sub(1))?;
+    let change = PrefixChange {
+        record: record.clone(),
+        removed: true,
+    };
+    txn.log(caller.credential(), Change::Prefix(change));
+    Ok(Outcome::Prefix(Box::new(record)))
+}
+
+fn store(txn: &mut Txn<'_>, caller: &Caller, mut record: PrefixRecord) -> Outcome {
+    record.version = txn.next_sequence();
+    record.updated_at_ms = txn.now_ms();
+    txn.put_message(Family::Prefixes, record.key.clone(), &record);
+    let change = PrefixChange {
+        record: record.clone(),
+        removed: false,
+    };
+    txn.log(caller.credential(), Change::Prefix(change));
+    Outcome::Prefix(Box::new(record))
+}

@@ -1,0 +1,194 @@
+//! The state a group of commands sees: the store, and on top of it what the group itself has
+//! written so far.
+
+use crate::change::{Change, LogEntry};
+use crate::layout::{Family, decode_value, encode_value};
+use crate::prefix::PrefixRecord;
+use crate::prefix_table::PrefixTable;
+use crate::read::Counters;
+use crate::store::{Mutation, Store};
+use crate::{Result, Sequence};
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use idnode_proto::identifier::{Identifier, Relation};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+type Slot = (Family, Bytes);
+
+/// One group's view and its writes.
+pub(crate) struct Txn<'a> {
+    store: &'a Store,
+    prefixes: &'a PrefixTable,
+    overlay: HashMap<Slot, Option<Bytes>, RandomState>,
+    /// What the current command has overwritten, newest last.
+    undo: Vec<(Slot, Option<Option<Bytes>>)>,
+    entries: Vec<LogEntry>,
+    head: Sequence,
+    now_ms: u64,
+}
+
+impl<'a> Txn<'a> {
+    /// A view on top of the log's head, at this time.
+    pub fn new(store: &'a Store, prefixes: &'a PrefixTable, head: Sequence, now_ms: u64) -> Self {
+        Self {
+            store,
+            prefixes,
+            overlay: HashMap::default(),
+            undo: Vec::new(),
+            entries: Vec::new(),
+            head,
+            now_ms,
+        }
+    }
+
+    /// When this group commits, milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// The number the current command's change will have.
+    pub fn next_sequence(&self) -> Sequence {
+        self.head + self.entries.len() as u64 + 1
+    }
+
+    /// A value as the current command sees it.
+    pub fn get(&self, family: Family, key: &Bytes) -> Result<Option<Bytes>> {
+        // The lookup key is a cheap clone: Bytes is reference-counted.
+        match self.overlay.get(&(family, key.clone())) {
+            Some(written) => Ok(written.clone()),
+            None => self.store.get(family, key),
+        }
+    }
+
+    /// A stored message as the current command sees it.
+    pub fn get_message<M: prost::Message + Default>(
+        &self,
+        family: Family,
+        key: &Bytes,
+    ) -> Result<Option<M>> {
+        self.get(family, key)?
+            .map(|stored| decode_value(&stored))
+            .transpose()
+    }
+
+    /// Puts or, with `None`, deletes.
+    pub fn set(&mut self, family: Family, key: Bytes, value: Option<Bytes>) {
+        let before = self.overlay.insert((family, key.clone()), value);
+        self.undo.push(((family, key), before));
+    }
+
+    /// Puts a message.
+    pub fn put_message<M: prost::Message>(&mut self, family: Family, key: Bytes, message: &M) {
+        self.set(family, key, Some(encode_value(message)));
+    }
+
+    /// Adds the current command's log entry.
+    pub fn log(&mut self, actor: &str, change: Change) {
+        let sequence = self.next_sequence();
+        let entry = LogEntry {
+            sequence,
+            committed_at_ms: self.now_ms,
+            actor: actor.to_owned(),
+            change: Some(change),
+        };
+        self.entries.push(entry);
+    }
+
+    /// Ends a command that succeeded: its writes stay.
+    pub fn keep(&mut self) {
+        self.undo.clear();
+    }
+
+    /// Ends a command that failed: its writes go. A command logs last, when nothing can fail
+    /// any more, so there is no entry to take back.
+    pub fn roll_back(&mut self) {
+        while let Some((slot, before)) = self.undo.pop() {
+            match before {
+                Some(value) => self.overlay.insert(slot, value),
+                None => self.overlay.remove(&slot),
+            };
+        }
+    }
+
+    /// What the group has written: its log entries and its mutations.
+    pub fn finish(self) -> (Vec<LogEntry>, Vec<Mutation>) {
+        let mutations = self
+            .overlay
+            .into_iter()
+            .map(|((family, key), value)| Mutation { family, key, value })
+            .collect();
+        (self.entries, mutations)
+    }
+
+    /// A prefix as the current command sees it.
+    pub fn prefix(&self, key: &Bytes) -> Result<Option<PrefixRecord>> {
+        match self.overlay.get(&(Family::Prefixes, key.clone())) {
+            Some(Some(stored)) => Ok(Some(decode_value(stored)?)),
+            Some(None) => Ok(None),
+            None => Ok(self.prefixes.get(key).map(|entry| entry.record.clone())),
+        }
+    }
+
+    /// The prefix that owns an identifier, if it is registered.
+    pub fn owner_of(&self, identifier: &Identifier) -> Result<Option<Arc<PrefixRecord>>> {
+        for candidate in identifier.prefix_candidates() {
+            if candidate.relation != Relation::Owner {
+                continue;
+            }
+            if let Some(record) = self.prefix(&Bytes::copy_from_slice(candidate.key))? {
+                return Ok(Some(Arc::new(record)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Changes the counters of a prefix, and of the node as a whole.
+    pub fn count(&mut self, prefix: &Bytes, change: impl Fn(&mut Counters)) -> Result<()> {
+        for key in [prefix.clone(), Bytes::new()] {
+            let mut counters: Counters = self
+                .get_message(Family::Statistics, &key)?
+                .unwrap_or_default();
+            change(&mut counters);
+            counters.last_change_ms = self.now_ms;
+            self.put_message(Family::Statistics, key, &counters);
+        }
+        Ok(())
+    }
+
+    /// Changes the counters of the node alone.
+    pub fn count_node(&mut self, change: impl FnOnce(&mut Counters)) -> Result<Counters> {
+        let mut counters: Counters = self
+            .get_message(Family::Statistics, &Bytes::new())?
+            .unwrap_or_default();
+        change(&mut counters);
+        counters.last_change_ms = self.now_ms;
+        self.put_message(Family::Statistics, Bytes::new(), &counters);
+        Ok(counters)
+    }
+
+    /// Whether the store has a live identifier in a range of keys. Sees what is committed
+    /// and what this group has written.
+    pub fn any_live_identifier(&self, start: &[u8], end: &[u8]) -> Result<bool> {
+        let live = |stored: &Bytes| {
+            crate::record::Record::decode(stored.clone()).map(|record| record.is_live())
+        };
+        for ((family, key), value) in &self.overlay {
+            let inside =
+                *family == Family::Identifiers && key.as_ref() >= start && key.as_ref() < end;
+            if let (true, Some(stored)) = (inside, value)
+                && live(stored)?
+            {
+                return Ok(true);
+            }
+        }
+        let view = self.store.snapshot();
+        for row in view.scan(Family::Identifiers, start, Some(end))? {
+            let (key, stored) = row?;
+            if !self.overlay.contains_key(&(Family::Identifiers, key)) && live(&stored)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

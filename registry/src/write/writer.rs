@@ -1,0 +1,203 @@
+//! The writer thread: takes what waits, commits it as one group, acknowledges.
+
+use super::idempotency::{self, Idempotency};
+use super::{Command, Receipt, Txn};
+use crate::change::{Change, LogEntry, PrefixChange};
+use crate::layout::Family;
+use crate::log::ChangeLog;
+use crate::prefix_table::PrefixTable;
+use crate::registry::CommitObserver;
+use crate::store::Store;
+use crate::{Caller, Error, Result, Sequence, now_ms};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Most bytes of one group, about.
+const MAX_GROUP_BYTES: usize = 8 << 20;
+/// Most idempotency records one pruning looks at.
+const PRUNE_ROWS: usize = 10_000;
+
+/// A command on its way to the writer.
+struct Request {
+    caller: Caller,
+    idempotency: Option<Idempotency>,
+    command: Command,
+    reply: oneshot::Sender<Result<Receipt>>,
+}
+
+/// Where commands are handed in.
+#[derive(Debug, Clone)]
+pub(crate) struct WriterHandle {
+    requests: mpsc::Sender<Request>,
+}
+
+impl WriterHandle {
+    /// Hands a command in and waits until it is durable or refused.
+    pub async fn write(
+        &self,
+        caller: Caller,
+        idempotency: Option<Idempotency>,
+        command: Command,
+    ) -> Result<Receipt> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            caller,
+            idempotency,
+            command,
+            reply,
+        };
+        let closed = || Error::Unavailable("the node is shutting down".into());
+        self.requests.send(request).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+/// The only writer of a registry.
+pub(crate) struct Writer {
+    pub store: Arc<Store>,
+    pub log: Arc<dyn ChangeLog>,
+    pub prefixes: Arc<PrefixTable>,
+    pub observer: Arc<dyn CommitObserver>,
+    pub applied: watch::Sender<Sequence>,
+    pub poisoned: Arc<AtomicBool>,
+    pub group_commit_max: usize,
+    pub idempotency_retention_ms: u64,
+}
+
+impl Writer {
+    /// Starts the thread. It ends when every handle is gone and the queue is empty.
+    pub fn start(self, queue: usize) -> Result<(WriterHandle, std::thread::JoinHandle<()>)> {
+        let (requests, inbox) = mpsc::channel(queue);
+        let thread = std::thread::Builder::new()
+            .name("registry-writer".into())
+            .spawn(move || self.run(inbox))
+            .map_err(|e| Error::Storage(format!("no writer thread: {e}")))?;
+        Ok((WriterHandle { requests }, thread))
+    }
+
+    fn run(self, mut inbox: mpsc::Receiver<Request>) {
+        let mut clock_ms = 0;
+        while let Some(first) = inbox.blocking_recv() {
+            let mut weight = first.command.weight();
+            let mut group = vec![first];
+            while group.len() < self.group_commit_max && weight < MAX_GROUP_BYTES {
+                let Ok(next) = inbox.try_recv() else { break };
+                weight += next.command.weight();
+                group.push(next);
+            }
+            clock_ms = now_ms().max(clock_ms);
+            self.commit(group, clock_ms);
+        }
+    }
+
+    /// Executes a group, makes it durable, tells the followers, then answers.
+    fn commit(&self, group: Vec<Request>, now_ms: u64) {
+        let head = match self.log.head() {
+            Ok(head) => head,
+            Err(error) => return refuse_all(group, &error),
+        };
+        let mut txn = Txn::new(&self.store, &self.prefixes, head, now_ms);
+        let mut accepted = Vec::with_capacity(group.len());
+        for request in group {
+            match self.execute(&mut txn, &request) {
+                Ok(receipt) => {
+                    txn.keep();
+                    accepted.push((request.reply, receipt));
+                }
+                Err(error) => {
+                    txn.roll_back();
+                    // Nobody may be waiting any more: the caller's deadline may have passed.
+                    let _ = request.reply.send(Err(error));
+                }
+            }
+        }
+        let (entries, mutations) = txn.finish();
+        if !mutations.is_empty()
+            && let Err(error) = self.log.append(head, &entries, mutations)
+        {
+            tracing::error!(%error, head, "commit failed");
+            self.poisoned.store(true, Ordering::Release);
+            let error = Error::Unavailable(error.to_string());
+            for (reply, _) in accepted {
+                let _ = reply.send(Err(error.clone()));
+            }
+            return;
+        }
+        metrics::histogram!("idnode_commit_group_size").record(accepted.len() as f64);
+        self.publish(&entries, head);
+        for (reply, receipt) in accepted {
+            let _ = reply.send(Ok(receipt));
+        }
+    }
+
+    /// Lets everything in this process see a durable group, before it is acknowledged.
+    fn publish(&self, entries: &[LogEntry], head: Sequence) {
+        for entry in entries {
+            if let Some(Change::Prefix(PrefixChange { record, removed })) = &entry.change {
+                if *removed {
+                    self.prefixes.remove(&record.key);
+                } else {
+                    self.prefixes.put(record.clone());
+                }
+            }
+        }
+        self.observer.committed(entries);
+        self.applied.send_replace(head + entries.len() as u64);
+    }
+
+    fn execute(&self, txn: &mut Txn<'_>, request: &Request) -> Result<Receipt> {
+        let Request {
+            caller,
+            idempotency,
+            command,
+            ..
+        } = request;
+        if let Some(idempotency) = idempotency
+            && let Some(first) =
+                idempotency::recall(txn, caller, idempotency, self.idempotency_retention_ms)?
+        {
+            return Ok(Receipt {
+                sequence: first.sequence,
+                committed_at_ms: first.committed_at_ms,
+                replayed: true,
+                outcome: command.recalled(txn, &first)?,
+            });
+        }
+        if matches!(command, Command::Prune) {
+            self.prune(txn)?;
+        }
+        let before = txn.next_sequence();
+        let outcome = command.execute(txn, caller)?;
+        let logged = txn.next_sequence() > before;
+        let receipt = Receipt {
+            sequence: if logged { before } else { 0 },
+            committed_at_ms: txn.now_ms(),
+            replayed: false,
+            outcome,
+        };
+        if let Some(idempotency) = idempotency {
+            idempotency::remember(txn, caller, idempotency, &receipt);
+        }
+        Ok(receipt)
+    }
+
+    fn prune(&self, txn: &mut Txn<'_>) -> Result<()> {
+        let oldest = txn.now_ms().saturating_sub(self.idempotency_retention_ms);
+        let view = self.store.snapshot();
+        for row in view.scan(Family::Idempotency, &[], None)?.take(PRUNE_ROWS) {
+            let (key, stored) = row?;
+            let remembered: idempotency::Remembered = crate::layout::decode_value(&stored)?;
+            if remembered.committed_at_ms <= oldest {
+                txn.set(Family::Idempotency, key, None);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refuse_all(group: Vec<Request>, error: &Error) {
+    for request in group {
+        let _ = request.reply.send(Err(error.clone()));
+    }
+}

@@ -1,0 +1,127 @@
+//! The hot cache: records by identifier key, and that there is none. An entry carries the log
+//! position it was read at, and one older than the last invalidation of its key is never
+//! served: no stale answer survives an acknowledged write on this node.
+
+use foldhash::fast::RandomState;
+use idnode_registry::Sequence;
+use idnode_registry::record::Record;
+use moka::sync::Cache;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Invalidations are kept in this many slots by key hash; keys that share a slot only cost
+/// each other a read.
+const SLOTS: usize = 1 << 16;
+
+/// What the store said about a key.
+#[derive(Debug)]
+pub struct CacheEntry {
+    /// The log position the read was at least as new as.
+    pub read_at: Sequence,
+    /// The record or tombstone; `None`: there is none.
+    pub record: Option<Arc<Record>>,
+}
+
+/// Records by identifier key.
+#[derive(Debug)]
+pub struct HotCache {
+    entries: Cache<Box<[u8]>, Arc<CacheEntry>, RandomState>,
+    hasher: RandomState,
+    invalidated: Box<[AtomicU64]>,
+}
+
+impl HotCache {
+    /// A cache of up to about `capacity_bytes` of keys and records.
+    pub fn new(capacity_bytes: u64) -> Self {
+        let entries = Cache::builder()
+            .max_capacity(capacity_bytes)
+            .weigher(|key: &Box<[u8]>, entry: &Arc<CacheEntry>| {
+                // moka's own bookkeeping is about 150 bytes an entry.
+                let record = entry.record.as_ref().map_or(0, |record| record.weight());
+                u32::try_from(key.len() + record + 200).unwrap_or(u32::MAX)
+            })
+            .build_with_hasher(RandomState::default());
+        let invalidated = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
+        Self {
+            entries,
+            hasher: RandomState::default(),
+            invalidated,
+        }
+    }
+
+    fn slot(&self, key: &[u8]) -> Option<&AtomicU64> {
+        self.invalidated
+            .get(self.hasher.hash_one(key) as usize % SLOTS)
+    }
+
+    /// The entry of a key, unless it is older than the key's last invalidation.
+    pub fn get(&self, key: &[u8]) -> Option<Arc<CacheEntry>> {
+        self.entries
+            .get(key)
+            .filter(|entry| self.is_current(key, entry))
+    }
+
+    /// Whether nothing has invalidated the key since the entry was read.
+    pub fn is_current(&self, key: &[u8], entry: &CacheEntry) -> bool {
+        self.slot(key)
+            .is_none_or(|slot| entry.read_at >= slot.load(Ordering::Acquire))
+    }
+
+    /// Keeps what was read at a log position.
+    pub fn fill(&self, key: &[u8], entry: Arc<CacheEntry>) {
+        // A reader that was slow must not push out what a quicker one has read since; if it
+        // does so in between, `get` refuses the entry.
+        if self.is_current(key, &entry) {
+            self.entries.insert(key.into(), entry);
+        }
+    }
+
+    /// Makes everything read about a key before a log position invalid, before it returns.
+    pub fn invalidate(&self, key: &[u8], at: Sequence) {
+        if let Some(slot) = self.slot(key) {
+            slot.fetch_max(at, Ordering::AcqRel);
+        }
+        self.entries.invalidate(key);
+    }
+
+    /// Entries held, about.
+    pub fn len(&self) -> u64 {
+        self.entries.entry_count()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn entry(read_at: Sequence) -> Arc<CacheEntry> {
+        Arc::new(CacheEntry {
+            read_at,
+            record: None,
+        })
+    }
+
+    #[test]
+    fn an_entry_read_before_an_invalidation_is_never_served() {
+        let cache = HotCache::new(1 << 20);
+        cache.fill(b"k", entry(5));
+        assert_eq!(cache.get(b"k").unwrap().read_at, 5);
+        cache.invalidate(b"k", 6);
+        assert!(cache.get(b"k").is_none());
+        // A slow reader fills with what it read before the write.
+        cache.fill(b"k", entry(5));
+        assert!(cache.get(b"k").is_none(), "a stale fill is refused");
+        // Even one that slips in between check and insertion is not served.
+        cache.entries.insert(b"k".as_slice().into(), entry(5));
+        assert!(cache.get(b"k").is_none(), "a stale entry is not served");
+        cache.fill(b"k", entry(6));
+        assert_eq!(cache.get(b"k").unwrap().read_at, 6);
+    }
+}

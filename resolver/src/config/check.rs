@@ -1,0 +1,153 @@
+//! What keys must hold together, beyond what each allows alone.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::sections::Config;
+
+/// Keys that are good alone but not together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Conflict {
+    /// The keys as `section.key`.
+    pub keys: [&'static str; 2],
+    /// What is wrong with them.
+    pub message: String,
+}
+
+/// Everything that does not hold together in `config`.
+pub(super) fn conflicts(config: &Config) -> Vec<Conflict> {
+    let mut found = zones(config);
+    found.extend(listeners(config));
+    found.extend(soa_times(config));
+    found
+}
+
+/// Warnings: what works, but probably not as the operator means.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    if config.handle.public_addresses.is_empty() {
+        found.push(format!(
+            "handle.public_addresses: is empty and handle.listen is {}, so the site information \
+             tells Handle clients no address",
+            config.handle.listen
+        ));
+    }
+    let is_own_server = |name: &String| {
+        zone_names(config)
+            .iter()
+            .any(|(_, zone)| is_within(name, zone))
+    };
+    if config.dns.node_addresses.is_empty() && config.dns.ns.iter().any(is_own_server) {
+        found.push(format!(
+            "dns.node_addresses: is empty and dns.listen is {}, so the name servers within the \
+             node's zones have no address",
+            config.dns.listen
+        ));
+    }
+    if u64::from(config.node.drain_deadline_s) * 1000 < u64::from(config.limits.request_deadline_ms)
+    {
+        found.push(
+            "node.drain_deadline_s: is shorter than limits.request_deadline_ms, so a stop may cut \
+             requests off"
+                .to_owned(),
+        );
+    }
+    found
+}
+
+fn zone_names(config: &Config) -> [(&'static str, &str); 3] {
+    [
+        ("dns.zone", &config.dns.zone),
+        ("dns.ors_zone", &config.dns.ors_zone),
+        ("dns.ons_zone", &config.dns.ons_zone),
+    ]
+}
+
+/// A name in one zone must not be a name in another: each zone has its own mapping to identifiers.
+fn zones(config: &Config) -> Vec<Conflict> {
+    pairs(zone_names(config))
+        .into_iter()
+        .filter(|((_, left), (_, right))| is_within(left, right) || is_within(right, left))
+        .map(|((left_key, left), (right_key, right))| Conflict {
+            keys: [left_key, right_key],
+            message: format!(
+                "zones must not contain one another, but {left_key} is {left:?} and {right_key} is {right:?}"
+            ),
+        })
+        .collect()
+}
+
+fn is_within(name: &str, zone: &str) -> bool {
+    let (name, zone) = (name.to_ascii_lowercase(), zone.to_ascii_lowercase());
+    name.strip_suffix(&zone)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// Every front has a TCP listener, so no two can share an address.
+fn listeners(config: &Config) -> Vec<Conflict> {
+    let fronts = [
+        ("grpc.listen", config.grpc.listen),
+        ("http.listen", config.http.listen),
+        ("dns.listen", config.dns.listen),
+        ("handle.listen", config.handle.listen),
+    ];
+    pairs(fronts)
+        .into_iter()
+        .filter(|((_, left), (_, right))| collide(*left, *right))
+        .map(|((left_key, left), (right_key, right))| Conflict {
+            keys: [left_key, right_key],
+            message: format!(
+                "two fronts cannot share an address, but {left_key} is {left} and {right_key} is {right}"
+            ),
+        })
+        .collect()
+}
+
+fn collide(left: SocketAddr, right: SocketAddr) -> bool {
+    let covers = |wide: IpAddr, narrow: IpAddr| {
+        wide == narrow || (wide.is_unspecified() && wide.is_ipv4() == narrow.is_ipv4())
+    };
+    left.port() != 0
+        && left.port() == right.port()
+        && (covers(left.ip(), right.ip()) || covers(right.ip(), left.ip()))
+}
+
+/// A secondary that retries later than it refreshes, or expires before it refreshes, would serve
+/// the zone now and then only (RFC 1912 section 2.2).
+fn soa_times(config: &Config) -> Vec<Conflict> {
+    let dns = &config.dns;
+    let mut found = Vec::new();
+    if dns.retry_s > dns.refresh_s {
+        let message = format!(
+            "retry_s ({}) must not exceed refresh_s ({})",
+            dns.retry_s, dns.refresh_s
+        );
+        found.push(Conflict {
+            keys: ["dns.retry_s", "dns.refresh_s"],
+            message,
+        });
+    }
+    if dns.expire_s < dns.refresh_s {
+        let message = format!(
+            "expire_s ({}) must not be less than refresh_s ({})",
+            dns.expire_s, dns.refresh_s
+        );
+        found.push(Conflict {
+            keys: ["dns.expire_s", "dns.refresh_s"],
+            message,
+        });
+    }
+    found
+}
+
+fn pairs<T: Copy, const N: usize>(items: [T; N]) -> Vec<(T, T)> {
+    let later = |index: usize| items.into_iter().skip(index + 1);
+    items
+        .into_iter()
+        .enumerate()
+        .flat_map(|(index, left)| {
+            later(index)
+                .map(move |right| (left, right))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}

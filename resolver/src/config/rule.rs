@@ -1,0 +1,242 @@
+//! What each key allows beyond its type.
+
+use std::collections::BTreeSet;
+
+use super::error::Problem;
+use super::value::{self, Value};
+
+/// Bytes of a zone's name in text form: leaves 150 of DNS's 255 for an identifier's labels.
+pub const ZONE_NAME_BYTES: usize = 100;
+
+/// Bytes of any domain name in text form with its final dot (255 on the wire, RFC 1035 §2.3.4).
+const NAME_BYTES: usize = 254;
+
+/// Entries of any list.
+const LIST_ITEMS: usize = 16;
+
+/// What a key allows: one text for people, one check for the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// What is allowed, as documentation and errors put it.
+    pub allowed: &'static str,
+    /// The check behind it.
+    pub check: Check,
+}
+
+/// The check of a rule.
+#[derive(Debug, Clone, Copy)]
+pub enum Check {
+    /// Nothing beyond the type.
+    Nothing,
+    /// An integer between two bounds, both included.
+    Range(i128, i128),
+    /// A text; the error says which part is wrong.
+    Text(fn(&str) -> Result<(), String>),
+    /// Every entry of a list of at most 16, none twice.
+    Each(fn(&str) -> Result<(), String>),
+}
+
+impl Rule {
+    /// Checks a value that already has the key's type.
+    pub fn check(&self, value: &Value) -> Result<(), Problem> {
+        let refused = |why| Problem::Refused {
+            why,
+            allowed: self.allowed,
+        };
+        match (self.check, value) {
+            (Check::Range(least, most), Value::Integer(number))
+                if !(least..=most).contains(number) =>
+            {
+                Err(Problem::OutOfRange {
+                    value: number.to_string(),
+                    allowed: self.allowed,
+                })
+            }
+            (Check::Text(check), Value::Text(text)) => check(text).map_err(refused),
+            (Check::Each(check), Value::List(items)) => each(check, items).map_err(refused),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn each(check: fn(&str) -> Result<(), String>, items: &[String]) -> Result<(), String> {
+    if items.len() > LIST_ITEMS {
+        return Err(format!("{} entries are too many", items.len()));
+    }
+    let mut seen = BTreeSet::new();
+    for item in items {
+        check(item)?;
+        if !seen.insert(item.to_ascii_lowercase()) {
+            return Err(format!("{item:?} is listed twice"));
+        }
+    }
+    Ok(())
+}
+
+/// The text of what a rule allows. A macro, so that the table's doc comments can hold it.
+macro_rules! allowed {
+    (true or false) => { "true or false" };
+    (node_id) => { "1 to 64 letters, digits, '.', '_' or '-'" };
+    (path) => { "a path of 1 to 4096 bytes" };
+    (listen) => { "an IP address and port such as 127.0.0.1:2643, IPv6 in brackets; port 0 takes any free port" };
+    (zone) => { "a domain name of at most 100 bytes that ends in a dot; the node's three zones must not contain one another" };
+    (mailbox) => { "a domain name that ends in a dot, or \"\"" };
+    (names) => { "at most 16 domain names that end in a dot" };
+    (addresses) => { "at most 16 IP addresses" };
+    (public_url) => { "an http or https URL without '?', '#' or a final '/', or \"\"" };
+    (schemes) => { "at most 16 URL schemes in lower case, none that runs code or reads files (RFC 3986 section 3.1)" };
+    (directives) => { "a level (off, error, warn, info, debug, trace), then module=level, separated by commas" };
+    (format) => { "\"text\" or \"json\"" };
+    ($least:literal to $most:literal) => { concat!($least, " to ", $most) };
+    ($least:literal to $most:literal $unit:ident) => {
+        concat!($least, " to ", $most, " ", stringify!($unit))
+    };
+}
+pub(super) use allowed;
+
+/// The rule of the same name in [`allowed!`].
+macro_rules! rule {
+    (@check true or false) => { $crate::config::rule::Check::Nothing };
+    (@check node_id) => { $crate::config::rule::Check::Text($crate::config::rule::node_id) };
+    (@check path) => { $crate::config::rule::Check::Text($crate::config::rule::path) };
+    (@check listen) => { $crate::config::rule::Check::Text($crate::config::rule::listen) };
+    (@check zone) => { $crate::config::rule::Check::Text($crate::config::rule::zone) };
+    (@check mailbox) => { $crate::config::rule::Check::Text($crate::config::rule::mailbox) };
+    (@check names) => { $crate::config::rule::Check::Each($crate::config::rule::name) };
+    (@check addresses) => { $crate::config::rule::Check::Each($crate::config::rule::address) };
+    (@check public_url) => { $crate::config::rule::Check::Text($crate::config::rule::public_url) };
+    (@check schemes) => { $crate::config::rule::Check::Each($crate::config::rule::scheme) };
+    (@check directives) => { $crate::config::rule::Check::Text($crate::logging::check_directives) };
+    (@check format) => { $crate::config::rule::Check::Text($crate::config::rule::format) };
+    (@check $least:literal to $most:literal $($unit:ident)?) => {
+        $crate::config::rule::Check::Range($least, $most)
+    };
+    ($($rule:tt)+) => {
+        $crate::config::rule::Rule {
+            allowed: $crate::config::rule::allowed!($($rule)+),
+            check: $crate::config::rule::rule!(@check $($rule)+),
+        }
+    };
+}
+pub(super) use rule;
+
+pub(super) fn node_id(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > 64 {
+        return Err(format!("{text:?} has {} bytes", text.len()));
+    }
+    match text
+        .chars()
+        .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-'))
+    {
+        Some(odd) => Err(format!("{text:?} contains {odd:?}")),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn path(text: &str) -> Result<(), String> {
+    match text.len() {
+        0 => Err("the path is empty".to_owned()),
+        1..=4096 if !text.contains('\0') => Ok(()),
+        1..=4096 => Err(format!("{text:?} contains a NUL")),
+        length => Err(format!("the path has {length} bytes")),
+    }
+}
+
+pub(super) fn listen(text: &str) -> Result<(), String> {
+    value::parse_listen(text).map(drop)
+}
+
+pub(super) fn format(text: &str) -> Result<(), String> {
+    value::parse_format(text).map(drop)
+}
+
+pub(super) fn address(text: &str) -> Result<(), String> {
+    value::parse_address(text).map(drop)
+}
+
+pub(super) fn zone(text: &str) -> Result<(), String> {
+    if text.len() > ZONE_NAME_BYTES {
+        return Err(format!("{text:?} has {} bytes", text.len()));
+    }
+    name(text)
+}
+
+pub(super) fn mailbox(text: &str) -> Result<(), String> {
+    if let Some((user, host)) = text.split_once('@') {
+        return Err(format!(
+            "{text:?} must be written as {:?}",
+            format!("{user}.{host}.")
+        ));
+    }
+    if text.is_empty() { Ok(()) } else { name(text) }
+}
+
+/// A domain name in the letters-digits-hyphen form (RFC 1123 §2.1) and `_` (RFC 8552).
+pub(super) fn name(text: &str) -> Result<(), String> {
+    let Some(labels) = text.strip_suffix('.') else {
+        return Err(format!("{text:?} does not end in a dot"));
+    };
+    if text.len() > NAME_BYTES {
+        return Err(format!("{text:?} has {} bytes", text.len()));
+    }
+    for label in labels.split('.') {
+        if label.is_empty() {
+            return Err(format!("{text:?} has an empty label"));
+        }
+        if label.len() > 63 {
+            return Err(format!(
+                "label {label:?} has {} bytes, more than 63",
+                label.len()
+            ));
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return Err(format!("label {label:?} begins or ends with '-'"));
+        }
+        if let Some(odd) = label
+            .chars()
+            .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'))
+        {
+            return Err(format!("label {label:?} contains {odd:?}"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn public_url(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .ok_or_else(|| format!("{text:?} does not begin with http:// or https://"))?;
+    if rest.is_empty() || rest.starts_with(['/', ':']) {
+        return Err(format!("{text:?} has no host"));
+    }
+    if rest.ends_with('/') {
+        return Err(format!("{text:?} ends in '/'"));
+    }
+    let is_odd =
+        |c: &char| !c.is_ascii_graphic() || matches!(c, '?' | '#' | '@' | '"' | '<' | '>' | '\\');
+    match rest.chars().find(is_odd) {
+        Some(odd) => Err(format!("{text:?} contains {odd:?}")),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn scheme(text: &str) -> Result<(), String> {
+    // A browser that follows a redirect to one of these runs or reads what a registrant wrote.
+    if matches!(
+        text,
+        "javascript" | "vbscript" | "data" | "file" | "blob" | "filesystem"
+    ) {
+        return Err(format!("{text:?} is not a scheme to redirect to"));
+    }
+    let is_part =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.');
+    let begins_well = text.starts_with(|c: char| c.is_ascii_lowercase());
+    if !begins_well || text.len() > 32 || !text.chars().all(is_part) {
+        return Err(format!("{text:?} is not a URL scheme in lower case"));
+    }
+    Ok(())
+}

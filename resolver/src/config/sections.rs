@@ -1,0 +1,147 @@
+//! The one table of sections and keys: type, default, bounds and documentation of each.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::table::sections;
+use super::value::LogFormat;
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn list<const N: usize>(items: [&str; N]) -> Vec<String> {
+    items.map(str::to_owned).to_vec()
+}
+
+sections! {
+    /// The node itself.
+    node: NodeConfig {
+        /// The node's name in logs and metrics.
+        id: String = "idnode".to_owned(), [node_id];
+        /// Directory of the registry and its secrets, relative to the working directory.
+        data_dir: PathBuf = PathBuf::from("./data"), [path];
+        /// How long a node that was told to stop lets requests finish.
+        drain_deadline_s: u32 = 20, [0 to 3600 seconds];
+        /// Threads of the asynchronous runtime; 0 takes one for each core.
+        worker_threads: u32 = 0, [0 to 1024 threads];
+    }
+
+    /// The embedded registry (RocksDB).
+    store: StoreConfig {
+        /// Memory for uncompressed blocks of the registry's files.
+        block_cache_mib: u32 = 256, [8 to 1048576 MiB];
+        /// Memory for writes of each column family before they become a file.
+        write_buffer_mib: u32 = 64, [1 to 4096 MiB];
+        /// Files of the registry held open at once.
+        max_open_files: u32 = 512, [64 to 1000000 files];
+        /// Writes that may share one synced batch.
+        group_commit_max: u32 = 512, [1 to 65536 writes];
+        /// How long an idempotency key is remembered after its write.
+        idempotency_retention_s: u64 = 604_800, [60 to 31536000 seconds];
+        /// How long entries of the change log are kept; 0 keeps them for ever.
+        log_retention_s: u64 = 0, [0 to 3153600000 seconds];
+    }
+
+    /// The hot cache in front of the store.
+    cache: CacheConfig {
+        /// Memory for answers.
+        capacity_mib: u32 = 256, [1 to 1048576 MiB];
+        /// How long the cache keeps the answer that an identifier does not exist.
+        negative_ttl_s: u32 = 30, [0 to 86400 seconds];
+    }
+
+    /// Bounds of requests, on every front.
+    limits: LimitsConfig {
+        /// Values of one identifier; the stored and the Handle encoding carry no more.
+        max_values: u32 = 2048, [1 to 2048 values];
+        /// Items of one batch request; streams have no such bound.
+        batch_items: u32 = 10_000, [1 to 1000000 items];
+        /// How long a request may take.
+        request_deadline_ms: u32 = 5000, [10 to 600000 milliseconds];
+        /// Size of one message of a gRPC stream.
+        stream_message_mib: u32 = 4, [1 to 64 MiB];
+        /// Chunks of one import that are taken in before the first of them is committed.
+        max_in_flight_imports: u32 = 8, [1 to 1024 chunks];
+    }
+
+    /// The gRPC front.
+    grpc: GrpcConfig {
+        /// Where it listens (TCP).
+        listen: SocketAddr = loopback(2643), [listen];
+        /// Connections at once.
+        max_connections: u32 = 1024, [1 to 1000000 connections];
+        /// Requests at once on one connection.
+        max_streams_per_connection: u32 = 256, [1 to 65536 streams];
+        /// Whether clients may ask which services there are (grpc.reflection.v1).
+        reflection: bool = true, [true or false];
+    }
+
+    /// The HTTP front.
+    http: HttpConfig {
+        /// Where it listens (TCP).
+        listen: SocketAddr = loopback(8080), [listen];
+        /// The node's address as clients see it, for links in answers; "" takes it from the request.
+        public_url: String = String::new(), [public_url];
+        /// Connections at once.
+        max_connections: u32 = 4096, [1 to 1000000 connections];
+        /// Size of a request's body.
+        body_limit_kib: u32 = 1024, [1 to 65536 KiB];
+        /// Schemes of the URL values that GET /{identifier} may redirect to; an empty list redirects nowhere.
+        redirect_schemes: Vec<String> = list(["http", "https"]), [schemes];
+    }
+
+    /// The DNS front.
+    dns: DnsConfig {
+        /// Where it listens (UDP and TCP).
+        listen: SocketAddr = loopback(5353), [listen];
+        /// The zone that holds a name for every identifier.
+        zone: String = "id.example.".to_owned(), [zone];
+        /// The zone of the OID resolution system (ORS, ITU-T X.672).
+        ors_zone: String = "ors.example.".to_owned(), [zone];
+        /// The zone of the GS1 object name service (ONS).
+        ons_zone: String = "ons.example.".to_owned(), [zone];
+        /// Name servers of the zones, the first being the primary; an empty list means "ns1." and the zone.
+        ns: Vec<String> = Vec::new(), [names];
+        /// Mailbox of the person responsible, '@' written as '.' (RFC 1035 section 3.3.13); "" means "hostmaster." and the zone.
+        soa_rname: String = String::new(), [mailbox];
+        /// How often a secondary server asks for changes (SOA REFRESH).
+        refresh_s: u32 = 3600, [60 to 2147483647 seconds];
+        /// How soon it asks again after a failure (SOA RETRY); at most refresh_s.
+        retry_s: u32 = 600, [30 to 2147483647 seconds];
+        /// How long it answers without having heard of the primary (SOA EXPIRE); at least refresh_s.
+        expire_s: u32 = 1_209_600, [60 to 2147483647 seconds];
+        /// TTL of the zones' own records and of values that have none.
+        default_ttl_s: u32 = 3600, [0 to 2147483647 seconds];
+        /// How long others may remember that a name or type does not exist (SOA MINIMUM, RFC 2308).
+        negative_ttl_s: u32 = 300, [0 to 86400 seconds];
+        /// How long a TCP connection may be silent.
+        tcp_idle_s: u32 = 10, [1 to 3600 seconds];
+        /// TCP connections at once.
+        max_tcp_connections: u32 = 1024, [1 to 1000000 connections];
+        /// Addresses of the name servers that lie in the zones (glue); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.
+        node_addresses: Vec<IpAddr> = Vec::new(), [addresses];
+    }
+
+    /// The Handle front (RFC 3652).
+    handle: HandleConfig {
+        /// Where it listens (UDP and TCP).
+        listen: SocketAddr = loopback(2641), [listen];
+        /// How long a TCP connection may be silent.
+        tcp_idle_s: u32 = 60, [1 to 3600 seconds];
+        /// TCP connections at once.
+        max_tcp_connections: u32 = 10_000, [1 to 1000000 connections];
+        /// Addresses of this node in its site information (HS_SITE); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.
+        public_addresses: Vec<IpAddr> = Vec::new(), [addresses];
+        /// Serial number of the site information; raise it when the addresses change, clients compare it.
+        site_serial: u16 = 1, [0 to 65535];
+    }
+
+    /// Logs, written to standard error.
+    log: LogConfig {
+        /// What is logged. The DNS library's line for each response appears only if its module is named: "info,hickory_server=info".
+        level: String = "info".to_owned(), [directives];
+        /// How it is written.
+        format: LogFormat = LogFormat::Text, [format];
+    }
+}

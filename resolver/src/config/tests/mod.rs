@@ -1,0 +1,84 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod documents;
+mod mistakes;
+mod precedence;
+mod rules;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::*;
+use table::Key;
+use value::{Kind, Value};
+
+/// Writes `text` to a file of its own; the directory goes away with the guard.
+fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("node.toml");
+    std::fs::write(&path, text).unwrap();
+    (directory, path)
+}
+
+fn load_file(text: &str) -> Result<Config, ConfigErrors> {
+    let (_guard, path) = file(text);
+    Config::load(Some(&path), [], &[])
+}
+
+/// The errors of a file, each without the directory in front of the file's name.
+fn mistakes_of(text: &str) -> Vec<String> {
+    let (guard, path) = file(text);
+    let directory = format!("{}/", guard.path().display());
+    match Config::load(Some(&path), [], &[]) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors
+            .to_string()
+            .lines()
+            .map(|line| line.replacen(&directory, "", 1))
+            .collect(),
+    }
+}
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    pairs
+        .iter()
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+        .collect()
+}
+
+/// A value of the key that is allowed, is not its default and conflicts with no other key's.
+fn other_value(key: &Key) -> String {
+    let default = (key.get)(&Config::unsettled());
+    match (key.path().as_str(), default) {
+        ("log.format", _) => "json".to_owned(),
+        ("log.level", _) => "warn,idnode_resolver=debug".to_owned(),
+        ("node.id", _) => "shuozhou-1".to_owned(),
+        ("node.data_dir", _) => "/var/lib/idnode".to_owned(),
+        ("http.public_url", _) => "https://id.example.org/base".to_owned(),
+        ("http.redirect_schemes", _) => "https,coap+tcp".to_owned(),
+        ("dns.soa_rname", _) => "noc.example.org.".to_owned(),
+        ("dns.retry_s", _) => "601".to_owned(),
+        ("dns.ns", _) => "ns.example.org., ns.example.net.".to_owned(),
+        ("dns.node_addresses" | "handle.public_addresses", _) => "192.0.2.1,2001:db8::1".to_owned(),
+        (_, Value::Integer(number)) => {
+            let more = Value::Integer(number + 1);
+            if key.rule.check(&more).is_ok() {
+                more
+            } else {
+                Value::Integer(number - 1)
+            }
+            .to_string()
+        }
+        (_, Value::Boolean(truth)) => (!truth).to_string(),
+        (path, Value::Text(_)) if path.ends_with("listen") => "127.0.0.1:0".to_owned(),
+        (path, Value::Text(_)) if path.ends_with("zone") => {
+            format!("{}.example.org.", path.replace(['.', '_'], "-"))
+        }
+        (path, _) => panic!("no other value for {path}"),
+    }
+}

@@ -1,0 +1,201 @@
+//! The DNS front (RFC 1034, 1035): identifiers as names in the node's zones, over UDP and TCP.
+//! `docs/dns.md` describes names, zones and records for those who ask.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `handler` | a request's header and EDNS (RFC 6891), its time limit, the answer's size |
+//! | `answer` | from a question to a reply: which name is meant and what is there |
+//! | `existence` | whether a name without records has names below it (RFC 8020) |
+//! | `zone` | apexes, name servers and their addresses |
+//! | `records` | an identifier's values as TXT, URI, NAPTR, A and AAAA records |
+//! | `text` | the texts inside those records |
+//! | `referral` | prefixes that are served elsewhere, and prefixes themselves |
+//! | `tcp` | bounded TCP connections (RFC 7766) |
+//!
+//! Parsing, encoding and the UDP socket are hickory-server's, driven through its
+//! `RequestHandler`; its own zone handlers are not used, since they hold a zone in memory.
+
+mod answer;
+mod existence;
+mod handler;
+mod records;
+mod referral;
+mod reply;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod text;
+mod zone;
+
+use super::Core;
+use answer::Responder;
+use handler::Handler;
+use hickory_server::Server;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio_util::sync::CancellationToken;
+
+/// How often a port that is free for UDP is looked for when any port will do.
+const PORT_ATTEMPTS: usize = 16;
+/// What the kernel is asked to hold of UDP queries that are not read yet, bytes.
+const UDP_RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// The greatest UDP answer when nobody says otherwise: it fits one Ethernet frame on any path
+/// (DNS flag day 2020).
+pub const DEFAULT_MAX_UDP_PAYLOAD: u16 = 1_232;
+
+/// What an operator sets of the DNS front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsOptions {
+    /// Host names of the zones' name servers, the first being the primary (SOA MNAME); empty:
+    /// `ns1.` and the zone.
+    pub name_servers: Vec<String>,
+    /// Mailbox of the person responsible as a domain name (RFC 1035 §3.3.13); empty:
+    /// `hostmaster.` and the zone.
+    pub soa_rname: String,
+    /// SOA REFRESH, seconds, at most 2³¹ − 1 as all times here.
+    pub refresh_s: u32,
+    /// SOA RETRY, seconds.
+    pub retry_s: u32,
+    /// SOA EXPIRE, seconds.
+    pub expire_s: u32,
+    /// TTL of the zones' own records and of what the node says about prefixes, seconds.
+    pub default_ttl_s: u32,
+    /// How long others may remember that there is nothing (SOA MINIMUM, RFC 2308), seconds.
+    pub negative_ttl_s: u32,
+    /// Addresses of those name servers whose names are in the zones; empty: the address that
+    /// is listened on, unless that is 0.0.0.0 or `::`.
+    pub node_addresses: Vec<IpAddr>,
+    /// How long a TCP connection may be without a whole query, seconds.
+    pub tcp_idle_s: u32,
+    /// TCP connections at once.
+    pub max_tcp_connections: usize,
+    /// Queries at once that wait for the disk; those beyond get SERVFAIL.
+    pub max_waiting_queries: usize,
+    /// The greatest UDP answer, bytes, whatever the client offers; 512 at least.
+    pub max_udp_payload: u16,
+}
+
+impl Default for DnsOptions {
+    fn default() -> Self {
+        Self {
+            name_servers: Vec::new(),
+            soa_rname: String::new(),
+            refresh_s: 3_600,
+            retry_s: 600,
+            expire_s: 1_209_600,
+            default_ttl_s: 3_600,
+            negative_ttl_s: 300,
+            node_addresses: Vec::new(),
+            tcp_idle_s: 10,
+            max_tcp_connections: 1_024,
+            max_waiting_queries: 4_096,
+            max_udp_payload: DEFAULT_MAX_UDP_PAYLOAD,
+        }
+    }
+}
+
+/// The DNS front, bound and ready to serve.
+#[derive(Debug)]
+pub struct DnsFront {
+    udp: UdpSocket,
+    tcp: TcpListener,
+    local_addr: SocketAddr,
+    handler: Handler,
+    options: DnsOptions,
+}
+
+impl DnsFront {
+    /// Binds UDP and TCP on the same port; port 0 chooses one that both can have.
+    ///
+    /// # Errors
+    /// The address cannot be had; [`io::ErrorKind::InvalidInput`] naming the option that is no
+    /// domain name.
+    pub async fn bind(
+        addr: SocketAddr,
+        core: Arc<Core>,
+        options: DnsOptions,
+    ) -> Result<Self, io::Error> {
+        let (udp, tcp) = bind_both(addr).await?;
+        let local_addr = udp.local_addr()?;
+        let mut addresses = options.node_addresses.clone();
+        if addresses.is_empty() && !local_addr.ip().is_unspecified() {
+            addresses.push(local_addr.ip());
+        }
+        let zones = zone::ZoneSet::new(&core.zones, &options, &addresses)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let deadline = core.request_deadline;
+        let handler = Handler::new(Responder::new(core, zones), &options, deadline);
+        Ok(Self {
+            udp,
+            tcp,
+            local_addr,
+            handler,
+            options,
+        })
+    }
+
+    /// Where it listens, UDP and TCP.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Answers until `shutdown` is cancelled; then takes no further queries, lets those under
+    /// way finish, and returns. Dropping the future ends everything at once.
+    pub async fn serve(self, shutdown: CancellationToken) {
+        let idle = Duration::from_secs(u64::from(self.options.tcp_idle_s));
+        let tcp = tcp::Listener {
+            listener: self.tcp,
+            handler: self.handler.clone(),
+            idle,
+            max_connections: self.options.max_tcp_connections,
+        };
+        tokio::join!(
+            tcp.serve(shutdown.clone()),
+            serve_udp(self.udp, self.handler, shutdown)
+        );
+    }
+}
+
+async fn serve_udp(socket: UdpSocket, handler: Handler, shutdown: CancellationToken) {
+    /// Time for answers that are queued to leave before the socket closes.
+    const FLUSH: Duration = Duration::from_millis(20);
+    let mut server = Server::new(handler.clone());
+    server.register_socket(socket);
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        ended = server.block_until_done() => {
+            tracing::error!(?ended, "the DNS front's UDP socket ended");
+            return;
+        }
+    }
+    handler.drain().await;
+    tokio::time::sleep(FLUSH).await;
+    if let Err(error) = server.shutdown_gracefully().await {
+        tracing::warn!(%error, "closing the DNS front's UDP socket");
+    }
+}
+
+async fn bind_both(addr: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    let mut attempt = 1;
+    loop {
+        let tcp = TcpListener::bind(addr).await?;
+        match bind_udp(tcp.local_addr()?) {
+            Ok(udp) => return Ok((udp, tcp)),
+            Err(error) if addr.port() != 0 || attempt == PORT_ATTEMPTS => return Err(error),
+            Err(_) => attempt += 1,
+        }
+    }
+}
+
+fn bind_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    // The kernel may grant less, which is no reason not to serve.
+    let _ = socket.set_recv_buffer_size(UDP_RECEIVE_BUFFER_BYTES);
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    UdpSocket::from_std(socket.into())
+}

@@ -1,0 +1,256 @@
+//! An identifier's values as records. Which values a type of record shows, and where a set of
+//! records ends, does not depend on transport or size limit, so that caches hold whole sets.
+
+use super::reply::record_bound;
+use super::text::{MAX_STRING_BYTES, describe, link_of, regexp_to};
+use super::zone::{MAX_TTL_S, address_record};
+use hickory_proto::rr::rdata::{HINFO, NAPTR, NULL, TXT};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use idnode_proto::dnsname::ZoneKind;
+use idnode_proto::identifier::Identifier;
+use idnode_proto::value::{ValueRef, types};
+use std::net::IpAddr;
+
+/// The URI record (RFC 7553), which the DNS library has no type for.
+pub(super) const URI: RecordType = RecordType::Unknown(256);
+/// Most bytes of one set of records, about: with the question and a negative section it stays
+/// within a message of 65,535.
+pub(super) const MAX_SET_BYTES: usize = 60_000;
+/// All URI records weigh the same; the priority chooses (RFC 7553 §4.3).
+const URI_WEIGHT: u16 = 1;
+/// NAPTR flag: the regexp gives a URI, and that is the end (RFC 3404 §4.3).
+const TERMINAL_URI: &[u8] = b"U";
+/// Value types whose data may be an IP address.
+const ADDRESS_TYPES: [&str; 3] = [types::INET_HOST, "A", "AAAA"];
+
+/// A set of records under way: it stops taking records when it is large enough.
+#[derive(Debug)]
+pub(super) struct RecordSet<'a> {
+    owner: &'a Name,
+    records: Vec<Record>,
+    bytes: usize,
+    /// The least of those that were given.
+    ttl_s: Option<u32>,
+    default_ttl_s: u32,
+    dropped: usize,
+}
+
+impl<'a> RecordSet<'a> {
+    /// An empty set; `default_ttl_s` is its TTL if no record brings one.
+    pub(super) fn new(owner: &'a Name, default_ttl_s: u32) -> Self {
+        Self {
+            owner,
+            records: Vec::new(),
+            bytes: 0,
+            ttl_s: None,
+            default_ttl_s,
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, data: RData) {
+        let record = Record::from_rdata(self.owner.clone(), 0, data);
+        self.bytes += record_bound(&record);
+        if self.dropped == 0 && self.bytes <= MAX_SET_BYTES {
+            self.records.push(record);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    fn push_with_ttl(&mut self, data: RData, ttl_s: u32) {
+        self.push(data);
+        self.ttl_s = Some(self.ttl_s.map_or(ttl_s, |least| least.min(ttl_s)));
+    }
+
+    /// The records, all with one TTL (RFC 2181 §5.2): the least.
+    pub(super) fn finish(mut self) -> Vec<Record> {
+        let ttl_s = self.ttl_s.unwrap_or(self.default_ttl_s);
+        for record in &mut self.records {
+            record.ttl = ttl_s;
+        }
+        self.records
+    }
+}
+
+/// An identifier that was found, and where its records go.
+#[derive(Debug)]
+pub(super) struct Found<'a> {
+    pub(super) owner: &'a Name,
+    pub(super) zone: ZoneKind,
+    pub(super) identifier: &'a Identifier,
+    /// As it was registered.
+    pub(super) spelling: &'a str,
+    /// Now, seconds since the Unix epoch.
+    pub(super) now_s: u64,
+    /// TTL of what no value stands behind.
+    pub(super) default_ttl_s: u32,
+}
+
+impl Found<'_> {
+    /// Its records of one type; none: there are none of it.
+    pub(super) fn records<'v>(
+        &self,
+        qtype: RecordType,
+        values: impl Iterator<Item = ValueRef<'v>>,
+    ) -> Vec<Record> {
+        match qtype {
+            RecordType::TXT => self.txt(values),
+            URI => self.uri(values),
+            RecordType::NAPTR => self.naptr(values),
+            RecordType::A | RecordType::AAAA => self.addresses(qtype, values),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The record that names the identifier, to go beside records of other types. Its TTL of 0
+    /// keeps caches from taking it for the whole set of TXT records.
+    pub(super) fn naming_record(&self) -> Record {
+        Record::from_rdata(self.owner.clone(), 0, txt(self.naming_text().as_bytes()))
+    }
+
+    fn naming_text(&self) -> String {
+        format!("identifier={}", self.spelling)
+    }
+
+    fn ttl_s(&self, value: &ValueRef<'_>) -> u32 {
+        value.ttl().remaining_s(self.now_s).min(MAX_TTL_S)
+    }
+
+    fn set(&self) -> RecordSet<'_> {
+        RecordSet::new(self.owner, self.default_ttl_s)
+    }
+
+    fn txt<'v>(&self, values: impl Iterator<Item = ValueRef<'v>>) -> Vec<Record> {
+        /// What `values=2048 shown=2048` may take.
+        const COUNT_BYTES: usize = 300;
+        let mut set = self.set();
+        set.bytes = COUNT_BYTES;
+        set.push(txt(self.naming_text().as_bytes()));
+        for value in values {
+            set.push_with_ttl(txt(&describe(&value)), self.ttl_s(&value));
+        }
+        if set.dropped > 0 {
+            let shown = set.records.len().saturating_sub(1);
+            let text = format!("values={} shown={shown}", shown + set.dropped);
+            set.records.insert(
+                1,
+                Record::from_rdata(self.owner.clone(), 0, txt(text.as_bytes())),
+            );
+        }
+        set.finish()
+    }
+
+    fn uri<'v>(&self, values: impl Iterator<Item = ValueRef<'v>>) -> Vec<Record> {
+        let mut set = self.set();
+        let links =
+            values.filter_map(|value| Some((link_of(&value, self.zone)?, self.ttl_s(&value))));
+        for (priority, (link, ttl_s)) in (1..).zip(links.filter(|(link, _)| link.is_uri)) {
+            set.push_with_ttl(uri(priority, &link.target), ttl_s);
+        }
+        set.finish()
+    }
+
+    fn naptr<'v>(&self, values: impl Iterator<Item = ValueRef<'v>>) -> Vec<Record> {
+        let mut set = self.set();
+        let links =
+            values.filter_map(|value| Some((link_of(&value, self.zone)?, self.ttl_s(&value))));
+        for (preference, (link, ttl_s)) in (1..).zip(links) {
+            if let Some(data) = naptr(self.zone, preference, &link.service, &link.target) {
+                set.push_with_ttl(data, ttl_s);
+            }
+        }
+        if self.zone == ZoneKind::Ors {
+            // Every node of the ORS answers with its canonical OID-IRI (X.672 annex B).
+            let arcs: String = self
+                .identifier
+                .oid_arcs()
+                .map(|arc| format!("/{arc}"))
+                .collect();
+            if let Some(data) = naptr(self.zone, 0, "ORS+COID", &arcs) {
+                let names_itself = |record: &Record| match &record.data {
+                    RData::NAPTR(naptr) => naptr.services.eq_ignore_ascii_case(b"ORS+COID"),
+                    _ => false,
+                };
+                if !set.records.iter().any(names_itself) {
+                    set.push(data);
+                }
+            }
+        }
+        set.finish()
+    }
+
+    fn addresses<'v>(
+        &self,
+        qtype: RecordType,
+        values: impl Iterator<Item = ValueRef<'v>>,
+    ) -> Vec<Record> {
+        let mut set = self.set();
+        let mut seen: Vec<IpAddr> = Vec::new();
+        for value in values {
+            let Some(address) = address_of(&value) else {
+                continue;
+            };
+            let record = address_record(self.owner, 0, address);
+            if record.record_type() == qtype && !seen.contains(&address) {
+                seen.push(address);
+                set.push_with_ttl(record.data, self.ttl_s(&value));
+            }
+        }
+        set.finish()
+    }
+}
+
+fn address_of(value: &ValueRef<'_>) -> Option<IpAddr> {
+    let holds_address = ADDRESS_TYPES
+        .iter()
+        .any(|kind| value.value_type().eq_ignore_ascii_case(kind));
+    let text = std::str::from_utf8(value.data())
+        .ok()
+        .filter(|_| holds_address)?;
+    text.trim().parse().ok()
+}
+
+/// TXT data of a text of any length: cut into strings, which readers join again.
+pub(super) fn txt(text: &[u8]) -> RData {
+    RData::TXT(TXT::from_bytes(text.chunks(MAX_STRING_BYTES).collect()))
+}
+
+/// URI data (RFC 7553 §4.5).
+pub(super) fn uri(priority: u16, target: &str) -> RData {
+    let mut data = Vec::with_capacity(4 + target.len());
+    data.extend_from_slice(&priority.to_be_bytes());
+    data.extend_from_slice(&URI_WEIGHT.to_be_bytes());
+    data.extend_from_slice(target.as_bytes());
+    RData::Unknown {
+        code: URI,
+        rdata: NULL::with(data),
+    }
+}
+
+/// NAPTR data that ends in `target`; `None` when that or the service is too long.
+pub(super) fn naptr(zone: ZoneKind, preference: u16, service: &str, target: &str) -> Option<RData> {
+    // What X.672 and ONS 2.0.1 have in their examples; all rules are of one order.
+    let order = match zone {
+        ZoneKind::Ons => 0,
+        ZoneKind::Node | ZoneKind::Ors => 100,
+    };
+    let regexp = regexp_to(target)?;
+    if service.len() > MAX_STRING_BYTES {
+        return None;
+    }
+    Some(RData::NAPTR(NAPTR::new(
+        order,
+        preference,
+        TERMINAL_URI.into(),
+        service.as_bytes().into(),
+        regexp.into_bytes().into(),
+        Name::root(),
+    )))
+}
+
+/// The one record that a question for any type is answered with (RFC 8482 §4.2).
+pub(super) fn any_record(owner: &Name, ttl_s: u32) -> Record {
+    let host = HINFO::new("RFC8482".to_owned(), String::new());
+    Record::from_rdata(owner.clone(), ttl_s, RData::HINFO(host))
+}

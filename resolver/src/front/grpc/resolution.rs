@@ -1,0 +1,178 @@
+//! ResolutionService: one identifier at a time. Batches are in [`super::batch`].
+
+use super::call::Api;
+use super::convert::{self, prefix, scheme, timestamp, value};
+use super::identifiers::now_s;
+use super::status::{Outcome, Refused, Result};
+use super::{auth, batch};
+use crate::resolve::{Answer, Filter, Query, Resolved};
+use idnode_proto::api;
+use idnode_proto::api::resolution_service_server::ResolutionService;
+use idnode_proto::api::resolve_response::Outcome as Resolution;
+use idnode_proto::identifier::Identifier;
+use idnode_proto::value::MAX_VALUES;
+use idnode_registry::{Caller, Error};
+use std::pin::Pin;
+use std::time::Instant;
+use tokio_stream::Stream;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+
+#[tonic::async_trait]
+impl ResolutionService for Api {
+    async fn resolve(
+        &self,
+        request: Request<api::ResolveRequest>,
+    ) -> std::result::Result<Response<api::ResolveResponse>, Status> {
+        let started = Instant::now();
+        let (metadata, _, request) = request.into_parts();
+        let result = self.resolve_one(&metadata, request).await;
+        self.meter.count(started.elapsed(), outcome(&result));
+        result.map(Response::new).map_err(Refused::into_status)
+    }
+
+    type BatchResolveStream =
+        Pin<Box<dyn Stream<Item = std::result::Result<api::BatchResolveResponse, Status>> + Send>>;
+
+    async fn batch_resolve(
+        &self,
+        request: Request<Streaming<api::BatchResolveRequest>>,
+    ) -> std::result::Result<Response<Self::BatchResolveStream>, Status> {
+        let (metadata, _, inbound) = request.into_parts();
+        auth::caller(&self.core, &metadata).map_err(|refused| self.refuse(refused))?;
+        Ok(Response::new(Box::pin(batch::answers(
+            self.clone(),
+            metadata,
+            inbound,
+        ))))
+    }
+}
+
+impl Api {
+    async fn resolve_one(
+        &self,
+        metadata: &MetadataMap,
+        request: api::ResolveRequest,
+    ) -> Result<api::ResolveResponse> {
+        let caller = auth::caller(&self.core, metadata)?;
+        let asked = Asked::parse(request)?;
+        let query = asked.query(&caller);
+        match self.core.resolver.try_resolve(&query) {
+            Some(answer) => shown(answer?, &query),
+            None => self.resolve_from_disk(&query).await,
+        }
+    }
+
+    /// The answer to a query that memory alone can't answer.
+    pub async fn resolve_from_disk(&self, query: &Query<'_>) -> Result<api::ResolveResponse> {
+        let answer = self
+            .in_time(async { Ok(self.core.resolver.resolve(query).await?) })
+            .await?;
+        shown(answer, query)
+    }
+}
+
+/// What a result is counted as.
+pub(super) fn outcome(result: &Result<api::ResolveResponse>) -> Outcome {
+    match result {
+        Ok(api::ResolveResponse {
+            outcome: Some(Resolution::Referral(_)),
+            ..
+        }) => Outcome::Referral,
+        Ok(_) => Outcome::Ok,
+        Err(refused) => refused.outcome(),
+    }
+}
+
+/// A request, parsed.
+#[derive(Debug)]
+pub(super) struct Asked {
+    identifier: Identifier,
+    filter: Filter,
+    public_only: bool,
+}
+
+impl Asked {
+    /// Errors: it names no identifier, or has more filters than an identifier has values.
+    pub fn parse(request: api::ResolveRequest) -> Result<Self> {
+        let filters = request.types.len() + request.indexes.len();
+        if filters > MAX_VALUES {
+            let field = if request.types.len() > MAX_VALUES {
+                "types"
+            } else {
+                "indexes"
+            };
+            let reason = format!("{filters} filters, at most {MAX_VALUES} are taken");
+            return Err(Error::invalid(field, reason).into());
+        }
+        Ok(Self {
+            identifier: convert::identifier(&request.identifier, "identifier")?,
+            filter: Filter {
+                types: request.types,
+                indexes: request.indexes,
+            },
+            public_only: request.public_only,
+        })
+    }
+
+    /// The question to the core.
+    pub fn query<'a>(&'a self, caller: &'a Caller) -> Query<'a> {
+        Query {
+            identifier: &self.identifier,
+            filter: &self.filter,
+            caller,
+            public_only: self.public_only,
+        }
+    }
+}
+
+/// An answer as a message, or why there is none.
+pub(super) fn shown(answer: Answer, query: &Query<'_>) -> Result<api::ResolveResponse> {
+    let (identifier, resolution) = match answer {
+        Answer::Found(resolved) => (
+            resolved.spelling(query.identifier),
+            Resolution::Record(shown_record(&resolved, query)),
+        ),
+        Answer::Referral(entry) => {
+            let referral = api::Referral {
+                prefix: entry.record.prefix()?.canonical(),
+                delegation: entry
+                    .record
+                    .delegation
+                    .as_ref()
+                    .map(prefix::shown_delegation),
+            };
+            (query.identifier.canonical(), Resolution::Referral(referral))
+        }
+        Answer::Missing(missing) => {
+            return Err(Refused::Missing {
+                missing,
+                name: query.identifier.to_string(),
+            });
+        }
+    };
+    Ok(api::ResolveResponse {
+        identifier,
+        scheme: scheme(query.identifier.scheme()),
+        outcome: Some(resolution),
+    })
+}
+
+fn shown_record(resolved: &Resolved, query: &Query<'_>) -> api::Record {
+    let now_s = u64::from(now_s());
+    let mut ttl_s = None;
+    let values = resolved.values(query).map(|found| {
+        let left_s = found.ttl().remaining_s(now_s);
+        ttl_s = Some(ttl_s.map_or(left_s, |least_s: u32| least_s.min(left_s)));
+        value::shown(found)
+    });
+    api::Record {
+        values: values.collect(),
+        version: resolved.version(),
+        template: resolved.template().unwrap_or_default().to_owned(),
+        created_at: timestamp(resolved.created_at_ms()),
+        updated_at: timestamp(resolved.updated_at_ms()),
+        // An answer without values has no TTL to go by: it is not to be kept.
+        ttl_s: ttl_s.unwrap_or(0),
+    }
+}

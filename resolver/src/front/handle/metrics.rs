@@ -1,0 +1,102 @@
+//! What is counted, with handles made once: looking one up by name costs as much as a resolution.
+
+use metrics::{Counter, Histogram, counter, histogram};
+use std::time::Duration;
+
+/// Defines an enum whose variants are values of a metric's label.
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $name {
+            const LABELS: &[&str] = &[$($label),*];
+        }
+    };
+}
+
+labels! {
+    /// How a request ended, the label `outcome`.
+    Outcome {
+        /// Values.
+        Found = "found",
+        /// The identifier is there, none of its values is asked for and public.
+        NoValues = "no_values",
+        /// Not registered.
+        NotFound = "not_found",
+        /// Deleted.
+        Deleted = "deleted",
+        /// The prefix is not registered here, not active, or served elsewhere without referral.
+        NotResponsible = "not_responsible",
+        /// Served elsewhere.
+        Referral = "referral",
+        /// Site information.
+        Site = "site",
+        /// Not a request, or one with a wrong part.
+        Invalid = "invalid",
+        /// An operation that is not done here.
+        Unsupported = "unsupported",
+        /// A bound was reached.
+        Busy = "busy",
+        /// The node failed.
+        Failed = "failed",
+        /// No answer was due.
+        Ignored = "ignored",
+    }
+}
+
+labels! {
+    /// A bound that can be reached, the label `bound`.
+    Bound {
+        /// [`super::HandleOptions::max_udp_in_flight`].
+        UdpInFlight = "handle_udp_in_flight",
+        /// [`super::HandleOptions::reassembly`], for one source.
+        UdpReassembly = "handle_udp_reassembly",
+        /// [`super::HandleOptions::max_tcp_connections`].
+        TcpConnections = "handle_tcp_connections",
+        /// [`super::HandleOptions::tcp_write`].
+        TcpWrite = "handle_tcp_write",
+        /// A frame above the message limit.
+        MessageLength = "handle_message_length",
+        /// [`crate::front::Core::request_deadline`].
+        Deadline = "handle_request_deadline",
+    }
+}
+
+/// The front's metrics.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    outcomes: Vec<Counter>,
+    bounds: Vec<Counter>,
+    latency_us: Histogram,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let outcome = |label: &&'static str| counter!("idnode_requests_total", "front" => "handle", "outcome" => *label);
+        let bound = |label: &&'static str| counter!("idnode_bound_hits_total", "bound" => *label);
+        Self {
+            outcomes: Outcome::LABELS.iter().map(outcome).collect(),
+            bounds: Bound::LABELS.iter().map(bound).collect(),
+            latency_us: histogram!("idnode_request_latency_us", "front" => "handle"),
+        }
+    }
+
+    /// Counts a request and how long it took.
+    pub(super) fn request(&self, outcome: Outcome, took: Duration) {
+        if let Some(counter) = self.outcomes.get(outcome as usize) {
+            counter.increment(1);
+        }
+        self.latency_us.record(took.as_secs_f64() * 1e6);
+    }
+
+    /// Counts that a bound was reached.
+    pub(super) fn bound(&self, bound: Bound) {
+        if let Some(counter) = self.bounds.get(bound as usize) {
+            counter.increment(1);
+        }
+    }
+}

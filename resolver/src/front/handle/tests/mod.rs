@@ -1,0 +1,14 @@
+//! The front over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod clients;
+mod connections;
+mod datagrams;
+mod harness;
+mod resolution;

@@ -1,0 +1,210 @@
+//! Connections: which protocol they speak, how many there are, how long they may be idle, and
+//! how they end.
+
+use super::{Shared, service};
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::io::{self, Write};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// Most bytes of a request's head, HTTP/1.1 and HTTP/2: a handle of 2,048 bytes is three times
+/// as long percent-encoded, and four header fields of 8 KiB each fit beside an absurd URI that
+/// is still answered as such.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 64;
+/// How long a connection that is closed for idling may take to flush.
+const CLOSING_GRACE: Duration = Duration::from_secs(5);
+/// How long accepting rests after an error, such as too many open files.
+const ACCEPT_RETRY: Duration = Duration::from_millis(20);
+
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\
+    connection: close\r\n\r\n";
+
+/// Accepts until `shutdown`, then waits for the connections to end.
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: CancellationToken) {
+    let router = service::router(shared.clone());
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() >= shared.options.max_connections => {
+                    shared.meters.bounds.connections.increment(1);
+                    turn_away(stream);
+                }
+                Ok((stream, _)) => {
+                    let (shared, shutdown) = (shared.clone(), shutdown.clone());
+                    connections.spawn(talk(stream, router.clone(), shared, shutdown));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "http: a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    shared.draining.store(true, Ordering::Release);
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if ended.is_err_and(|error| error.is_panic()) {
+        tracing::error!("http: a connection's task panicked");
+    }
+}
+
+/// Says that the node is busy, if the socket takes it at once.
+fn turn_away(stream: TcpStream) {
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write(BUSY);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+    }
+}
+
+async fn talk(stream: TcpStream, router: Router, shared: Arc<Shared>, shutdown: CancellationToken) {
+    let header_timeout = shared.options.header_timeout;
+    let http2 = tokio::select! {
+        () = shutdown.cancelled() => return,
+        spoken = tokio::time::timeout(header_timeout, speaks_http2(&stream)) => match spoken {
+            Ok(Ok(http2)) => http2,
+            _ => return,
+        },
+    };
+    // Answers are small and whole: waiting to fill a segment only delays them.
+    let _ = stream.set_nodelay(true);
+    let idle_timeout = shared.options.idle_timeout;
+    let begun = Arc::new(AtomicU64::new(0));
+    let requests = begun.clone();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        requests.fetch_add(1, Ordering::Relaxed);
+        service::answer(shared.clone(), router.clone(), request)
+    });
+    let watch = Watch {
+        begun: &begun,
+        idle_timeout,
+        shutdown: &shutdown,
+    };
+    let io = TokioIo::new(stream);
+    if http2 {
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEAD_BYTES as u32)
+            .max_send_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(io, service);
+        watch.drive(connection).await;
+    } else {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .max_header_size(MAX_HEAD_BYTES)
+            .serve_connection(io, service);
+        watch.drive(connection).await;
+    }
+}
+
+/// Whether a client begins with HTTP/2's preface, knowing it beforehand (RFC 9113 §3.3). No
+/// HTTP/1.1 request begins with its first four bytes.
+async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
+    const PREFACE: &[u8; 4] = b"PRI ";
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut start).await?;
+        if seen == PREFACE.len() || !PREFACE.starts_with(start.get(..seen).unwrap_or_default()) {
+            return Ok(start == *PREFACE);
+        }
+        if seen == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // The rest of the preface is on its way; peeking again would find the same bytes.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A connection that can be told to finish what it has begun.
+trait Finish: Future {
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<S, B> Finish for http1::Connection<TokioIo<TcpStream>, S>
+where
+    Self: Future,
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: hyper::body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<S, B, E> Finish for http2::Connection<TokioIo<TcpStream>, S, E>
+where
+    Self: Future,
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: hyper::body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// What may end a connection besides its client.
+struct Watch<'a> {
+    begun: &'a AtomicU64,
+    idle_timeout: Duration,
+    shutdown: &'a CancellationToken,
+}
+
+impl Watch<'_> {
+    /// Runs a connection to its end. A request is answered within the node's deadline, so one
+    /// on which none began for the idle time has a client that is silent or hardly reads.
+    async fn drive(self, connection: impl Finish) {
+        let mut connection = pin!(connection);
+        let (mut seen, mut idle, mut stopping) = (0, false, false);
+        loop {
+            let wait = if idle {
+                CLOSING_GRACE
+            } else {
+                self.idle_timeout
+            };
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                () = self.shutdown.cancelled(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().finish();
+                }
+                () = tokio::time::sleep(wait) => {
+                    if idle {
+                        return;
+                    }
+                    let begun = self.begun.load(Ordering::Relaxed);
+                    if begun == seen {
+                        idle = true;
+                        connection.as_mut().finish();
+                    }
+                    seen = begun;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The HTTP front: the Handle JSON API, redirects to what identifiers point at, and what an
+//! operator asks a node. `docs/http.md` has every path with examples.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`connection`] | sockets: HTTP/1.1 and h2c, bounds of connections, graceful stop |
+//! | [`service`] | what all requests have in common: methods, bounds, CORS, HEAD |
+//! | [`request`] | paths, query parameters and credentials |
+//! | [`handles`] | `GET /api/handles/{handle}` |
+//! | [`answer`], [`data`] | the JSON of answers and of typed value data |
+//! | [`freshness`] | entity tags and how long an answer may be kept |
+//! | [`redirect`], [`target`] | `GET /{identifier}`, and which Location is sent |
+//! | [`problem`] | errors outside the JSON API (RFC 9457) |
+//! | [`health`], [`metrics`] | `/healthz`, `/readyz`, `/`, `/metrics` |
+
+mod answer;
+mod connection;
+mod data;
+mod freshness;
+mod handles;
+mod health;
+mod metrics;
+mod problem;
+mod redirect;
+mod request;
+mod service;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use self::metrics::Meters;
+use super::Core;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What an operator sets of the HTTP front.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Connections at once; the next one is answered 503 and closed.
+    pub max_connections: usize,
+    /// Longest declared request body, bytes; no request here needs one.
+    pub body_limit_bytes: u64,
+    /// Schemes of URL values that are redirected to, lower case; none: nothing is.
+    pub redirect_schemes: Vec<String>,
+    /// The node's address as clients see it, in front of links; empty: links are relative.
+    pub public_url: String,
+    /// How long the head of a request may take, and how long an HTTP/1.1 connection may be
+    /// silent between two.
+    pub header_timeout: Duration,
+    /// A connection on which no request began for this long is closed, even if its client is
+    /// still reading.
+    pub idle_timeout: Duration,
+    /// Where `/metrics` comes from.
+    pub metrics: PrometheusHandle,
+}
+
+impl HttpOptions {
+    /// The defaults of the configuration's `[http]` section.
+    pub fn new(metrics: PrometheusHandle) -> Self {
+        Self {
+            max_connections: 4_096,
+            body_limit_bytes: 1 << 20,
+            redirect_schemes: vec!["http".to_owned(), "https".to_owned()],
+            public_url: String::new(),
+            header_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(60),
+            metrics,
+        }
+    }
+}
+
+/// What every request works with.
+#[derive(Debug)]
+struct Shared {
+    core: Arc<Core>,
+    options: HttpOptions,
+    meters: Meters,
+    draining: AtomicBool,
+}
+
+/// The HTTP front, bound and not yet serving.
+#[derive(Debug)]
+pub struct HttpFront {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl HttpFront {
+    /// Binds a TCP socket; port 0 takes any that is free. The metrics recorder must be
+    /// installed by then: the front's counters are made here.
+    ///
+    /// # Errors
+    /// What the operating system says about the address.
+    pub async fn bind(
+        addr: SocketAddr,
+        core: Arc<Core>,
+        options: HttpOptions,
+    ) -> Result<Self, io::Error> {
+        let listener = TcpListener::bind(addr).await?;
+        let local_addr = listener.local_addr()?;
+        let meters = Meters::new();
+        let draining = AtomicBool::new(false);
+        let shared = Arc::new(Shared {
+            core,
+            options,
+            meters,
+            draining,
+        });
+        Ok(Self {
+            listener,
+            local_addr,
+            shared,
+        })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Serves until `shutdown` is cancelled; then takes no more connections, lets requests
+    /// under way finish and returns. Dropping the future ends every connection at once.
+    pub async fn serve(self, shutdown: CancellationToken) {
+        connection::serve(self.listener, self.shared, shutdown).await;
+    }
+}

@@ -1,0 +1,281 @@
+//! What a request asks: the identifier in its path, the parameters of its query, and who sends
+//! it.
+
+use super::Shared;
+use super::metrics::within_deadline;
+use crate::front::bearer_token;
+use crate::resolve::Filter;
+use axum::http::HeaderMap;
+use axum::http::header;
+use idnode_proto::identifier::Quoted;
+use idnode_registry::{Caller, Error};
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+use std::sync::Arc;
+use thiserror::Error as ThisError;
+
+/// Most `type` and most `index` parameters: as many as an identifier has values.
+const MAX_FILTERS: usize = 2_048;
+/// Longest callback name, bytes.
+const MAX_CALLBACK_BYTES: usize = 128;
+
+/// A path that is no text.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+pub(super) enum PathError {
+    /// A '%' that encodes nothing (RFC 3986 §2.1).
+    #[error("percent-encoding: the '%' at byte {offset} is not followed by two hexadecimal digits")]
+    Percent {
+        /// Byte offset in the encoded identifier.
+        offset: usize,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("the identifier is not UTF-8 from byte {offset} of its decoded form on")]
+    NotUtf8 {
+        /// Byte offset in the decoded identifier.
+        offset: usize,
+    },
+}
+
+/// A path decoded once: what is still percent-encoded then, is part of the identifier.
+pub(super) fn decoded(path: &str) -> Result<Cow<'_, str>, PathError> {
+    check_percent(path)?;
+    percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|error| PathError::NotUtf8 {
+            offset: error.valid_up_to(),
+        })
+}
+
+fn check_percent(text: &str) -> Result<(), PathError> {
+    for (offset, _) in text.match_indices('%') {
+        let digits = text.as_bytes().get(offset + 1..offset + 3);
+        if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return Err(PathError::Percent { offset });
+        }
+    }
+    Ok(())
+}
+
+/// A parameter that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("query parameter {name}: {reason}")]
+pub(super) struct ParameterError {
+    /// Which.
+    pub(super) name: &'static str,
+    reason: String,
+}
+
+/// The parameters of a query. Those of the JSON API that mean nothing to a node that answers
+/// from its own registry (`auth`, `cert`) are taken and ignored, like unknown ones.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Parameters {
+    /// `type` and `index`, each as often as it occurs.
+    pub(super) filter: Filter,
+    /// `publicOnly`, if it is given.
+    pub(super) public_only: Option<bool>,
+    /// `doNotRefer`: an error instead of a referral.
+    pub(super) do_not_refer: bool,
+    /// `noredirect`: values instead of a redirect.
+    pub(super) no_redirect: bool,
+    /// `pretty`: JSON for people.
+    pub(super) pretty: bool,
+    /// `callback`: a function of the page that wants a script (JSONP).
+    pub(super) callback: Option<String>,
+}
+
+impl Parameters {
+    /// Reads a query (`application/x-www-form-urlencoded`).
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, ParameterError> {
+        let mut parameters = Self::default();
+        for pair in query.unwrap_or_default().split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match name {
+                "type" => push(&mut parameters.filter.types, "type", value, |text| {
+                    Ok(text.into_owned())
+                })?,
+                "index" => push(&mut parameters.filter.indexes, "index", value, |text| {
+                    text.parse()
+                        .map_err(|_| format!("{} is no value index", Quoted::new(&text)))
+                })?,
+                "publicOnly" => parameters.public_only = Some(flag("publicOnly", value)?),
+                "doNotRefer" => parameters.do_not_refer = flag("doNotRefer", value)?,
+                "noredirect" => parameters.no_redirect = flag("noredirect", value)?,
+                "pretty" => parameters.pretty = flag("pretty", value)?,
+                "callback" => parameters.callback = Some(callback(value)?),
+                _ => {}
+            }
+        }
+        Ok(parameters)
+    }
+}
+
+fn wrong(name: &'static str, reason: impl Into<String>) -> ParameterError {
+    ParameterError {
+        name,
+        reason: reason.into(),
+    }
+}
+
+fn push<T>(
+    list: &mut Vec<T>,
+    name: &'static str,
+    value: &str,
+    read: impl FnOnce(Cow<'_, str>) -> Result<T, String>,
+) -> Result<(), ParameterError> {
+    // A form's empty field asks for nothing.
+    if value.is_empty() {
+        return Ok(());
+    }
+    if list.len() >= MAX_FILTERS {
+        return Err(wrong(
+            name,
+            format!("is given more than {MAX_FILTERS} times"),
+        ));
+    }
+    let text = form_decoded(name, value)?;
+    list.push(read(text).map_err(|reason| wrong(name, reason))?);
+    Ok(())
+}
+
+fn form_decoded<'a>(name: &'static str, value: &'a str) -> Result<Cow<'a, str>, ParameterError> {
+    if !value.contains(['+', '%']) {
+        return Ok(Cow::Borrowed(value));
+    }
+    let spaced = value.replace('+', " ");
+    decoded(&spaced)
+        .map(|text| Cow::Owned(text.into_owned()))
+        .map_err(|error| wrong(name, error.to_string()))
+}
+
+fn flag(name: &'static str, value: &str) -> Result<bool, ParameterError> {
+    match value {
+        "" | "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        other => Err(wrong(
+            name,
+            format!("{} is neither true nor false", Quoted::new(other)),
+        )),
+    }
+}
+
+/// A JavaScript function: identifiers with dots between them. Anything else could be a script
+/// of its own.
+fn callback(value: &str) -> Result<String, ParameterError> {
+    let text = form_decoded("callback", value)?;
+    let identifier = |part: &str| {
+        let letter = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '$';
+        part.starts_with(letter) && part.chars().all(|c| letter(c) || c.is_ascii_digit())
+    };
+    if text.len() > MAX_CALLBACK_BYTES || !text.split('.').all(identifier) {
+        let reason = format!(
+            "{} is no function name: letters, digits, _ and $ with dots between, \
+             at most {MAX_CALLBACK_BYTES} bytes",
+            Quoted::new(&text)
+        );
+        return Err(wrong("callback", reason));
+    }
+    Ok(text.into_owned())
+}
+
+/// Who sends a request.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] for a credential that is not valid or of another scheme,
+/// [`Error::Unavailable`] when the store could not say in time.
+pub(super) async fn caller(shared: &Arc<Shared>, headers: &HeaderMap) -> Result<Caller, Error> {
+    let Some(field) = headers.get(header::AUTHORIZATION) else {
+        return Ok(Caller::Stranger);
+    };
+    let field = field
+        .to_str()
+        .map_err(|_| Error::Unauthenticated("the authorization field is not ASCII text".into()))?;
+    let scheme = field.split(' ').next().unwrap_or_default();
+    if ["basic", "handle"]
+        .iter()
+        .any(|other| scheme.eq_ignore_ascii_case(other))
+    {
+        return Err(Error::Unauthenticated(format!(
+            "{scheme} authentication is not offered; send authorization: Bearer with the \
+             operator token or an API key"
+        )));
+    }
+    let token = bearer_token(field)?.to_owned();
+    let core = shared.core.clone();
+    // The store may have to ask the disk.
+    let task = tokio::task::spawn_blocking(move || core.caller(Some(&token)));
+    match within_deadline(shared, task).await {
+        Some(Ok(caller)) => caller,
+        Some(Err(error)) => Err(Error::Storage(error.to_string())),
+        None => Err(Error::Unavailable(
+            "the credential could not be checked in time".into(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn paths_are_decoded_once_and_strictly() {
+        assert_eq!(decoded("88.118.8/a%2Fb%252F").unwrap(), "88.118.8/a/b%2F");
+        assert_eq!(decoded("%E4%BA%A7/x").unwrap(), "产/x");
+        assert_eq!(decoded("a%"), Err(PathError::Percent { offset: 1 }));
+        assert_eq!(decoded("ab%2"), Err(PathError::Percent { offset: 2 }));
+        assert_eq!(decoded("%zz"), Err(PathError::Percent { offset: 0 }));
+        assert_eq!(decoded("ab%ff"), Err(PathError::NotUtf8 { offset: 2 }));
+    }
+
+    #[test]
+    fn parameters_are_read_and_their_errors_name_them() {
+        let query =
+            "type=URL&index=3&type=DE%53C&index=1&auth=true&cert&x=%zz&pretty&index=&publicOnly=0";
+        let parameters = Parameters::parse(Some(query)).unwrap();
+        assert_eq!(parameters.filter.types, ["URL", "DESC"]);
+        assert_eq!(parameters.filter.indexes, [3, 1]);
+        assert!(parameters.pretty);
+        assert_eq!(parameters.public_only, Some(false));
+        assert_eq!(Parameters::parse(None), Ok(Parameters::default()));
+        for (query, name) in [
+            ("index=-1", "index"),
+            ("index=4294967296", "index"),
+            ("index=x", "index"),
+            ("pretty=maybe", "pretty"),
+            ("type=%ff", "type"),
+            ("callback=", "callback"),
+        ] {
+            assert_eq!(
+                Parameters::parse(Some(query)).unwrap_err().name,
+                name,
+                "{query}"
+            );
+        }
+        let many = "index=1&".repeat(MAX_FILTERS + 1);
+        assert_eq!(Parameters::parse(Some(&many)).unwrap_err().name, "index");
+    }
+
+    #[test]
+    fn callbacks_are_function_names() {
+        for good in ["cb", "_", "$", "jQuery1_2.cb$", "a.b.c"] {
+            assert_eq!(callback(good).unwrap(), good);
+        }
+        let long = "a".repeat(MAX_CALLBACK_BYTES + 1);
+        for junk in [
+            "alert(1)//",
+            "a;b",
+            "1a",
+            "a..b",
+            ".a",
+            "a.",
+            "a b",
+            "a%0Ab",
+            "<x>",
+            "ä",
+            "a[0]",
+            &long,
+        ] {
+            assert!(callback(junk).is_err(), "{junk}");
+        }
+    }
+}

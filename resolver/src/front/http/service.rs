@@ -1,0 +1,138 @@
+//! What all requests have in common: routes, methods, bounds, CORS and HEAD.
+
+use super::problem::Problem;
+use super::{Shared, handles, health, metrics, redirect};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{Method, Response, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::any;
+use hyper::body::{Body as _, Incoming};
+use std::convert::Infallible;
+use std::sync::Arc;
+use tower::Service;
+
+/// Longest path and query, bytes: twice a handle of 2,048 bytes percent-encoded.
+const MAX_URI_BYTES: usize = 16 << 10;
+
+const READING: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// Every path of the front. Identifiers may hold anything, so they are the fallback.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/", any(health::index))
+        .route("/healthz", any(health::alive))
+        .route("/readyz", any(health::ready))
+        .route("/metrics", any(metrics::render))
+        .route("/api", any(unknown_api))
+        .route("/api/", any(unknown_api))
+        .route("/api/{*rest}", any(unknown_api))
+        .route("/api/handles", any(handles::list))
+        .route("/api/handles/", any(handles::get))
+        .route("/api/handles/{*handle}", any(handles::get))
+        .fallback(redirect::get)
+        .with_state(shared)
+}
+
+async fn unknown_api(request: Request) -> Response<Body> {
+    let detail = "there is no such path below /api/; /api/handles/{handle} answers values";
+    Problem::new(StatusCode::NOT_FOUND, "path-not-found", detail)
+        .part("path")
+        .response(request.uri().path())
+}
+
+/// Answers one request.
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    mut router: Router,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let is_head = request.method() == Method::HEAD;
+    let mut response = match without_routing(&shared, &request) {
+        Some(response) => response,
+        None => router.call(request).await?,
+    };
+    let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if is_head {
+        strip_body(&mut response);
+    }
+    Ok(response)
+}
+
+/// What is answered whatever the path leads to.
+fn without_routing(shared: &Shared, request: &hyper::Request<Incoming>) -> Option<Response<Body>> {
+    let uri = request.uri();
+    let uri_bytes = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    if uri_bytes > MAX_URI_BYTES {
+        shared.meters.bounds.uri.increment(1);
+        let detail = format!("the URI is {uri_bytes} bytes, at most {MAX_URI_BYTES} are taken");
+        let problem = Problem::new(StatusCode::URI_TOO_LONG, "uri-too-long", detail);
+        return Some(problem.part("uri").response("/"));
+    }
+    let limit = shared.options.body_limit_bytes;
+    if request.body().size_hint().lower() > limit {
+        shared.meters.bounds.body.increment(1);
+        let detail = format!("the body is declared longer than the {limit} bytes that are taken");
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-long", detail);
+        return Some(problem.part("body").response(uri.path()));
+    }
+    match *request.method() {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => Some(preflight()),
+        _ if uri.path() == "/api/handles" || uri.path().starts_with("/api/handles/") => {
+            Some(handles::not_offered(request.method(), uri))
+        }
+        ref method => {
+            let detail = format!("{method} is not offered here, only GET, HEAD and OPTIONS");
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            let problem = Problem::new(status, "method-not-allowed", detail);
+            let mut response = problem.part("method").response(uri.path());
+            response.headers_mut().insert(header::ALLOW, READING);
+            Some(response)
+        }
+    }
+}
+
+/// Any page may read here (Fetch standard, CORS protocol): what is not public needs a token
+/// that the page must have, never one the browser adds by itself.
+fn preflight() -> Response<Body> {
+    const ALLOWED: [(HeaderName, HeaderValue); 5] = [
+        (header::ALLOW, READING),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, READING),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("authorization, content-type, if-none-match"),
+        ),
+        (
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("etag, location"),
+        ),
+        (
+            header::ACCESS_CONTROL_MAX_AGE,
+            HeaderValue::from_static("86400"),
+        ),
+    ];
+    (StatusCode::NO_CONTENT, ALLOWED).into_response()
+}
+
+/// HEAD answers what GET would, with its length and without its body (RFC 9110 §9.3.2).
+fn strip_body(response: &mut Response<Body>) {
+    if let Some(length) = response.body().size_hint().exact()
+        && length > 0
+    {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *response.body_mut() = Body::empty();
+}

@@ -1,0 +1,20 @@
+//! What is answered: the resolution core, its hot cache, the fronts over it, and the wiring of
+//! a node.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`resolve`] | [`resolve::Resolver`]: how an answer is found |
+//! | [`cache`] | the hot cache and its rule against stale answers |
+//! | [`front`] | gRPC, DNS, Handle and HTTP: decode, resolve, encode |
+//! | [`node`] | the one place that knows all parts |
+//! | [`config`], [`cli`], [`logging`] | what an operator sets |
+//! | [`demo`] | the real data set of `idnode demo` |
+
+pub mod cache;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod front;
+pub mod logging;
+pub mod node;
+pub mod resolve;

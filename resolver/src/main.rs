@@ -1,0 +1,196 @@
+//! `idnode`: a secondary node (二级节点) in one binary.
+
+use idnode_proto::dnsname::{Zones, to_name};
+use idnode_proto::identifier::Identifier;
+use idnode_registry::Registry;
+use idnode_resolver::cli::{self, Command, DemoArgs, InitArgs};
+use idnode_resolver::config::{self, Config, FlagSetting};
+use idnode_resolver::demo::dataset::{DataSet, Sources};
+use idnode_resolver::demo::{self, Loaded};
+use idnode_resolver::logging;
+use idnode_resolver::node::{self, Addresses, Node};
+use std::error::Error;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Most threads that wait for the disk at once.
+const MAX_BLOCKING_THREADS: usize = 64;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let result = match cli::parse().command {
+        Command::Config(command) => {
+            let printed = config::command::run(
+                &command,
+                std::env::vars_os(),
+                &mut io::stdout(),
+                &mut io::stderr(),
+            );
+            return printed.map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+        Command::Init(args) => init(&args),
+        Command::Run(args) => {
+            configured(args.source.config.as_deref(), &args.flag_settings()).and_then(|c| run(&c))
+        }
+        Command::Demo(args) => configured(args.source.config.as_deref(), &args.flag_settings())
+            .and_then(|c| run_demo(&c, &args)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("idnode: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The effective configuration, with logging started as it says.
+fn configured(file: Option<&Path>, flags: &[FlagSetting]) -> Result<Config, Box<dyn Error>> {
+    let config = Config::load(file, std::env::vars_os(), flags)?;
+    logging::init(&config.log)?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(config)
+}
+
+fn init(args: &InitArgs) -> Outcome {
+    let config = configured(args.source.config.as_deref(), &args.flag_settings())?;
+    let token_file = create(&config.node.data_dir)?;
+    println!("registry and operator token ({token_file}) are ready");
+    Ok(())
+}
+
+/// Makes an empty registry and its operator token in a directory of our own.
+fn create(data_dir: &Path) -> Result<String, Box<dyn Error>> {
+    fs::create_dir_all(data_dir).map_err(|error| format!("{}: {error}", data_dir.display()))?;
+    let path = data_dir.join("operator.token");
+    let token = Registry::create(&data_dir.join("registry"))?;
+    // Never readable by others, not even for the moment between making and restricting it.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    writeln!(file, "{token}")?;
+    file.sync_all()?;
+    Ok(path.display().to_string())
+}
+
+fn runtime(config: &Config) -> io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if config.node.worker_threads > 0 {
+        builder.worker_threads(config.node.worker_threads as usize);
+    }
+    builder
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .enable_all()
+        .build()
+}
+
+fn run(config: &Config) -> Outcome {
+    runtime(config)?.block_on(async {
+        let node = Node::start(config).await?;
+        announce(&node.addresses())?;
+        serve(node).await
+    })
+}
+
+fn run_demo(config: &Config, args: &DemoArgs) -> Outcome {
+    let data_dir = &config.node.data_dir;
+    let fresh = !data_dir.join("registry").exists();
+    // Read first: what is missing is said before anything is made.
+    let limit = args
+        .limit
+        .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let data_set = DataSet::load(&Sources::default(), limit)?;
+    if fresh {
+        create(data_dir)?;
+    }
+    runtime(config)?.block_on(async {
+        let (registry, cache) = node::open_registry(config)?;
+        let shown = if fresh {
+            tracing::info!(organisations = data_set.organisations.len(), items = data_set.item_count(), "loading");
+            let loaded = demo::load(&registry, &data_set).await?;
+            let Loaded { enterprises, identifiers, rejected, seconds, shown } = loaded;
+            eprintln!(
+                "loaded {enterprises} enterprises with their prefixes and {identifiers} identifiers \
+                 ({rejected} rejected) in {seconds:.1} s"
+            );
+            shown
+        } else {
+            eprintln!("{} holds a registry already: running on it", data_dir.display());
+            demo::examples::SHOWCASE.to_owned()
+        };
+        let node = Node::start_on(config, registry, cache).await?;
+        announce(&node.addresses())?;
+        print!("{}", four_commands(config, &node.addresses(), &shown)?);
+        io::stdout().flush()?;
+        serve(node).await
+    })
+}
+
+/// The ports that were chosen, as one JSON line on standard output.
+fn announce(addresses: &Addresses) -> Outcome {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", serde_json::to_string(addresses)?)?;
+    Ok(out.flush()?)
+}
+
+/// How to resolve one and the same identifier over each front.
+fn four_commands(
+    config: &Config,
+    at: &Addresses,
+    identifier: &str,
+) -> Result<String, Box<dyn Error>> {
+    let parsed = Identifier::parse(identifier)?;
+    let zones = Zones::parse(
+        &config.dns.zone,
+        Some(&config.dns.ors_zone),
+        Some(&config.dns.ons_zone),
+    )?;
+    let name = to_name(&parsed, &zones);
+    let (dns_ip, dns_port) = (at.dns.ip(), at.dns.port());
+    Ok(format!(
+        "\nThe node is running. Resolve {identifier} over each front:\n\n  \
+         gRPC    idctl --server http://{grpc} resolve {identifier}\n  \
+         DNS     dig @{dns_ip} -p {dns_port} {name} TXT\n  \
+         Handle  idctl resolve --front handle --handle {handle} {identifier}\n  \
+         HTTP    curl 'http://{http}/api/handles/{identifier}?pretty'\n\n\
+         Write with the operator's token: --token-file {token}\nStop with Ctrl-C.\n",
+        grpc = at.grpc,
+        handle = at.handle,
+        http = at.http,
+        token = config.node.data_dir.join("operator.token").display(),
+    ))
+}
+
+/// Serves until SIGTERM or SIGINT; a second signal ends the process at once.
+async fn serve(node: Node) -> Outcome {
+    let shutdown = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        stop.cancel();
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        std::process::exit(1);
+    });
+    node.serve(shutdown).await;
+    Ok(())
+}

@@ -1,0 +1,335 @@
+//! A running node: the one place that knows all parts and how they are put together.
+
+use crate::cache::HotCache;
+use crate::config::Config;
+use crate::front::Core;
+use crate::front::dns::{DnsFront, DnsOptions};
+use crate::front::grpc::{GrpcFront, GrpcOptions};
+use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
+use crate::front::http::{HttpFront, HttpOptions};
+use crate::resolve::Resolver;
+use idnode_proto::dnsname::{NameError, Zones};
+use idnode_proto::handle::site::{NodePorts, Server, Site};
+use idnode_registry::store::StoreOptions;
+use idnode_registry::write::Command;
+use idnode_registry::{Caller, Options, Registry};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use thiserror::Error;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How often expired idempotency keys and log entries are looked for.
+const MAINTENANCE_PERIOD: Duration = Duration::from_secs(600);
+/// Latency buckets of the histograms in microseconds.
+const LATENCY_BUCKETS_US: [f64; 12] = [
+    10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 1e4, 5e4, 2.5e5, 1e6,
+];
+
+/// Why a node did not start.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The registry can't be opened or made.
+    #[error(transparent)]
+    Registry(#[from] idnode_registry::Error),
+    /// A zone is not a name.
+    #[error("zones: {0}")]
+    Zones(#[from] NameError),
+    /// A front can't listen.
+    #[error("{front} front on {address}: {error}")]
+    Bind {
+        /// Which front.
+        front: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The metrics recorder can't be installed.
+    #[error("metrics: {0}")]
+    Metrics(#[from] BuildError),
+    /// The operating system refuses something.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        error: io::Error,
+    },
+}
+
+/// Where the fronts listen: the one line `idnode run` prints on standard output.
+#[derive(Debug, Clone, Serialize)]
+pub struct Addresses {
+    /// gRPC front.
+    pub grpc: SocketAddr,
+    /// HTTP front.
+    pub http: SocketAddr,
+    /// DNS front.
+    pub dns: SocketAddr,
+    /// Handle front.
+    pub handle: SocketAddr,
+}
+
+/// A node whose registry is open and whose fronts are bound.
+#[derive(Debug)]
+pub struct Node {
+    core: Arc<Core>,
+    grpc: GrpcFront,
+    http: HttpFront,
+    dns: DnsFront,
+    handle: HandleFront,
+    drain_deadline: Duration,
+    log_retention_ms: u64,
+}
+
+/// Opens the registry of a configuration together with the hot cache that follows it.
+///
+/// # Errors
+/// There is no registry, it is open elsewhere, or it is of another version.
+pub fn open_registry(config: &Config) -> Result<(Arc<Registry>, Arc<HotCache>), NodeError> {
+    let cache = Arc::new(HotCache::new(u64::from(config.cache.capacity_mib) << 20));
+    let options = Options {
+        store: StoreOptions {
+            block_cache_mib: config.store.block_cache_mib as usize,
+            write_buffer_mib: config.store.write_buffer_mib as usize,
+            max_open_files: i32::try_from(config.store.max_open_files).unwrap_or(i32::MAX),
+        },
+        group_commit_max: config.store.group_commit_max as usize,
+        idempotency_retention_ms: config.store.idempotency_retention_s * 1_000,
+    };
+    let registry = Registry::open(
+        &config.node.data_dir.join("registry"),
+        &options,
+        cache.clone(),
+    )?;
+    Ok((Arc::new(registry), cache))
+}
+
+impl Node {
+    /// Opens the registry and binds every front.
+    ///
+    /// # Errors
+    /// See [`NodeError`]; nothing is left running.
+    pub async fn start(config: &Config) -> Result<Self, NodeError> {
+        let (registry, cache) = open_registry(config)?;
+        Self::start_on(config, registry, cache).await
+    }
+
+    /// Binds every front over an open registry.
+    ///
+    /// # Errors
+    /// See [`NodeError`].
+    pub async fn start_on(
+        config: &Config,
+        registry: Arc<Registry>,
+        cache: Arc<HotCache>,
+    ) -> Result<Self, NodeError> {
+        // Before the fronts: they take their metrics' handles when they are made.
+        let metrics = install_metrics()?;
+        let zones = Zones::parse(
+            &config.dns.zone,
+            Some(&config.dns.ors_zone),
+            Some(&config.dns.ons_zone),
+        )?;
+        let sockets = HandleSockets::bind(config.handle.listen, 0)
+            .map_err(bind_error("handle", config.handle.listen))?;
+        let own_site = own_site(config, sockets.local_addr().port());
+        let core = Arc::new(Core {
+            resolver: Resolver::new(registry.clone(), cache, own_site),
+            registry,
+            zones,
+            started_at_ms: now_ms(),
+            request_deadline: Duration::from_millis(config.limits.request_deadline_ms.into()),
+        });
+        let grpc = GrpcFront::bind(config.grpc.listen, core.clone(), grpc_options(config))
+            .await
+            .map_err(bind_error("grpc", config.grpc.listen))?;
+        let http = HttpFront::bind(
+            config.http.listen,
+            core.clone(),
+            http_options(config, metrics),
+        )
+        .await
+        .map_err(bind_error("http", config.http.listen))?;
+        let dns = DnsFront::bind(config.dns.listen, core.clone(), dns_options(config))
+            .await
+            .map_err(bind_error("dns", config.dns.listen))?;
+        let handle = HandleFront::new(sockets, core.clone(), handle_options(config));
+        Ok(Self {
+            core,
+            grpc,
+            http,
+            dns,
+            handle,
+            drain_deadline: Duration::from_secs(config.node.drain_deadline_s.into()),
+            log_retention_ms: config.store.log_retention_s * 1_000,
+        })
+    }
+
+    /// Where the fronts listen, with the ports that were chosen.
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            grpc: self.grpc.local_addr(),
+            http: self.http.local_addr(),
+            dns: self.dns.local_addr(),
+            handle: self.handle.local_addr(),
+        }
+    }
+
+    /// Serves until `shutdown`, then lets requests under way finish for up to the drain
+    /// deadline and closes the registry.
+    pub async fn serve(self, shutdown: CancellationToken) {
+        let mut fronts = JoinSet::new();
+        fronts.spawn(self.grpc.serve(shutdown.clone()));
+        fronts.spawn(self.http.serve(shutdown.clone()));
+        fronts.spawn(self.dns.serve(shutdown.clone()));
+        fronts.spawn(self.handle.serve(shutdown.clone()));
+        let upkeep = tokio::spawn(maintain(self.core.registry.clone(), self.log_retention_ms));
+        shutdown.cancelled().await;
+        tracing::info!(deadline_s = self.drain_deadline.as_secs(), "draining");
+        let drained = tokio::time::timeout(self.drain_deadline, async {
+            while let Some(front) = fronts.join_next().await {
+                if let Err(error) = front {
+                    tracing::error!(%error, "a front failed");
+                }
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!("the drain deadline passed with requests under way");
+        }
+        upkeep.abort();
+        let registry = self.core.registry.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || registry.close()).await {
+            tracing::error!(%error, "closing the registry failed");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// Forgets what is past its retention, now and then.
+async fn maintain(registry: Arc<Registry>, log_retention_ms: u64) {
+    let caller = Caller::Operator {
+        credential: "node".into(),
+    };
+    let mut tick = tokio::time::interval(MAINTENANCE_PERIOD);
+    loop {
+        tick.tick().await;
+        if let Err(error) = registry.write(&caller, None, Command::Prune).await {
+            tracing::warn!(%error, "pruning idempotency keys failed");
+        }
+        if log_retention_ms == 0 {
+            continue;
+        }
+        let (registry, before_ms) = (registry.clone(), now_ms().saturating_sub(log_retention_ms));
+        match tokio::task::spawn_blocking(move || registry.trim_log(before_ms)).await {
+            Ok(Err(error)) => tracing::warn!(%error, "trimming the log failed"),
+            Err(error) => tracing::warn!(%error, "trimming the log failed"),
+            Ok(Ok(())) => {}
+        }
+    }
+}
+
+fn install_metrics() -> Result<PrometheusHandle, NodeError> {
+    Ok(PrometheusBuilder::new()
+        .set_buckets(&LATENCY_BUCKETS_US)?
+        .install_recorder()?)
+}
+
+/// The node's HS_SITE: the answer for prefixes served here, and to site information requests.
+fn own_site(config: &Config, handle_port: u16) -> Vec<u8> {
+    let listening = config.handle.listen.ip();
+    let fallback = if listening.is_unspecified() {
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    } else {
+        listening
+    };
+    let address = config
+        .handle
+        .public_addresses
+        .first()
+        .copied()
+        .unwrap_or(fallback);
+    let http = config.http.listen.port();
+    let ports = NodePorts {
+        tcp: Some(handle_port),
+        udp: Some(handle_port),
+        http: (http != 0).then_some(http),
+        ..NodePorts::default()
+    };
+    let mut site = Site::of_node(
+        config.handle.site_serial,
+        &config.node.id,
+        Server::of_node(1, address, Vec::new(), ports),
+    );
+    for (id, further) in (2..).zip(config.handle.public_addresses.iter().skip(1)) {
+        site.servers
+            .push(Server::of_node(id, *further, Vec::new(), ports));
+    }
+    site.encode()
+}
+
+fn grpc_options(config: &Config) -> GrpcOptions {
+    GrpcOptions {
+        max_connections: config.grpc.max_connections as usize,
+        max_streams_per_connection: config.grpc.max_streams_per_connection,
+        reflection: config.grpc.reflection,
+        message_limit_bytes: (config.limits.stream_message_mib as usize) << 20,
+        max_in_flight_imports: config.limits.max_in_flight_imports as usize,
+        batch_items: config.limits.batch_items as usize,
+        ..GrpcOptions::default()
+    }
+}
+
+fn http_options(config: &Config, metrics: PrometheusHandle) -> HttpOptions {
+    HttpOptions {
+        max_connections: config.http.max_connections as usize,
+        body_limit_bytes: u64::from(config.http.body_limit_kib) << 10,
+        redirect_schemes: config.http.redirect_schemes.clone(),
+        public_url: config.http.public_url.clone(),
+        ..HttpOptions::new(metrics)
+    }
+}
+
+fn dns_options(config: &Config) -> DnsOptions {
+    let dns = &config.dns;
+    DnsOptions {
+        name_servers: dns.ns.clone(),
+        soa_rname: dns.soa_rname.clone(),
+        refresh_s: dns.refresh_s,
+        retry_s: dns.retry_s,
+        expire_s: dns.expire_s,
+        default_ttl_s: dns.default_ttl_s,
+        negative_ttl_s: dns.negative_ttl_s,
+        node_addresses: dns.node_addresses.clone(),
+        tcp_idle_s: dns.tcp_idle_s,
+        max_tcp_connections: dns.max_tcp_connections as usize,
+        ..DnsOptions::default()
+    }
+}
+
+fn handle_options(config: &Config) -> HandleOptions {
+    HandleOptions {
+        tcp_idle: Duration::from_secs(config.handle.tcp_idle_s.into()),
+        max_tcp_connections: config.handle.max_tcp_connections as usize,
+        ..HandleOptions::default()
+    }
+}
+
+fn bind_error(front: &'static str, address: SocketAddr) -> impl Fn(io::Error) -> NodeError {
+    move |error| NodeError::Bind {
+        front,
+        address,
+        error,
+    }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}

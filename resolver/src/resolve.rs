@@ -1,0 +1,398 @@
+//! The resolution core: the only place that knows how an answer is found. Hot cache, then
+//! store, then delegation. Fronts decode to a [`Query`] and encode an [`Answer`].
+//!
+//! [`Resolver::try_resolve`] never waits: it asks the cache and what of the store is in
+//! memory. [`Resolver::resolve`] goes on to the disk, once for however many ask at a time.
+
+use crate::cache::{CacheEntry, HotCache};
+use idnode_proto::identifier::{Identifier, Prefix};
+use idnode_proto::value::{Ttl, Value, ValueRef, encode_values, types};
+use idnode_registry::change::{Change, LogEntry};
+use idnode_registry::enterprise::EnterpriseId;
+use idnode_registry::prefix::PrefixState;
+use idnode_registry::prefix_table::PrefixEntry;
+use idnode_registry::record::Record;
+use idnode_registry::{Caller, CommitObserver, Error, Registry, Result};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Query<'a> {
+    /// The identifier.
+    pub identifier: &'a Identifier,
+    /// Which of its values.
+    pub filter: &'a Filter,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// Leave non-public values out even for those who may read them.
+    pub public_only: bool,
+}
+
+/// Which values are asked for: those whose type or whose index is named; all if none is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Value types, compared without regard to ASCII case. A type ending in `.` asks for all
+    /// types that begin with it (RFC 3652 §3.2.1).
+    pub types: Vec<String>,
+    /// Value indexes.
+    pub indexes: Vec<u32>,
+}
+
+impl Filter {
+    /// Whether it lets everything through.
+    pub fn is_empty(&self) -> bool {
+        self.types.is_empty() && self.indexes.is_empty()
+    }
+
+    /// Whether a value is asked for.
+    pub fn wants(&self, value: &ValueRef<'_>) -> bool {
+        self.is_empty()
+            || self.indexes.contains(&value.index())
+            || self
+                .types
+                .iter()
+                .any(|wanted| type_matches(wanted, value.value_type()))
+    }
+}
+
+fn type_matches(wanted: &str, value_type: &str) -> bool {
+    if wanted.ends_with('.') {
+        return value_type
+            .get(..wanted.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(wanted));
+    }
+    wanted.eq_ignore_ascii_case(value_type)
+}
+
+/// What is answered.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// The identifier is registered here; the filter may match none of its values.
+    Found(Resolved),
+    /// Its prefix is served elsewhere: ask there.
+    Referral(Arc<PrefixEntry>),
+    /// There is no answer here.
+    Missing(Missing),
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// The prefix is served here, the identifier is not registered.
+    Identifier,
+    /// It was registered and is deleted.
+    Deleted {
+        /// Sequence of the deletion.
+        version: u64,
+        /// When, milliseconds since the Unix epoch.
+        at_ms: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The prefix is not registered here.
+    Prefix,
+    /// The prefix is registered and not active (启用).
+    PrefixNotActive(PrefixState),
+}
+
+/// A registered identifier, seen by one caller.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    record: Arc<Record>,
+    owner: EnterpriseId,
+}
+
+impl Resolved {
+    /// The values that are asked for and that the caller may read, ascending by index. The one
+    /// place where reading is granted: no front sees any other value.
+    pub fn values<'a>(&'a self, query: &'a Query<'a>) -> impl Iterator<Item = ValueRef<'a>> {
+        let nobody = Caller::Stranger;
+        let public_only = query.public_only;
+        self.record.values().filter(move |value| {
+            let caller = if public_only { &nobody } else { query.caller };
+            query.filter.wants(value) && caller.may_read(value.permissions(), self.owner)
+        })
+    }
+
+    /// Whether it has values asked for that the caller may not read: a front whose protocol
+    /// has a way to log in says so.
+    pub fn withheld(&self, query: &Query<'_>) -> bool {
+        self.record.values().any(|value| {
+            query.filter.wants(&value) && !query.caller.may_read(value.permissions(), self.owner)
+        })
+    }
+
+    /// Sequence of its last change.
+    pub fn version(&self) -> u64 {
+        self.record.version
+    }
+
+    /// When it was registered, milliseconds since the Unix epoch.
+    pub fn created_at_ms(&self) -> u64 {
+        self.record.created_at_ms
+    }
+
+    /// When it was last changed, milliseconds since the Unix epoch.
+    pub fn updated_at_ms(&self) -> u64 {
+        self.record.updated_at_ms
+    }
+
+    /// The template it is registered under.
+    pub fn template(&self) -> Option<&str> {
+        self.record.template.as_deref()
+    }
+
+    /// The spelling it was registered with, or the canonical one.
+    pub fn spelling(&self, identifier: &Identifier) -> String {
+        self.record
+            .display
+            .clone()
+            .unwrap_or_else(|| identifier.canonical())
+    }
+}
+
+type Read = std::result::Result<Arc<CacheEntry>, Error>;
+
+/// The resolution core.
+#[derive(Debug)]
+pub struct Resolver {
+    registry: Arc<Registry>,
+    cache: Arc<HotCache>,
+    own_site: Vec<u8>,
+    /// Disk reads under way, by key.
+    reads: Mutex<HashMap<Box<[u8]>, watch::Receiver<Option<Read>>>>,
+}
+
+impl Resolver {
+    /// A core over a registry that was opened with `cache` as (part of) its observer.
+    pub fn new(registry: Arc<Registry>, cache: Arc<HotCache>, own_site: Vec<u8>) -> Arc<Self> {
+        Arc::new(Self {
+            registry,
+            cache,
+            own_site,
+            reads: Mutex::default(),
+        })
+    }
+
+    /// The answer if memory alone knows it; `None`: ask [`Resolver::resolve`]. Never waits.
+    pub fn try_resolve(&self, query: &Query<'_>) -> Option<Result<Answer>> {
+        match self.place(query.identifier) {
+            Place::Answered(answer) => Some(Ok(answer)),
+            Place::Here(prefix) => match self.lookup_in_memory(query.identifier.key()) {
+                Ok(Some(entry)) => Some(Ok(answer_from(&prefix, &entry))),
+                Ok(None) => None,
+                Err(error) => Some(Err(error)),
+            },
+        }
+    }
+
+    /// The answer, from the disk if need be.
+    /// Errors: [`Error::Storage`].
+    pub async fn resolve(self: &Arc<Self>, query: &Query<'_>) -> Result<Answer> {
+        match self.place(query.identifier) {
+            Place::Answered(answer) => Ok(answer),
+            Place::Here(prefix) => {
+                let key = query.identifier.key();
+                let entry = match self.lookup_in_memory(key)? {
+                    Some(entry) => entry,
+                    None => self.read_from_disk(key).await?,
+                };
+                Ok(answer_from(&prefix, &entry))
+            }
+        }
+    }
+
+    /// What the prefix alone decides.
+    fn place(&self, identifier: &Identifier) -> Place {
+        if let Some(prefix) = identifier.prefix_handle() {
+            return Place::Answered(self.describe_prefix(identifier, &prefix));
+        }
+        let Some(entry) = self.registry.prefixes().governing(identifier) else {
+            return Place::Answered(Answer::Missing(Missing::Prefix));
+        };
+        if !entry.record.is_active() {
+            entry.traffic.count(false);
+            return Place::Answered(Answer::Missing(Missing::PrefixNotActive(
+                entry.record.state(),
+            )));
+        }
+        if entry.record.delegation.is_some() {
+            entry.traffic.count(true);
+            return Place::Answered(Answer::Referral(entry));
+        }
+        Place::Here(entry)
+    }
+
+    /// `0.NA/<prefix>`: the prefix's service sites, its own when it is delegated, else this
+    /// node's. Below a delegated prefix its node knows: a referral.
+    fn describe_prefix(&self, identifier: &Identifier, prefix: &Prefix) -> Answer {
+        let Some(entry) = self.registry.prefixes().get(prefix.key()) else {
+            let above = std::iter::successors(prefix.parent(), Prefix::parent)
+                .filter_map(|parent| self.registry.prefixes().get(parent.key()))
+                .find(|entry| entry.record.is_active() && entry.record.delegation.is_some());
+            // Nothing is registered under 0.NA itself, so a prefix handle is missing as such.
+            let missing = || Answer::Missing(Missing::Identifier);
+            return above.map_or_else(missing, Answer::Referral);
+        };
+        if !entry.record.is_active() {
+            return Answer::Missing(Missing::PrefixNotActive(entry.record.state()));
+        }
+        let sites = match &entry.record.delegation {
+            Some(delegation) => delegation.sites.iter().map(|site| site.to_vec()).collect(),
+            None => vec![self.own_site.clone()],
+        };
+        let updated_at_ms = entry.record.updated_at_ms;
+        let values: Vec<Value> = sites
+            .into_iter()
+            .zip(1..)
+            .map(|(site, index)| Value {
+                ttl: Ttl::DEFAULT,
+                timestamp_s: (updated_at_ms / 1_000) as u32,
+                ..Value::new(index, types::HS_SITE, site)
+            })
+            .collect();
+        let record = Record {
+            version: entry.record.version,
+            created_at_ms: entry.record.created_at_ms,
+            updated_at_ms,
+            deleted: None,
+            display: identifier.spelling().map(str::to_owned),
+            template: None,
+            value_count: values.len() as u16,
+            values: encode_values(&values).into(),
+        };
+        Answer::Found(Resolved {
+            record: Arc::new(record),
+            owner: entry.record.owner(),
+        })
+    }
+
+    fn lookup_in_memory(&self, key: &[u8]) -> Result<Option<Arc<CacheEntry>>> {
+        if let Some(entry) = self.cache.get(key) {
+            metrics::counter!("idnode_cache_hits_total").increment(1);
+            return Ok(Some(entry));
+        }
+        metrics::counter!("idnode_cache_misses_total").increment(1);
+        let Some((read_at, record)) = self.registry.read_in_memory(key)? else {
+            return Ok(None);
+        };
+        let entry = Arc::new(CacheEntry {
+            read_at,
+            record: record.map(Arc::new),
+        });
+        self.cache.fill(key, entry.clone());
+        Ok(Some(entry))
+    }
+
+    /// Reads a key from the disk; those who ask for the same key meanwhile share the read.
+    async fn read_from_disk(self: &Arc<Self>, key: &[u8]) -> Result<Arc<CacheEntry>> {
+        let shared = wait(self.join_read(key)).await?;
+        if self.cache.is_current(key, &shared) {
+            return Ok(shared);
+        }
+        // A write was acknowledged after the shared read had begun, perhaps before this
+        // question was asked: only a read that begins now may answer it.
+        wait(self.start_read(key.into())).await
+    }
+
+    fn join_read(self: &Arc<Self>, key: &[u8]) -> watch::Receiver<Option<Read>> {
+        let mut reads = self.reads.lock();
+        if let Some(under_way) = reads.get(key) {
+            return under_way.clone();
+        }
+        let result = self.start_read(key.into());
+        reads.insert(key.into(), result.clone());
+        result
+    }
+
+    /// Begins a read as a task of its own: it ends for the others even if its first caller
+    /// goes away.
+    fn start_read(self: &Arc<Self>, key: Box<[u8]>) -> watch::Receiver<Option<Read>> {
+        let (done, result) = watch::channel(None);
+        let resolver = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let read = resolver.registry.read(&key).map(|(read_at, record)| {
+                Arc::new(CacheEntry {
+                    read_at,
+                    record: record.map(Arc::new),
+                })
+            });
+            if let Ok(entry) = &read {
+                resolver.cache.fill(&key, entry.clone());
+            }
+            resolver.reads.lock().remove(&key);
+            done.send_replace(Some(read));
+        });
+        result
+    }
+
+    /// The registry behind this core.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// The hot cache.
+    pub fn cache(&self) -> &HotCache {
+        &self.cache
+    }
+
+    /// The node's own service site, HS_SITE data.
+    pub fn own_site(&self) -> &[u8] {
+        &self.own_site
+    }
+}
+
+/// Where an identifier's answer is.
+enum Place {
+    /// The prefix alone decided.
+    Answered(Answer),
+    /// In the store, under this prefix.
+    Here(Arc<PrefixEntry>),
+}
+
+fn answer_from(prefix: &PrefixEntry, entry: &CacheEntry) -> Answer {
+    let answer = match &entry.record {
+        None => Answer::Missing(Missing::Identifier),
+        Some(record) => match &record.deleted {
+            Some(reason) => Answer::Missing(Missing::Deleted {
+                version: record.version,
+                at_ms: record.updated_at_ms,
+                reason: reason.clone(),
+            }),
+            None => Answer::Found(Resolved {
+                record: record.clone(),
+                owner: prefix.record.owner(),
+            }),
+        },
+    };
+    prefix.traffic.count(matches!(answer, Answer::Found(_)));
+    answer
+}
+
+async fn wait(mut result: watch::Receiver<Option<Read>>) -> Result<Arc<CacheEntry>> {
+    match result.wait_for(Option::is_some).await {
+        Ok(read) => read.clone().unwrap_or_else(|| Err(read_lost())),
+        Err(_) => Err(read_lost()),
+    }
+}
+
+fn read_lost() -> Error {
+    Error::Storage("the read was lost".into())
+}
+
+/// Invalidates what a commit changed, before it is acknowledged. Prefixes are not cached: the
+/// prefix table is asked on every resolution.
+impl CommitObserver for HotCache {
+    fn committed(&self, entries: &[LogEntry]) {
+        for entry in entries {
+            if let Some(Change::Identifiers(changes)) = &entry.change {
+                for item in &changes.items {
+                    self.invalidate(&item.key, entry.sequence);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Where a prefix is served when it is not served here: on the command line, from a file, as a
+//! table.
+
+use std::path::PathBuf;
+
+use idnode_proto::api::interface::Protocol;
+use idnode_proto::api::{Delegation, Interface, NameServer, Server, Site};
+use serde::Deserialize;
+
+use super::error::Failure;
+use super::json;
+use super::output::Table;
+
+/// Servers of a delegated prefix.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct DelegateArgs {
+    /// A DNS server of the prefix's zone, with its addresses if they are below it:
+    /// ns1.example.com or ns1.example.com=192.0.2.1,2001:db8::1
+    #[arg(long = "name-server", value_name = "NAME[=ADDRESS,…]", value_parser = name_server)]
+    name_servers: Vec<NameServer>,
+    /// A server of the prefix's Handle or HTTP service:
+    /// 192.0.2.1,udp:2641,tcp:2641 — udp, tcp, http or https; `+admin` after a port takes
+    /// administration as well as resolution
+    #[arg(long = "service", value_name = "ADDRESS,PROTOCOL:PORT,…", value_parser = service)]
+    services: Vec<Server>,
+    /// The whole delegation as JSON, as `prefix get --json` shows it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name_servers", "services"])]
+    file: Option<PathBuf>,
+}
+
+impl DelegateArgs {
+    /// The delegation that was described.
+    pub(crate) fn into_delegation(self) -> Result<Delegation, Failure> {
+        if let Some(path) = self.file {
+            let refused = |reason: String| Failure::File {
+                path: path.clone(),
+                reason,
+            };
+            let text = std::fs::read(&path).map_err(|error| refused(error.to_string()))?;
+            let read: DelegationIn =
+                serde_json::from_slice(&text).map_err(|error| refused(error.to_string()))?;
+            return read.into_delegation().map_err(refused);
+        }
+        let servers: Vec<_> = (1..)
+            .zip(self.services)
+            .map(|(id, server)| Server { id, ..server })
+            .collect();
+        let site = Site {
+            serial: 1,
+            primary: true,
+            servers,
+            description: String::new(),
+        };
+        Ok(Delegation {
+            sites: if site.servers.is_empty() {
+                Vec::new()
+            } else {
+                vec![site]
+            },
+            name_servers: self.name_servers,
+        })
+    }
+}
+
+fn name_server(text: &str) -> Result<NameServer, String> {
+    let (name, addresses) = text.split_once('=').unwrap_or((text, ""));
+    if name.is_empty() {
+        return Err("the name is missing".to_owned());
+    }
+    let addresses = addresses.split(',').filter(|address| !address.is_empty());
+    let addresses = addresses.map(address).collect::<Result<_, _>>()?;
+    Ok(NameServer {
+        name: name.to_owned(),
+        addresses,
+    })
+}
+
+fn service(text: &str) -> Result<Server, String> {
+    let mut parts = text.split(',');
+    let address = address(parts.next().unwrap_or_default())?;
+    let interfaces: Vec<_> = parts.map(interface).collect::<Result<_, _>>()?;
+    if interfaces.is_empty() {
+        return Err("no PROTOCOL:PORT after the address".to_owned());
+    }
+    Ok(Server {
+        id: 0,
+        address,
+        public_key: Vec::new(),
+        interfaces,
+    })
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let parsed: Result<std::net::IpAddr, _> = text.parse();
+    parsed
+        .map(|ip| ip.to_string())
+        .map_err(|_| format!("`{text}` is not an IP address"))
+}
+
+fn interface(text: &str) -> Result<Interface, String> {
+    let refused = || format!("`{text}` is not PROTOCOL:PORT");
+    let (protocol, port) = text.split_once(':').ok_or_else(refused)?;
+    let (port, admin) = match port.strip_suffix("+admin") {
+        Some(port) => (port, true),
+        None => (port, false),
+    };
+    let port: u16 = port.parse().map_err(|_| refused())?;
+    let protocol = protocol_of(protocol).ok_or_else(refused)?;
+    Ok(Interface {
+        protocol: protocol.into(),
+        port: port.into(),
+        query: true,
+        admin,
+    })
+}
+
+fn protocol_of(name: &str) -> Option<Protocol> {
+    Protocol::from_str_name(&format!("PROTOCOL_{}", name.to_ascii_uppercase()))
+        .filter(|protocol| *protocol != Protocol::Unspecified)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DelegationIn {
+    #[serde(default)]
+    sites: Vec<SiteIn>,
+    #[serde(default)]
+    name_servers: Vec<NameServerIn>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SiteIn {
+    #[serde(default)]
+    serial: u32,
+    #[serde(default)]
+    primary: bool,
+    servers: Vec<ServerIn>,
+    #[serde(default)]
+    description: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerIn {
+    #[serde(default)]
+    id: u32,
+    address: String,
+    #[serde(default)]
+    public_key: String,
+    interfaces: Vec<InterfaceIn>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InterfaceIn {
+    protocol: String,
+    port: u32,
+    #[serde(default)]
+    query: bool,
+    #[serde(default)]
+    admin: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NameServerIn {
+    name: String,
+    #[serde(default)]
+    addresses: Vec<String>,
+}
+
+impl DelegationIn {
+    fn into_delegation(self) -> Result<Delegation, String> {
+        let sites = self
+            .sites
+            .into_iter()
+            .map(SiteIn::into_site)
+            .collect::<Result<_, _>>()?;
+        let name_servers = self
+            .name_servers
+            .into_iter()
+            .map(|server| NameServer {
+                name: server.name,
+                addresses: server.addresses,
+            })
+            .collect();
+        Ok(Delegation {
+            sites,
+            name_servers,
+        })
+    }
+}
+
+impl SiteIn {
+    fn into_site(self) -> Result<Site, String> {
+        let Self {
+            serial,
+            primary,
+            description,
+            ..
+        } = self;
+        let servers = self.servers.into_iter().map(ServerIn::into_server);
+        Ok(Site {
+            serial,
+            primary,
+            description,
+            servers: servers.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl ServerIn {
+    fn into_server(self) -> Result<Server, String> {
+        let public_key = data_encoding::BASE64
+            .decode(self.public_key.as_bytes())
+            .map_err(|error| format!("public_key of {}: {error}", self.address))?;
+        let interfaces = self.interfaces.into_iter().map(|given| {
+            let protocol = protocol_of(&given.protocol)
+                .ok_or_else(|| format!("protocol `{}`: udp, tcp, http or https", given.protocol))?;
+            let InterfaceIn {
+                port, query, admin, ..
+            } = given;
+            Ok::<_, String>(Interface {
+                protocol: protocol.into(),
+                port,
+                query,
+                admin,
+            })
+        });
+        let interfaces = interfaces.collect::<Result<_, _>>()?;
+        Ok(Server {
+            id: self.id,
+            address: self.address,
+            public_key,
+            interfaces,
+        })
+    }
+}
+
+/// A delegation as a table, one server a row.
+pub(crate) fn table(delegation: &Delegation) -> Table {
+    let mut table = Table::new(&["SERVED BY", "ADDRESS", "INTERFACES"]);
+    for site in &delegation.sites {
+        let kind = if site.primary { "primary site" } else { "site" };
+        for server in &site.servers {
+            let interfaces: Vec<_> = server.interfaces.iter().map(interface_label).collect();
+            table.row([
+                format!("{kind} {}", site.description).trim_end().to_owned(),
+                server.address.clone(),
+                interfaces.join(" "),
+            ]);
+        }
+    }
+    for server in &delegation.name_servers {
+        let addresses = server.addresses.join(" ");
+        table.row([
+            format!("name server {}", server.name),
+            addresses,
+            "dns".to_owned(),
+        ]);
+    }
+    table
+}
+
+fn interface_label(interface: &Interface) -> String {
+    let admin = if interface.admin { "+admin" } else { "" };
+    format!(
+        "{}:{}{admin}",
+        json::protocol(interface.protocol()),
+        interface.port
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_an_address_and_its_interfaces() {
+        let server = service("2001:db8::1,udp:2641,tcp:2641+admin").unwrap();
+        assert_eq!(server.address, "2001:db8::1");
+        let labels: Vec<_> = server.interfaces.iter().map(interface_label).collect();
+        assert_eq!(labels, ["udp:2641", "tcp:2641+admin"]);
+        for refused in [
+            "",
+            "192.0.2.1",
+            "192.0.2.1,2641",
+            "192.0.2.1,ftp:21",
+            "host,udp:1",
+        ] {
+            assert!(service(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read() {
+        let delegation = Delegation {
+            sites: vec![Site {
+                serial: 3,
+                primary: true,
+                servers: vec![Server {
+                    id: 1,
+                    ..service("192.0.2.1,https:443").unwrap()
+                }],
+                description: "north".into(),
+            }],
+            name_servers: vec![name_server("ns.example.com=192.0.2.2").unwrap()],
+        };
+        let shown = json::delegation(&delegation).to_string();
+        let read: DelegationIn = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read.into_delegation().unwrap(), delegation);
+    }
+}

@@ -1,0 +1,157 @@
+//! `idctl resolve`: what an identifier stands for (标识解析), over gRPC or the Handle protocol.
+
+use std::net::SocketAddr;
+
+use clap::ValueEnum;
+use idnode_proto::api::resolution_service_client::ResolutionServiceClient;
+use idnode_proto::api::resolve_response::Outcome;
+use idnode_proto::api::value::Data;
+use idnode_proto::api::{ResolveRequest, ResolveResponse, Value};
+
+use super::error::Failure;
+use super::json;
+use super::output::Table;
+use super::prefix_delegation;
+use super::resolve_handle::{self, Transport};
+use super::session::{MAX_ANSWER_BYTES, Session};
+use crate::bulk::field;
+
+/// Show an identifier's values, or where its prefix is served.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Of any scheme, in any accepted spelling
+    identifier: String,
+    #[command(flatten)]
+    filters: Filters,
+    /// Which front of the node to ask
+    #[arg(long, value_name = "FRONT", default_value = "grpc")]
+    front: Front,
+    /// Address of the Handle front, e.g. 127.0.0.1:2641
+    #[arg(long, value_name = "ADDRESS:PORT", required_if_eq("front", "handle"))]
+    handle: Option<SocketAddr>,
+    /// How to ask the Handle front
+    #[arg(long, value_name = "TRANSPORT", default_value = "udp")]
+    transport: Transport,
+}
+
+/// Which values are wanted.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Filters {
+    /// Only values of this type; may be repeated
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+    /// Only the value of this index; may be repeated. A value is shown if its type or its index
+    /// is asked for
+    #[arg(long = "index", value_name = "INDEX")]
+    indexes: Vec<u32>,
+    /// Leave non-public values out even for their owner
+    #[arg(long)]
+    public_only: bool,
+}
+
+impl Filters {
+    /// The request for an identifier.
+    pub(crate) fn request(&self, identifier: String) -> ResolveRequest {
+        ResolveRequest {
+            identifier,
+            types: self.types.clone(),
+            indexes: self.indexes.clone(),
+            public_only: self.public_only,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Front {
+    /// The node's API
+    Grpc,
+    /// The Handle protocol, as a stranger
+    Handle,
+}
+
+pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
+    let request = args.filters.request(args.identifier);
+    let answer = match (args.front, args.handle) {
+        (Front::Handle, Some(server)) => {
+            resolve_handle::resolve(server, args.transport, &request, session.timeout()).await?
+        }
+        _ => {
+            let mut client = ResolutionServiceClient::new(session.channel().await?)
+                .max_decoding_message_size(MAX_ANSWER_BYTES);
+            client.resolve(session.request(request)).await?.into_inner()
+        }
+    };
+    session
+        .out
+        .show(|| json::resolved(&answer), || table(&answer))
+}
+
+fn table(answer: &ResolveResponse) -> Table {
+    match &answer.outcome {
+        Some(Outcome::Record(record)) => {
+            let mut facts = vec![answer.identifier.clone()];
+            if !record.template.is_empty() {
+                facts.push(format!("template {}", record.template));
+            }
+            if record.version > 0 {
+                facts.push(format!("version {}", record.version));
+            }
+            facts.extend(json::time(record.updated_at.as_ref()).map(|at| format!("updated {at}")));
+            value_table(&record.values).below(super::output::printable(&facts.join(", ")))
+        }
+        Some(Outcome::Referral(referral)) => {
+            let table =
+                Table::of_one(&[("prefix", referral.prefix.clone())]).below("is served elsewhere:");
+            match &referral.delegation {
+                Some(delegation) => table.with(&prefix_delegation::table(delegation)),
+                None => table,
+            }
+        }
+        None => Table::of_one(&[("identifier", answer.identifier.clone())]),
+    }
+}
+
+/// Values as a table.
+pub(crate) fn value_table(values: &[Value]) -> Table {
+    let mut table = Table::new(&["INDEX", "TYPE", "DATA", "TTL", "PERMISSIONS", "CHANGED"]);
+    for value in values {
+        let mut ttl = String::new();
+        if let Some(given) = value.ttl {
+            field::write_ttl(given, &mut ttl);
+        }
+        let mut permissions = String::new();
+        if let Some(bits) = value.permissions {
+            field::write_permissions(bits, &mut permissions);
+        }
+        let changed = match value.timestamp_s {
+            0 => String::new(),
+            seconds => jiff::Timestamp::from_second(seconds.into())
+                .map(|time| time.to_string())
+                .unwrap_or_default(),
+        };
+        let row = [
+            value.index.to_string(),
+            value.r#type.clone(),
+            data_label(value),
+        ];
+        table.row(row.into_iter().chain([ttl, permissions, changed]));
+    }
+    table
+}
+
+/// Data for people: text as it is, other bytes as hexadecimal digits, long ones cut.
+pub(crate) fn data_label(value: &Value) -> String {
+    const SHOWN_BYTES: usize = 64;
+    match &value.data {
+        Some(Data::Text(text)) => text.clone(),
+        Some(Data::Raw(bytes)) => {
+            let shown = bytes.get(..SHOWN_BYTES).unwrap_or(bytes);
+            let hex = data_encoding::HEXLOWER.encode(shown);
+            match bytes.len() {
+                length if length > SHOWN_BYTES => format!("0x{hex}… ({length} bytes)"),
+                _ => format!("0x{hex}"),
+            }
+        }
+        None => String::new(),
+    }
+}

@@ -1,0 +1,9 @@
+//! What operators and enterprises use beside the node.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`bulk`] | the files of bulk registration (批量注册): CSV and JSON Lines, compression, chunks |
+//! | [`ctl`] | `idctl`, the operator and enterprise CLI |
+
+pub mod bulk;
+pub mod ctl;
