@@ -26,6 +26,10 @@ pub struct LogEntry {
 }
 
 /// What was changed.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "few are alive at a time: a commit group is bounded, and its bulk is identifiers"
+)]
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum Change {
     /// Identifiers created, updated or deleted: one, or the accepted items of a chunk.

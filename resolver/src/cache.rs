@@ -31,16 +31,19 @@ pub struct HotCache {
     invalidated: Box<[AtomicU64]>,
 }
 
+#[allow(clippy::borrowed_box, reason = "moka weighs keys of the type it stores")]
+fn weight_of(key: &Box<[u8]>, entry: &Arc<CacheEntry>) -> u32 {
+    // moka's own bookkeeping is about 150 bytes an entry.
+    let record = entry.record.as_ref().map_or(0, |record| record.weight());
+    u32::try_from(key.len() + record + 200).unwrap_or(u32::MAX)
+}
+
 impl HotCache {
     /// A cache of up to about `capacity_bytes` of keys and records.
     pub fn new(capacity_bytes: u64) -> Self {
         let entries = Cache::builder()
             .max_capacity(capacity_bytes)
-            .weigher(|key: &Box<[u8]>, entry: &Arc<CacheEntry>| {
-                // moka's own bookkeeping is about 150 bytes an entry.
-                let record = entry.record.as_ref().map_or(0, |record| record.weight());
-                u32::try_from(key.len() + record + 200).unwrap_or(u32::MAX)
-            })
+            .weigher(weight_of)
             .build_with_hasher(RandomState::default());
         let invalidated = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
         Self {

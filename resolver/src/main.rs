@@ -163,11 +163,12 @@ fn four_commands(
     )?;
     let name = to_name(&parsed, &zones);
     let (dns_ip, dns_port) = (at.dns.ip(), at.dns.port());
+    let idctl = idctl_command();
     Ok(format!(
         "\nThe node is running. Resolve {identifier} over each front:\n\n  \
-         gRPC    idctl --server http://{grpc} resolve {identifier}\n  \
+         gRPC    {idctl} --server http://{grpc} resolve {identifier}\n  \
          DNS     dig @{dns_ip} -p {dns_port} {name} TXT\n  \
-         Handle  idctl resolve --front handle --handle {handle} {identifier}\n  \
+         Handle  {idctl} resolve --front handle --handle {handle} {identifier}\n  \
          HTTP    curl 'http://{http}/api/handles/{identifier}?pretty'\n\n\
          Write with the operator's token: --token-file {token}\nStop with Ctrl-C.\n",
         grpc = at.grpc,
@@ -175,6 +176,20 @@ fn four_commands(
         http = at.http,
         token = config.node.data_dir.join("operator.token").display(),
     ))
+}
+
+/// How to call `idctl`: by the path of the one built beside this binary, if there is one.
+fn idctl_command() -> String {
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|exe| exe.with_file_name("idctl"))
+        .filter(|idctl| idctl.exists());
+    let Some(path) = beside else {
+        return "idctl".to_owned();
+    };
+    let here = std::env::current_dir().ok();
+    let short = here.and_then(|here| path.strip_prefix(here).ok());
+    short.unwrap_or(&path).display().to_string()
 }
 
 /// Serves until SIGTERM or SIGINT; a second signal ends the process at once.

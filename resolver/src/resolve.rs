@@ -13,6 +13,7 @@ use idnode_registry::prefix::PrefixState;
 use idnode_registry::prefix_table::PrefixEntry;
 use idnode_registry::record::Record;
 use idnode_registry::{Caller, CommitObserver, Error, Registry, Result};
+use metrics::Counter;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -155,6 +156,8 @@ impl Resolved {
 }
 
 type Read = std::result::Result<Arc<CacheEntry>, Error>;
+/// Where those who wait for a read get it.
+type ReadUnderWay = watch::Receiver<Option<Read>>;
 
 /// The resolution core.
 #[derive(Debug)]
@@ -163,17 +166,22 @@ pub struct Resolver {
     cache: Arc<HotCache>,
     own_site: Vec<u8>,
     /// Disk reads under way, by key.
-    reads: Mutex<HashMap<Box<[u8]>, watch::Receiver<Option<Read>>>>,
+    reads: Mutex<HashMap<Box<[u8]>, ReadUnderWay>>,
+    hits: Counter,
+    misses: Counter,
 }
 
 impl Resolver {
-    /// A core over a registry that was opened with `cache` as (part of) its observer.
+    /// A core over a registry that was opened with `cache` as (part of) its observer. Its
+    /// metrics go to the recorder that is installed by then.
     pub fn new(registry: Arc<Registry>, cache: Arc<HotCache>, own_site: Vec<u8>) -> Arc<Self> {
         Arc::new(Self {
             registry,
             cache,
             own_site,
             reads: Mutex::default(),
+            hits: metrics::counter!("idnode_cache_hits_total"),
+            misses: metrics::counter!("idnode_cache_misses_total"),
         })
     }
 
@@ -272,10 +280,10 @@ impl Resolver {
 
     fn lookup_in_memory(&self, key: &[u8]) -> Result<Option<Arc<CacheEntry>>> {
         if let Some(entry) = self.cache.get(key) {
-            metrics::counter!("idnode_cache_hits_total").increment(1);
+            self.hits.increment(1);
             return Ok(Some(entry));
         }
-        metrics::counter!("idnode_cache_misses_total").increment(1);
+        self.misses.increment(1);
         let Some((read_at, record)) = self.registry.read_in_memory(key)? else {
             return Ok(None);
         };
@@ -298,7 +306,7 @@ impl Resolver {
         wait(self.start_read(key.into())).await
     }
 
-    fn join_read(self: &Arc<Self>, key: &[u8]) -> watch::Receiver<Option<Read>> {
+    fn join_read(self: &Arc<Self>, key: &[u8]) -> ReadUnderWay {
         let mut reads = self.reads.lock();
         if let Some(under_way) = reads.get(key) {
             return under_way.clone();
@@ -310,7 +318,7 @@ impl Resolver {
 
     /// Begins a read as a task of its own: it ends for the others even if its first caller
     /// goes away.
-    fn start_read(self: &Arc<Self>, key: Box<[u8]>) -> watch::Receiver<Option<Read>> {
+    fn start_read(self: &Arc<Self>, key: Box<[u8]>) -> ReadUnderWay {
         let (done, result) = watch::channel(None);
         let resolver = self.clone();
         tokio::task::spawn_blocking(move || {
@@ -372,7 +380,7 @@ fn answer_from(prefix: &PrefixEntry, entry: &CacheEntry) -> Answer {
     answer
 }
 
-async fn wait(mut result: watch::Receiver<Option<Read>>) -> Result<Arc<CacheEntry>> {
+async fn wait(mut result: ReadUnderWay) -> Result<Arc<CacheEntry>> {
     match result.wait_for(Option::is_some).await {
         Ok(read) => read.clone().unwrap_or_else(|| Err(read_lost())),
         Err(_) => Err(read_lost()),

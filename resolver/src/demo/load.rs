@@ -11,6 +11,7 @@ use idnode_registry::enterprise::{CertificateType, Contact, EnterpriseId, Profil
 use idnode_registry::prefix::{Delegation, NameServer, PrefixAction};
 use idnode_registry::write::{Command, Draft, ImportMode, ImportStatus, Outcome};
 use idnode_registry::{Caller, Error, Registry};
+use std::collections::HashSet;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use thiserror::Error as ThisError;
 
@@ -67,15 +68,14 @@ pub async fn load(registry: &Registry, data_set: &DataSet) -> Result<Loaded, Dem
         credential: "demo".into(),
     };
     load_examples(registry, &operator).await?;
-    stream::iter(data_set.organisations.iter())
-        .map(|organisation| {
-            enrol(
-                registry,
-                &operator,
-                profile(organisation),
-                &organisation.prefix,
-            )
-        })
+    let mut codes = HashSet::new();
+    let profiles: Vec<Profile> = data_set
+        .organisations
+        .iter()
+        .map(|organisation| profile(organisation, &mut codes))
+        .collect();
+    stream::iter(data_set.organisations.iter().zip(profiles))
+        .map(|(organisation, profile)| enrol(registry, &operator, profile, &organisation.prefix))
         .buffer_unordered(CONCURRENT)
         .try_for_each(|_| async { Ok(()) })
         .await?;
@@ -170,10 +170,19 @@ async fn activate(
     Ok(())
 }
 
-fn profile(organisation: &Organisation) -> Profile {
+/// The register gives a few numbers to several organisations: those after the first are
+/// numbered.
+fn profile(organisation: &Organisation, codes: &mut HashSet<String>) -> Profile {
+    let number = &organisation.register_number;
+    let mut code = number.clone();
+    let mut nth = 1;
+    while !codes.insert(code.clone()) {
+        nth += 1;
+        code = format!("{number} #{nth}");
+    }
     Profile {
         certificate_type: CertificateType::Other as i32,
-        certificate_code: organisation.register_number.clone(),
+        certificate_code: code,
         name: clipped(&organisation.name, 256),
         name_en: clipped(&organisation.name, 256),
         address: clipped(&organisation.address, 512),

@@ -297,7 +297,7 @@ impl From<Interface> for InterfaceJson {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use idnode_proto::handle::site::NodePorts;
     use idnode_proto::handle::{AdminPermissions, encode_value_list};

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs the Debian packages that building, demonstrating and testing need; does nothing
+# when they are there. Rust (rustup or another way) must be there already.
+set -eu
+
+packages='g++ clang libclang-dev make curl python3 bind9-dnsutils knot-dnsutils ieee-data pci.ids usb.ids'
+
+command -v cargo >/dev/null 2>&1 || {
+    echo 'setup: cargo is missing; install Rust 1.95 or later first (https://rustup.rs)' >&2
+    exit 1
+}
+
+missing=''
+for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' ||
+        missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then as_root=''; else as_root='sudo'; fi
+echo "setup: installing$missing" >&2
+$as_root apt-get update -qq
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
