@@ -44,7 +44,10 @@ mod parse;
 mod tests;
 mod zone;
 
-pub use encode::{MappedName, name_hash, ons_name, ors_name, prefix_to_name, scheme_name, to_name};
+pub use encode::{
+    MappedName, name_hash, ons_name, ors_name, prefix_name_hash, prefix_to_name, scheme_name,
+    to_name,
+};
 pub use zone::{ZoneName, Zones};
 
 use sha2::{Digest, Sha256};
@@ -84,7 +87,8 @@ pub enum Subject {
     },
     /// A prefix, and the identifier that describes it ([`Prefix::prefix_identifier`]).
     Prefix(Prefix),
-    /// A prefix whose label is hashed.
+    /// A prefix whose label is hashed: found by [`prefix_name_hash`], and only its name if
+    /// [`Subject::is_name_of_prefix`] says so.
     HashedPrefix {
         /// The scheme.
         scheme: Scheme,
@@ -134,6 +138,34 @@ impl Subject {
                     && name_hash(identifier) == Some(*hash)
             }
             other => other.identifier().as_ref() == Some(identifier),
+        }
+    }
+
+    /// Whether the name this was parsed from is the name of `prefix`: what a look-up by hash has
+    /// to check before it answers.
+    pub fn is_name_of_prefix(&self, prefix: &Prefix) -> bool {
+        match self {
+            Subject::HashedPrefix { scheme, hash } => {
+                prefix.scheme() == *scheme && prefix_name_hash(prefix) == Some(*hash)
+            }
+            Subject::Prefix(named) => named == prefix,
+            _ => false,
+        }
+    }
+
+    /// The hashed prefix label in the name, its own or the one it is below, as a subject.
+    pub fn hashed_prefix(&self) -> Option<Subject> {
+        match self {
+            Subject::HashedPrefix { .. } => Some(self.clone()),
+            Subject::HashedIdentifier {
+                scheme,
+                prefix_hash: Some(hash),
+                ..
+            } => Some(Subject::HashedPrefix {
+                scheme: *scheme,
+                hash: *hash,
+            }),
+            _ => None,
         }
     }
 }

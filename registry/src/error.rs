@@ -1,5 +1,6 @@
 //! What can go wrong, in the domain's words. Each front maps these once to its own terms.
 
+use crate::prefix::PrefixState;
 use thiserror::Error as ThisError;
 
 /// The result of everything in this crate.
@@ -81,6 +82,17 @@ pub enum Error {
         /// Its state and what would be needed.
         reason: String,
     },
+    /// Nothing can be registered under the prefix: it is not active (启用).
+    #[error("prefix {name} is {}, it must be active (启用)", state.label())]
+    PrefixNotActive {
+        /// The prefix.
+        name: String,
+        /// Its state.
+        state: PrefixState,
+    },
+    /// Nothing can be registered under the prefix here: it is served elsewhere.
+    #[error("prefix {0} is delegated: register at the node that serves it")]
+    PrefixDelegated(String),
     /// The caller is known and may not do this.
     #[error("{0}")]
     Denied(String),
@@ -156,7 +168,7 @@ impl Error {
             Self::Exists { .. } | Self::IdempotencyKeyReused(_) => 6,
             Self::Denied(_) => 7,
             Self::Bound { .. } => 8,
-            Self::State { .. } => 9,
+            Self::State { .. } | Self::PrefixNotActive { .. } | Self::PrefixDelegated(_) => 9,
             Self::VersionMismatch { .. } => 10,
             Self::Storage(_) => 13,
             Self::Unavailable(_) => 14,
@@ -185,11 +197,13 @@ impl Error {
             Self::VersionMismatch { .. } => "VERSION_MISMATCH",
             Self::State { object, .. } => match object {
                 Object::Identifier => "IDENTIFIER_STATE",
-                Object::Prefix => "PREFIX_NOT_ACTIVE",
+                Object::Prefix => "PREFIX_STATE",
                 Object::Enterprise => "ENTERPRISE_STATE",
                 Object::Template => "TEMPLATE_STATE",
                 Object::ApiKey => "API_KEY_STATE",
             },
+            Self::PrefixNotActive { .. } => "PREFIX_NOT_ACTIVE",
+            Self::PrefixDelegated(_) => "PREFIX_DELEGATED",
             Self::Denied(_) => "DENIED",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::IdempotencyKeyReused(_) => "IDEMPOTENCY_KEY_REUSED",
@@ -212,6 +226,7 @@ impl Error {
                 Object::Template => "template",
                 Object::ApiKey => "id",
             },
+            Self::PrefixNotActive { .. } | Self::PrefixDelegated(_) => "prefix",
             Self::VersionMismatch { .. } => "expected_version",
             Self::IdempotencyKeyReused(_) => "idempotency_key",
             _ => "",

@@ -3,7 +3,7 @@
 //! | family | key | value |
 //! |---|---|---|
 //! | identifiers | identifier key (scheme, head, 0, tail) | [`crate::record::Record`] |
-//! | hashed_names | 20-byte hash | identifier key whose DNS name is that hash |
+//! | hashed_names | 20-byte hash in a DNS name | key of the identifier (it has a 0) or of the prefix (it has none) |
 //! | prefixes | prefix key | [`crate::prefix::PrefixRecord`] |
 //! | prefixes_by_enterprise | enterprise u64, prefix key | empty |
 //! | enterprises | enterprise u64 | [`crate::enterprise::Enterprise`] |

@@ -29,11 +29,13 @@ pub mod record;
 pub mod registry;
 pub mod store;
 pub mod template;
+#[cfg(test)]
+mod tests;
 pub mod write;
 
 pub use error::{Error, Object, Result};
 pub use permission::Caller;
-pub use registry::{CommitObserver, Options, Registry};
+pub use registry::{CommitObserver, HashedName, Options, Registry};
 
 /// A place in the change log, from 1 up without gaps; also the version of what it wrote.
 pub type Sequence = u64;

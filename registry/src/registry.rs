@@ -10,7 +10,7 @@ use crate::record::Record;
 use crate::store::{Mutation, Store, StoreOptions, Tiered};
 use crate::write::{Command, Idempotency, Receipt, Writer, WriterHandle};
 use crate::{Caller, Error, Result, Sequence, layout};
-use idnode_proto::identifier::Identifier;
+use idnode_proto::identifier::{Identifier, Prefix};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,6 +50,15 @@ impl Default for Options {
             idempotency_retention_ms: 7 * 86_400_000,
         }
     }
+}
+
+/// What a hash in a DNS name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HashedName {
+    /// An identifier, live or deleted.
+    Identifier(Identifier),
+    /// A registered prefix, in whatever state.
+    Prefix(Prefix),
 }
 
 /// The registry of a node.
@@ -102,7 +111,17 @@ impl Registry {
     /// Errors: there is none; it is open elsewhere; it is of another version.
     pub fn open(dir: &Path, options: &Options, observer: Arc<dyn CommitObserver>) -> Result<Self> {
         let store = Arc::new(Store::open(dir, &options.store)?);
-        let log: Arc<dyn ChangeLog> = Arc::new(LocalLog::open(store.clone())?);
+        let log = Arc::new(LocalLog::open(store.clone())?);
+        Self::over(store, log, options, observer)
+    }
+
+    /// A registry over an open store and the log that leads to it.
+    pub(crate) fn over(
+        store: Arc<Store>,
+        log: Arc<dyn ChangeLog>,
+        options: &Options,
+        observer: Arc<dyn CommitObserver>,
+    ) -> Result<Self> {
         let prefixes = Arc::new(PrefixTable::default());
         prefixes.load(stored_prefixes(&store)?.into_iter());
         let (applied_sender, applied) = watch::channel(log.head()?);
@@ -201,14 +220,18 @@ impl Registry {
         }
     }
 
-    /// The identifier whose DNS name is a hash. May block on the disk.
-    pub fn hashed_name(&self, hash: &[u8; 20]) -> Result<Option<Identifier>> {
+    /// What has a DNS name with this hash: the caller compares the rest of the name. May block
+    /// on the disk.
+    pub fn hashed_name(&self, hash: &[u8; 20]) -> Result<Option<HashedName>> {
         let Some(key) = self.store.get(Family::HashedNames, hash)? else {
             return Ok(None);
         };
-        Identifier::from_key(&key)
-            .map(Some)
-            .map_err(|e| Error::Storage(e.to_string()))
+        let named = if key.contains(&0) {
+            Identifier::from_key(&key).map(HashedName::Identifier)
+        } else {
+            Prefix::from_key(&key).map(HashedName::Prefix)
+        };
+        named.map(Some).map_err(|e| Error::Storage(e.to_string()))
     }
 
     /// Entries of the change log from a number on. Blocks. See [`ChangeLog::read`].

@@ -281,7 +281,7 @@ fn grpc_options(config: &Config) -> GrpcOptions {
         message_limit_bytes: (config.limits.stream_message_mib as usize) << 20,
         max_in_flight_imports: config.limits.max_in_flight_imports as usize,
         batch_items: config.limits.batch_items as usize,
-        ..GrpcOptions::default()
+        max_exports: config.grpc.max_exports as usize,
     }
 }
 
@@ -308,7 +308,8 @@ fn dns_options(config: &Config) -> DnsOptions {
         node_addresses: dns.node_addresses.clone(),
         tcp_idle_s: dns.tcp_idle_s,
         max_tcp_connections: dns.max_tcp_connections as usize,
-        ..DnsOptions::default()
+        max_waiting_queries: dns.max_waiting_queries as usize,
+        max_udp_payload: dns.max_udp_payload_bytes,
     }
 }
 
@@ -316,6 +317,7 @@ fn handle_options(config: &Config) -> HandleOptions {
     HandleOptions {
         tcp_idle: Duration::from_secs(config.handle.tcp_idle_s.into()),
         max_tcp_connections: config.handle.max_tcp_connections as usize,
+        max_udp_in_flight: config.handle.max_udp_in_flight as usize,
         ..HandleOptions::default()
     }
 }

@@ -111,6 +111,12 @@ pub fn name_hash(identifier: &Identifier) -> Option<[u8; HASH_BYTES]> {
     relative(identifier).hash
 }
 
+/// The hash by which a prefix's name must be looked up: `Some` exactly where [`prefix_to_name`] gives
+/// a hashed name, in whatever zone. That of an OID is the hash of the OID as an identifier.
+pub fn prefix_name_hash(prefix: &Prefix) -> Option<[u8; HASH_BYTES]> {
+    prefix_relative(prefix).hash
+}
+
 /// The name of an OID under the ORS zone (X.672); `None` for other schemes, without such a zone, or
 /// for one that does not fit into 255 bytes.
 pub fn ors_name(identifier: &Identifier, zones: &Zones) -> Option<MappedName> {

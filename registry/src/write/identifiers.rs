@@ -104,18 +104,13 @@ pub(super) fn writable_prefix(
     let prefix = record.prefix()?;
     caller.require_owner(record.owner(), &format!("prefix {prefix}"))?;
     if !record.is_active() {
-        return Err(Error::state(
-            Object::Prefix,
-            prefix,
-            format!("is {}, it must be active (启用)", record.state().label()),
-        ));
+        return Err(Error::PrefixNotActive {
+            name: prefix.to_string(),
+            state: record.state(),
+        });
     }
     if record.delegation.is_some() {
-        return Err(Error::state(
-            Object::Prefix,
-            prefix,
-            "is delegated: register at the node that serves it",
-        ));
+        return Err(Error::PrefixDelegated(prefix.to_string()));
     }
     if !caller.is_operator() {
         enterprises::require_verified(txn, record.owner())?;

@@ -8,7 +8,8 @@ use crate::layout::{Family, index_key};
 use crate::prefix::{Delegation, PrefixAction, PrefixRecord, PrefixState, Step};
 use crate::{Caller, Error, Object, Result};
 use bytes::Bytes;
-use idnode_proto::identifier::Prefix;
+use idnode_proto::dnsname;
+use idnode_proto::identifier::{Prefix, Scheme};
 
 pub(super) fn apply(
     txn: &mut Txn<'_>,
@@ -46,6 +47,7 @@ pub(super) fn apply(
         index_key(enterprise.0, &key),
         Some(Bytes::new()),
     );
+    index_name(txn, prefix, true);
     txn.count_node(|counters| counters.prefixes += 1)?;
     Ok(store(txn, caller, record))
 }
@@ -146,6 +148,7 @@ fn remove(
         index_key(record.enterprise, &record.key),
         None,
     );
+    index_name(txn, prefix, false);
     txn.count_node(|counters| counters.prefixes = counters.prefixes.saturating_sub(1))?;
     let change = PrefixChange {
         record: record.clone(),
@@ -153,6 +156,23 @@ fn remove(
     };
     txn.log(caller.credential(), Change::Prefix(change));
     Ok(Outcome::Prefix(Box::new(record)))
+}
+
+/// Makes a prefix whose DNS label is a hash found by it, or no longer. An OID's name is always
+/// that of the identifier.
+fn index_name(txn: &mut Txn<'_>, prefix: &Prefix, present: bool) {
+    let Some(hash) = dnsname::prefix_name_hash(prefix) else {
+        return;
+    };
+    let named = match prefix.prefix_identifier() {
+        Some(oid) if oid.scheme() == Scheme::Oid => Bytes::copy_from_slice(oid.key()),
+        _ => Bytes::copy_from_slice(prefix.key()),
+    };
+    txn.set(
+        Family::HashedNames,
+        Bytes::copy_from_slice(&hash),
+        present.then_some(named),
+    );
 }
 
 fn store(txn: &mut Txn<'_>, caller: &Caller, mut record: PrefixRecord) -> Outcome {

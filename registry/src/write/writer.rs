@@ -93,6 +93,12 @@ impl Writer {
 
     /// Executes a group, makes it durable, tells the followers, then answers.
     fn commit(&self, group: Vec<Request>, now_ms: u64) {
+        // Whether the failed group is in the log is unknown until the log is opened again: the
+        // state that a further command would be checked against is not known either.
+        if self.poisoned.load(Ordering::Acquire) {
+            let error = Error::Unavailable("the log has failed; restart the node".into());
+            return refuse_all(group, &error);
+        }
         let head = match self.log.head() {
             Ok(head) => head,
             Err(error) => return refuse_all(group, &error),

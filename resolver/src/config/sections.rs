@@ -47,14 +47,10 @@ sections! {
     cache: CacheConfig {
         /// Memory for answers.
         capacity_mib: u32 = 256, [1 to 1048576 MiB];
-        /// How long the cache keeps the answer that an identifier does not exist.
-        negative_ttl_s: u32 = 30, [0 to 86400 seconds];
     }
 
     /// Bounds of requests, on every front.
     limits: LimitsConfig {
-        /// Values of one identifier; the stored and the Handle encoding carry no more.
-        max_values: u32 = 2048, [1 to 2048 values];
         /// Items of one batch request; streams have no such bound.
         batch_items: u32 = 10_000, [1 to 1000000 items];
         /// How long a request may take.
@@ -73,6 +69,8 @@ sections! {
         max_connections: u32 = 1024, [1 to 1000000 connections];
         /// Requests at once on one connection.
         max_streams_per_connection: u32 = 256, [1 to 65536 streams];
+        /// Exports at once; each holds a snapshot of the registry and a thread.
+        max_exports: u32 = 16, [1 to 1024 exports];
         /// Whether clients may ask which services there are (grpc.reflection.v1).
         reflection: bool = true, [true or false];
     }
@@ -119,6 +117,10 @@ sections! {
         tcp_idle_s: u32 = 10, [1 to 3600 seconds];
         /// TCP connections at once.
         max_tcp_connections: u32 = 1024, [1 to 1000000 connections];
+        /// Queries at once that wait for the disk; further ones get SERVFAIL.
+        max_waiting_queries: u32 = 4096, [1 to 1000000 queries];
+        /// The greatest UDP answer, whatever the client offers (EDNS, RFC 6891); longer ones are truncated.
+        max_udp_payload_bytes: u16 = 1232, [512 to 4096 bytes];
         /// Addresses of the name servers that lie in the zones (glue); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.
         node_addresses: Vec<IpAddr> = Vec::new(), [addresses];
     }
@@ -131,6 +133,8 @@ sections! {
         tcp_idle_s: u32 = 60, [1 to 3600 seconds];
         /// TCP connections at once.
         max_tcp_connections: u32 = 10_000, [1 to 1000000 connections];
+        /// UDP requests at once that wait for the disk or are answered in many datagrams; further ones get code 3 (busy).
+        max_udp_in_flight: u32 = 4096, [1 to 1000000 requests];
         /// Addresses of this node in its site information (HS_SITE); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.
         public_addresses: Vec<IpAddr> = Vec::new(), [addresses];
         /// Serial number of the site information; raise it when the addresses change, clients compare it.

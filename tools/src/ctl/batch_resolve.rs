@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
 use idnode_proto::api::batch_resolve_request::Item;
+use idnode_proto::api::batch_resolve_response::Item as ResultItem;
 use idnode_proto::api::batch_resolve_response::item::Result as ItemResult;
 use idnode_proto::api::resolution_service_client::ResolutionServiceClient;
 use idnode_proto::api::resolve_response::Outcome;
@@ -55,7 +56,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
         ended: false,
         unresolved: 0,
     };
-    let mut waiting: VecDeque<Vec<String>> = VecDeque::new();
+    let mut waiting = Waiting::default();
     let mut next_id = 0;
 
     // Servers may keep their headers until they have read something.
@@ -76,12 +77,12 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
                 items: items.collect(),
             };
             next_id += identifiers.len() as u64;
-            waiting.push_back(identifiers);
+            waiting.messages.push_back(identifiers.into());
             // The channel holds as many as are let in flight; it is closed when the call is over,
             // and then the call says why.
             let _ = requests.send(request).await;
         }
-        if run.ended && waiting.is_empty() {
+        if run.ended && waiting.messages.is_empty() {
             break;
         }
         if let Some(call) = call.take() {
@@ -91,15 +92,16 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
             break;
         };
         tokio::select! {
-            batch = run.next_batch(), if !run.ended && waiting.len() < IN_FLIGHT => {
+            batch = run.next_batch(), if !run.ended && waiting.messages.len() < IN_FLIGHT => {
                 pending = batch?;
             }
-            answer = stream.message(), if !waiting.is_empty() => {
+            answer = stream.message(), if !waiting.messages.is_empty() => {
                 let answer = answer?.ok_or_else(|| {
                     Failure::Answer("the node ended the stream before the last answer".to_owned())
                 })?;
-                let identifiers = waiting.pop_front().unwrap_or_default();
-                run.print(&identifiers, answer.items.into_iter().map(|item| item.result))?;
+                for (identifier, result) in waiting.take(answer.items)? {
+                    run.print(&identifier, result)?;
+                }
             }
         }
     }
@@ -152,6 +154,44 @@ fn read_line(input: &mut (impl BufRead + ?Sized)) -> io::Result<Option<String>> 
     Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
+/// What was asked and is not answered yet, message by message in the order of asking.
+#[derive(Default)]
+struct Waiting {
+    messages: VecDeque<VecDeque<String>>,
+    next_id: u64,
+}
+
+impl Waiting {
+    /// Puts results to the identifiers they are of. A node answers every item in its order, but
+    /// may spread the answers to one message over several, and never answers two in one.
+    fn take(&mut self, items: Vec<ResultItem>) -> Result<Vec<(String, ItemResult)>, Failure> {
+        let mut asked = self.messages.pop_front().unwrap_or_default();
+        if items.is_empty() || items.len() > asked.len() {
+            return Err(Failure::Answer(format!(
+                "the node answered {} items where {} were open",
+                items.len(),
+                asked.len()
+            )));
+        }
+        let mut answered = Vec::with_capacity(items.len());
+        for (item, identifier) in items.into_iter().zip(asked.drain(..answered.capacity())) {
+            if item.id != self.next_id {
+                let (id, expected) = (item.id, self.next_id);
+                return Err(Failure::Answer(format!(
+                    "the node answered item {id} where {expected} was next"
+                )));
+            }
+            self.next_id += 1;
+            let left_open = || Failure::Answer("the node left an item open".to_owned());
+            answered.push((identifier, item.result.ok_or_else(left_open)?));
+        }
+        if !asked.is_empty() {
+            self.messages.push_front(asked);
+        }
+        Ok(answered)
+    }
+}
+
 struct Run<'a> {
     session: &'a Session,
     lines: mpsc::Receiver<io::Result<String>>,
@@ -185,43 +225,27 @@ impl Run<'_> {
         Ok(Some(batch))
     }
 
-    fn print(
-        &mut self,
-        identifiers: &[String],
-        results: impl ExactSizeIterator<Item = Option<ItemResult>>,
-    ) -> Result<(), Failure> {
-        if results.len() != identifiers.len() {
-            return Err(Failure::Answer(format!(
-                "the node answered {} of {} identifiers of a message",
-                results.len(),
-                identifiers.len()
-            )));
-        }
-        for (identifier, result) in identifiers.iter().zip(results) {
-            match &result {
-                Some(ItemResult::Response(answer)) => {
-                    self.session
-                        .out
-                        .stream(|| resolved(identifier, answer), || lines(answer))?;
-                }
-                Some(ItemResult::Error(error)) => {
-                    self.unresolved += 1;
-                    self.session.out.stream(
-                        || json!({"requested": identifier, "error": json::error(error)}),
-                        || {
-                            let reason = if error.reason.is_empty() {
-                                "ERROR"
-                            } else {
-                                &error.reason
-                            };
-                            format!("{}\t!{reason}\t{}", printable(identifier), error.message)
-                        },
-                    )?;
-                }
-                None => return Err(Failure::Answer("the node left an item open".to_owned())),
+    fn print(&mut self, identifier: &str, result: ItemResult) -> Result<(), Failure> {
+        match &result {
+            ItemResult::Response(answer) => self
+                .session
+                .out
+                .stream(|| resolved(identifier, answer), || lines(answer)),
+            ItemResult::Error(error) => {
+                self.unresolved += 1;
+                self.session.out.stream(
+                    || json!({"requested": identifier, "error": json::error(error)}),
+                    || {
+                        let reason = if error.reason.is_empty() {
+                            "ERROR"
+                        } else {
+                            &error.reason
+                        };
+                        format!("{}\t!{reason}\t{}", printable(identifier), error.message)
+                    },
+                )
             }
         }
-        Ok(())
     }
 }
 
@@ -253,5 +277,53 @@ fn lines(answer: &ResolveResponse) -> String {
             format!("{name}\t>\t{}", printable(&referral.prefix))
         }
         _ => format!("{name}\t-"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn results(ids: std::ops::Range<u64>) -> Vec<ResultItem> {
+        ids.map(|id| ResultItem {
+            id,
+            result: Some(ItemResult::Response(ResolveResponse::default())),
+        })
+        .collect()
+    }
+
+    fn waiting() -> Waiting {
+        let message = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Waiting {
+            messages: [message(&["a", "b", "c"]), message(&["d"])].into(),
+            next_id: 0,
+        }
+    }
+
+    fn names(taken: Vec<(String, ItemResult)>) -> Vec<String> {
+        taken.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn one_message_may_be_answered_by_several() {
+        let mut waiting = waiting();
+        assert_eq!(names(waiting.take(results(0..1)).unwrap()), ["a"]);
+        assert_eq!(waiting.messages.len(), 2);
+        assert_eq!(names(waiting.take(results(1..3)).unwrap()), ["b", "c"]);
+        assert_eq!(names(waiting.take(results(3..4)).unwrap()), ["d"]);
+        assert!(waiting.messages.is_empty());
+    }
+
+    #[test]
+    fn answers_that_fit_no_question_are_refused() {
+        assert!(waiting().take(results(0..4)).is_err());
+        assert!(waiting().take(results(0..0)).is_err());
+        assert!(waiting().take(results(1..2)).is_err());
+        let open = vec![ResultItem {
+            id: 0,
+            result: None,
+        }];
+        assert!(waiting().take(open).is_err());
     }
 }

@@ -13,7 +13,7 @@ use idnode_proto::dnsname::{HASH_BYTES, NameError, Subject, ZoneKind};
 use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::{Identifier, Prefix, Scheme};
 use idnode_registry::prefix_table::PrefixEntry;
-use idnode_registry::{Caller, Error};
+use idnode_registry::{Caller, Error, HashedName};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -37,8 +37,10 @@ pub(super) enum Step {
 pub(super) enum Deferred {
     /// The identifier of a name in clear.
     Record(Identifier),
-    /// The identifier of a hashed name.
+    /// The identifier or prefix of a hashed name.
     Hash(Subject, [u8; HASH_BYTES]),
+    /// Whether a name that stands for nothing is below this hashed prefix's cut.
+    Cut(Subject, Option<ExtendedError>),
     /// Whether there are names below one that has no records.
     Existence(Below, Option<ExtendedError>),
 }
@@ -123,7 +125,7 @@ impl At<'_> {
         }
         match self.responder.core.zones.parse_name(name.iter()) {
             Ok(subject) => self.at_subject(subject),
-            Err(error) => Step::Done(self.at_no_subject(&error)),
+            Err(error) => self.at_no_subject(&error),
         }
     }
 
@@ -140,16 +142,17 @@ impl At<'_> {
                 Ok(self.at_answer(&identifier, answer, false))
             }
             Deferred::Hash(subject, hash) => {
+                if let Some(entry) = self.delegated_by_hash(&subject).await? {
+                    return Ok(Step::Done(self.referral(&entry, &subject)));
+                }
                 let registry = registry.clone();
                 let found = blocking(move || registry.hashed_name(&hash)).await?;
-                let Some(identifier) = found.filter(|identifier| subject.is_name_of(identifier))
-                else {
-                    return Ok(Step::Done(match subject {
-                        // There is no index of prefixes by hash, and below an existing one
-                        // there may be names: those of a hashed prefix are never denied.
-                        Subject::HashedPrefix { .. } => self.no_data(),
-                        _ => self.no_name(None),
-                    }));
+                let identifier = match found {
+                    Some(HashedName::Identifier(found)) if subject.is_name_of(&found) => found,
+                    Some(HashedName::Prefix(found)) if subject.is_name_of_prefix(&found) => {
+                        return Ok(self.at_prefix(&found));
+                    }
+                    _ => return Ok(Step::Done(self.no_name(None))),
                 };
                 let answer = self
                     .responder
@@ -158,6 +161,14 @@ impl At<'_> {
                     .resolve(&self.query(&identifier))
                     .await?;
                 Ok(self.at_answer(&identifier, answer, true))
+            }
+            Deferred::Cut(above, error) => {
+                let entry = self.delegated_by_hash(&above).await?;
+                let entry = entry.filter(|entry| has_name_servers(entry));
+                Ok(Step::Done(match entry {
+                    Some(entry) => self.referral(&entry, &above),
+                    None => self.no_name(error),
+                }))
             }
             Deferred::Existence(below, error) => {
                 let registry = registry.clone();
@@ -217,31 +228,61 @@ impl At<'_> {
     }
 
     /// A name that stands for nothing: below a cut, it is still another's.
-    fn at_no_subject(&self, error: &NameError) -> Reply {
+    fn at_no_subject(&self, error: &NameError) -> Step {
         if let Some(referral) = self.referral_above() {
-            return referral;
+            return Step::Done(referral);
         }
         if self
             .responder
             .zones
             .has_own_names_below(&self.question.name)
         {
-            return self.no_data();
+            return Step::Done(self.no_data());
         }
-        let text = error.to_string();
-        self.no_name(Some(ExtendedError::new(ErrorCode::Other, text)))
+        let error = Some(ExtendedError::new(ErrorCode::Other, error.to_string()));
+        match self.subject_above().and_then(|above| above.hashed_prefix()) {
+            Some(above) => Step::Wait(Deferred::Cut(above, error)),
+            None => Step::Done(self.no_name(error)),
+        }
     }
 
-    /// The referral of the closest name above that stands for something, if it is cut off.
-    fn referral_above(&self) -> Option<Reply> {
+    /// What the closest name above that stands for something stands for.
+    fn subject_above(&self) -> Option<Subject> {
         let name = &self.question.name;
-        let above = (1..self.zone.labels_before(name)).find_map(|labels| {
+        (1..self.zone.labels_before(name)).find_map(|labels| {
             self.responder
                 .core
                 .zones
                 .parse_name(name.iter().skip(labels))
                 .ok()
-        })?;
+        })
+    }
+
+    /// The active, delegated prefix whose hash is in a name. Asks the disk for the hash.
+    async fn delegated_by_hash(
+        &self,
+        subject: &Subject,
+    ) -> Result<Option<Arc<PrefixEntry>>, Error> {
+        let Some(above) = subject.hashed_prefix() else {
+            return Ok(None);
+        };
+        let Subject::HashedPrefix { hash, .. } = above else {
+            return Ok(None);
+        };
+        let registry = self.responder.core.registry.clone();
+        let found = blocking(move || registry.hashed_name(&hash)).await?;
+        let Some(HashedName::Prefix(prefix)) = found else {
+            return Ok(None);
+        };
+        let entry = self
+            .governing(&prefix)
+            .filter(|_| above.is_name_of_prefix(&prefix));
+        Ok(entry.filter(|entry| entry.record.is_active() && entry.record.delegation.is_some()))
+    }
+
+    /// The referral of the closest name above that stands for something, if it is cut off.
+    fn referral_above(&self) -> Option<Reply> {
+        let above = self.subject_above()?;
         let entry = match &above {
             Subject::Identifier(identifier) => self
                 .responder
@@ -252,12 +293,8 @@ impl At<'_> {
             Subject::Prefix(prefix) => self.governing(prefix),
             _ => None,
         }?;
-        let has_servers = |entry: &Arc<PrefixEntry>| {
-            let delegation = entry.record.delegation.as_ref();
-            entry.record.is_active() && delegation.is_some_and(|to| !to.name_servers.is_empty())
-        };
         Some(entry)
-            .filter(has_servers)
+            .filter(|entry| has_name_servers(entry))
             .map(|entry| self.referral(&entry, &above))
     }
 
@@ -464,6 +501,12 @@ impl At<'_> {
             .zones
             .soa_record(self.zone, &self.question.name, applied, negative)
     }
+}
+
+/// Whether the names below a prefix are cut off.
+fn has_name_servers(entry: &PrefixEntry) -> bool {
+    let delegation = entry.record.delegation.as_ref();
+    entry.record.is_active() && delegation.is_some_and(|to| !to.name_servers.is_empty())
 }
 
 fn not_active(entry: &PrefixEntry) -> ExtendedError {

@@ -216,6 +216,10 @@ fn registry_facts(code: Code, error: Error) -> Facts {
             facts.precondition = Some(format!("{object} {name}"));
             facts.message.clone()
         }
+        Error::PrefixNotActive { name, .. } | Error::PrefixDelegated(name) => {
+            facts.precondition = Some(format!("prefix {name}"));
+            facts.message.clone()
+        }
         Error::VersionMismatch { current, .. } => {
             facts
                 .metadata

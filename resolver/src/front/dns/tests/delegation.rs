@@ -104,6 +104,34 @@ async fn names_at_and_below_a_cut_are_referred() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_at_and_below_a_hashed_cut_are_referred() {
+    let node = Node::start().await;
+    let prefix = format!("88.118.{}", "7".repeat(70));
+    let cut = node.name(&format!("0.NA/{prefix}"));
+    let below = node.name(&format!("{prefix}/x"));
+    assert!(
+        cut.starts_with("_h") && below.starts_with("_h"),
+        "{cut} {below}"
+    );
+    let names = [&cut, &below, &format!("a.b.{cut}"), &format!("a.{below}")];
+    for name in names {
+        assert_nxdomain(&node.ask(name, RecordType::TXT).await, ZONE);
+    }
+    let servers: &[(&str, &[&str])] = &[
+        ("ns1.factory.example", &["192.0.2.11", "2001:db8::11"]),
+        ("ns2.factory.example", &["192.0.2.12"]),
+    ];
+    node.filling.delegate(&prefix, &[], servers).await;
+    for name in names {
+        for qtype in [RecordType::TXT, RecordType::ANY] {
+            assert_referral(&node.ask(name, qtype).await, &cut);
+        }
+    }
+    assert_nodata(&node.ask(&cut, RecordType::DS).await, ZONE);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ds_records_belong_to_the_parent() {
     let node = Node::start().await;
     assert_nodata(

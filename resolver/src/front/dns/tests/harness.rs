@@ -106,7 +106,7 @@ impl Filling {
         .await;
     }
 
-    async fn step(&self, prefix: &str, action: PrefixAction) {
+    pub async fn step(&self, prefix: &str, action: PrefixAction) {
         let (prefix, message) = (Prefix::parse(prefix).unwrap(), String::new());
         self.write(Command::TransitionPrefix {
             prefix,
@@ -117,7 +117,7 @@ impl Filling {
         .await;
     }
 
-    async fn prefix(&self, text: &str) {
+    pub async fn prefix(&self, text: &str) {
         let (prefix, enterprise) = (Prefix::parse(text).unwrap(), self.enterprise);
         self.write(Command::ApplyPrefix { prefix, enterprise })
             .await;
@@ -125,7 +125,7 @@ impl Filling {
         self.step(text, PrefixAction::Approve).await;
     }
 
-    async fn delegate(&self, prefix: &str, sites: &[Site], servers: &[(&str, &[&str])]) {
+    pub async fn delegate(&self, prefix: &str, sites: &[Site], servers: &[(&str, &[&str])]) {
         self.prefix(prefix).await;
         let name_servers = servers.iter().map(|(name, addresses)| NameServer {
             name: (*name).to_owned(),

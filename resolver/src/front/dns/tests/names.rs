@@ -71,7 +71,7 @@ async fn names_above_others_exist_without_records() {
         assert_nodata(&node.ask(&name, RecordType::NAPTR).await, "ons.example.");
     }
     let hashed_prefix = format!("_h{}.hdl.id.example.cn.", "0".repeat(32));
-    assert_nodata(&node.ask(&hashed_prefix, RecordType::TXT).await, ZONE);
+    assert_nxdomain(&node.ask(&hashed_prefix, RecordType::TXT).await, ZONE);
     // The last descendant goes, and with it the names above.
     node.filling.delete("1.2.156.3001.5.6", "").await;
     assert_nxdomain(
@@ -80,6 +80,36 @@ async fn names_above_others_exist_without_records() {
             .await,
         ZONE,
     );
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prefix_whose_label_is_hashed_is_found_as_long_as_it_is_registered() {
+    let node = Node::start().await;
+    let prefix = format!("88.118.{}", "7".repeat(70));
+    let name = node.name(&format!("0.NA/{prefix}"));
+    node.filling.prefix(&prefix).await;
+    let found = node.ask(&name, RecordType::TXT).await;
+    assert_eq!(
+        texts(&found.answers).first(),
+        Some(&format!("prefix={prefix} state=active"))
+    );
+    assert_nxdomain(
+        &node
+            .ask(&node.name(&format!("{prefix}/none")), RecordType::TXT)
+            .await,
+        ZONE,
+    );
+    node.filling
+        .step(&prefix, PrefixAction::MarkForDeletion)
+        .await;
+    let marked = node.ask(&name, RecordType::TXT).await;
+    assert_nxdomain(&marked, ZONE);
+    assert!(extended_error(&marked).is_some());
+    node.filling.step(&prefix, PrefixAction::Remove).await;
+    let gone = node.ask(&name, RecordType::TXT).await;
+    assert_nxdomain(&gone, ZONE);
+    assert_eq!(extended_error(&gone), None);
     node.stop().await;
 }
 

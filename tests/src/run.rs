@@ -1,0 +1,178 @@
+//! Other programs: where the node's own binaries are, and running one to its end.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A binary of this workspace, in the profile's directory that the test itself was built to.
+///
+/// # Panics
+/// It has not been built.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let path = test
+        .ancestors()
+        .skip(1)
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file());
+    path.unwrap_or_else(|| {
+        panic!(
+            "there is no {name} beside {}: build the workspace first (cargo build --release --workspace)",
+            test.display()
+        )
+    })
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+/// It cannot be started.
+pub fn output(command: &mut Command) -> Output {
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// The standard output of a command that must succeed.
+///
+/// # Panics
+/// It exits with another status than 0.
+pub fn success(command: &mut Command) -> String {
+    let done = output(command);
+    assert!(
+        done.status.success(),
+        "{command:?}: {}\n{}{}",
+        done.status,
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+    String::from_utf8(done.stdout).expect("UTF-8 output")
+}
+
+/// Waits until something is so.
+///
+/// # Panics
+/// It is not so within a minute.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{what}: not within a minute"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// `idctl` of one node, with one credential or none.
+#[derive(Debug, Clone)]
+pub struct Idctl {
+    /// The node's gRPC URL.
+    pub server: String,
+    /// File of the credential.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Idctl {
+    /// A command that is yet to be given its arguments.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary("idctl"));
+        command
+            .env_remove("IDCTL_SERVER")
+            .env_remove("IDCTL_TOKEN")
+            .env_remove("IDCTL_TOKEN_FILE")
+            .args(["--server", &self.server]);
+        if let Some(file) = &self.token_file {
+            command.arg("--token-file").arg(file);
+        }
+        command
+    }
+
+    /// The JSON document a call prints.
+    ///
+    /// # Panics
+    /// The call fails, or prints something else.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let text = success(self.command().arg("--json").args(arguments));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{text}"))
+    }
+
+    /// Exit code and the `error` object of a call that must fail.
+    ///
+    /// # Panics
+    /// The call succeeds, or does not say in JSON why it failed.
+    pub fn refused(&self, arguments: &[&str]) -> (i32, Value) {
+        let done = output(self.command().arg("--json").args(arguments));
+        let text = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success(), "{arguments:?} succeeded");
+        let line = text.lines().find(|line| line.starts_with('{'));
+        let error: Value = serde_json::from_str(line.unwrap_or(&text))
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{text}"));
+        (done.status.code().unwrap_or(-1), error["error"].clone())
+    }
+}
+
+/// HTTP status, head and body of a URL as `curl` gets it.
+///
+/// # Panics
+/// `curl` gets no answer.
+pub fn curl(url: &str, arguments: &[&str]) -> (u16, String, String) {
+    let mut command = Command::new("curl");
+    command
+        .args(["-s", "-S", "-i", "--globoff", "--path-as-is", "--max-time", "30"])
+        .args(arguments)
+        .arg(url);
+    let text = success(&mut command);
+    let (head, body) = text
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("no head: {text}"));
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    (
+        status.unwrap_or_else(|| panic!("no status: {head}")),
+        head.to_owned(),
+        body.to_owned(),
+    )
+}
+
+/// Every file below a directory.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The bytes of base64 (RFC 4648 section 4).
+///
+/// # Panics
+/// It is none.
+pub fn base64(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for character in text.bytes().filter(|byte| *byte != b'=') {
+        let sextet = match character {
+            b'A'..=b'Z' => character - b'A',
+            b'a'..=b'z' => character - b'a' + 26,
+            b'0'..=b'9' => character - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            other => panic!("{other:#x} is not base64"),
+        };
+        bits = (bits << 6) | u32::from(sextet);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+            bits &= (1 << count) - 1;
+        }
+    }
+    bytes
+}

@@ -1,0 +1,13 @@
+//! End-to-end tests: the real binaries, asked by real clients.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod ask;
+mod crash;
+mod demo;
+mod fronts;
+mod malformed;
