@@ -12,8 +12,8 @@ lint:
 	cargo clippy --release --workspace --all-targets -- -D warnings
 
 bench: ## criterion benches
-	cargo bench -p idnode-benches
+	cargo bench --workspace --bench paths
 
 bench-import: ## a million identifiers, against a bare RocksDB loop
 	cargo build --release --workspace --bins
-	cargo run --release -p idnode-benches --bin import_vs_rocksdb
+	"$${CARGO_TARGET_DIR:-target}"/release/import_vs_rocksdb

@@ -31,7 +31,10 @@ pub struct HotCache {
     invalidated: Box<[AtomicU64]>,
 }
 
-#[allow(clippy::borrowed_box, reason = "moka weighs keys of the type it stores")]
+#[allow(
+    clippy::borrowed_box,
+    reason = "moka weighs keys of the type it stores"
+)]
 fn weight_of(key: &Box<[u8]>, entry: &Arc<CacheEntry>) -> u32 {
     // moka's own bookkeeping is about 150 bytes an entry.
     let record = entry.record.as_ref().map_or(0, |record| record.weight());

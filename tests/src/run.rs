@@ -121,7 +121,15 @@ impl Idctl {
 pub fn curl(url: &str, arguments: &[&str]) -> (u16, String, String) {
     let mut command = Command::new("curl");
     command
-        .args(["-s", "-S", "-i", "--globoff", "--path-as-is", "--max-time", "30"])
+        .args([
+            "-s",
+            "-S",
+            "-i",
+            "--globoff",
+            "--path-as-is",
+            "--max-time",
+            "30",
+        ])
         .args(arguments)
         .arg(url);
     let text = success(&mut command);

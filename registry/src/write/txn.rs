@@ -113,11 +113,13 @@ impl<'a> Txn<'a> {
 
     /// What the group has written: its log entries and its mutations.
     pub fn finish(self) -> (Vec<LogEntry>, Vec<Mutation>) {
-        let mutations = self
+        let mut mutations: Vec<_> = self
             .overlay
             .into_iter()
             .map(|((family, key), value)| Mutation { family, key, value })
             .collect();
+        // A memtable takes a key that follows the one before without searching for its place.
+        mutations.sort_unstable_by(|a, b| (a.family as u8, &a.key).cmp(&(b.family as u8, &b.key)));
         (self.entries, mutations)
     }
 

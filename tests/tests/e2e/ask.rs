@@ -186,7 +186,13 @@ impl Dns {
         command
             .arg(format!("@{}", self.at.ip()))
             .args(["-p", &self.at.port().to_string(), name, kind])
-            .args(["+norecurse", "+nocookie", "+tries=2", "+time=5", "+noidnout"]);
+            .args([
+                "+norecurse",
+                "+nocookie",
+                "+tries=2",
+                "+time=5",
+                "+noidnout",
+            ]);
         let text = success(&mut command);
         let between = |from: &str, to: char| {
             let rest = text.split_once(from).map_or("", |(_, rest)| rest);
@@ -268,9 +274,14 @@ impl Front for Dns {
         }
         let texts = dug.data("ANSWER", "TXT");
         let texts: Vec<String> = texts.iter().map(|data| joined(data)).collect();
-        let full = texts.iter().find_map(|text| text.strip_prefix("identifier="));
+        let full = texts
+            .iter()
+            .find_map(|text| text.strip_prefix("identifier="));
         let full = full.unwrap_or_else(|| panic!("{identifier}: no name in {texts:?}"));
-        assert!(full.eq_ignore_ascii_case(identifier), "{full}: {identifier}");
+        assert!(
+            full.eq_ignore_ascii_case(identifier),
+            "{full}: {identifier}"
+        );
         let mut values: Vec<Shown> = texts.iter().filter_map(|text| txt_value(text)).collect();
         values.sort_by_key(|value| value.index);
         let everything = filter.types.is_empty() && filter.indexes.is_empty();
@@ -284,7 +295,10 @@ impl Front for Dns {
             assert_eq!(links.len(), values.len(), "{identifier}: {links:?}");
             for value in &values {
                 let quoted = format!("\"{}\"", value.data);
-                assert!(links.iter().any(|link| link.ends_with(&quoted)), "{links:?}");
+                assert!(
+                    links.iter().any(|link| link.ends_with(&quoted)),
+                    "{links:?}"
+                );
             }
         }
         found(values)

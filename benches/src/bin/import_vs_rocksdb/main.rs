@@ -7,8 +7,9 @@
 //! thread. The two take turns; each round begins in an empty directory. Afterwards the node is
 //! killed and started again, stopped and started again, with everything present.
 //!
-//! `cargo run --release -p idnode-benches --bin import_vs_rocksdb -- [ITEMS [ROUNDS]]`, by default
-//! 1,000,000 and 3. Exits with 1 when a requirement is missed.
+//! `cargo build --release --workspace && target/release/import_vs_rocksdb [ITEMS [ROUNDS]]`, by
+//! default 1,000,000 and 3. (`cargo run -p idnode-benches` chooses other features of shared
+//! dependencies and compiles RocksDB anew.) Exits with 1 when a requirement is missed, in any round.
 
 mod bare;
 mod items;
@@ -91,19 +92,20 @@ fn run() -> Outcome<bool> {
         report(round, &import, rate(import.took), rate(bare), ratio);
     }
     rates.sort_by(|a, b| a.2.total_cmp(&b.2));
-    let (import, bare, ratio) = rates.get(rates.len() / 2).copied().unwrap_or_default();
-    println!(
-        "median: import {import:.0} items/s, bare {bare:.0} items/s, ratio {ratio:.3} (required {LEAST_RATIO})"
-    );
-    Ok(within && ratio >= LEAST_RATIO)
+    let (import, bare, median) = rates.get(rates.len() / 2).copied().unwrap_or_default();
+    let lowest = rates.first().map_or(0.0, |(_, _, ratio)| *ratio);
+    println!("median: import {import:.0} items/s, bare {bare:.0} items/s, ratio {median:.3}");
+    println!("lowest ratio {lowest:.3} (required {LEAST_RATIO})");
+    // Slow syncs hide the import's own cost behind the disk's, so the median of rounds on a disk
+    // of changing speed would pass by chance.
+    Ok(within && lowest >= LEAST_RATIO)
 }
 
 /// `idnode` and `idctl` beside this program, built by the cargo that runs it, if one does.
 fn binaries() -> Outcome<Binaries> {
     if let Some(cargo) = std::env::var_os("CARGO") {
         let built = Command::new(cargo)
-            .args(["build", "--release", "--bins"])
-            .args(["-p", "idnode-resolver", "-p", "idnode-tools"])
+            .args(["build", "--release", "--workspace"])
             .status()?;
         if !built.success() {
             return Err("idnode and idctl do not build".into());
@@ -115,7 +117,11 @@ fn binaries() -> Outcome<Binaries> {
         if path.is_file() {
             Ok(path)
         } else {
-            Err(format!("there is no {}: run cargo build --release first", path.display()).into())
+            Err(format!(
+                "there is no {}: run cargo build --release first",
+                path.display()
+            )
+            .into())
         }
     };
     Ok(Binaries {

@@ -214,6 +214,7 @@ fn cpu_s(stat: &str, place: usize) -> Outcome<(f64, f64)> {
     let text = std::fs::read_to_string(stat)?;
     let (_, fields) = text.rsplit_once(')').ok_or("an odd stat line")?;
     let mut times = fields.split_whitespace().skip(place).map(str::parse::<f64>);
-    let mut next = || -> Outcome<f64> { Ok(times.next().ok_or("a short stat line")?? / TICKS_PER_S) };
+    let mut next =
+        || -> Outcome<f64> { Ok(times.next().ok_or("a short stat line")?? / TICKS_PER_S) };
     Ok((next()?, next()?))
 }

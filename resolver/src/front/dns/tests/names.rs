@@ -3,6 +3,7 @@
 use super::harness::*;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RData, RecordType};
+use idnode_registry::prefix::PrefixAction;
 use std::net::IpAddr;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

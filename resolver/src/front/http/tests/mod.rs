@@ -7,7 +7,6 @@
 )]
 
 mod bounds;
-mod hold;
 mod operation;
 mod rates;
 mod redirects;
