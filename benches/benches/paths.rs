@@ -2,7 +2,12 @@
 //!
 //! `cargo bench --workspace --bench paths` (the whole workspace, so that dependencies are not
 //! compiled again with other features).
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use idnode_proto::dnsname::{Zones, to_name};

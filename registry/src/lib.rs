@@ -4,7 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`registry`] | [`Registry`]: open, write, read |
-//! | [`write`] | the only way to change anything: commands, the writer thread, group commit |
+//! | [`mod@write`] | the only way to change anything: commands, the writer thread, group commit |
 //! | [`log`] | the [`log::ChangeLog`] trait, the embedded log, the contract every log must pass |
 //! | [`change`] | what a log entry says |
 //! | [`store`], [`layout`] | RocksDB: column families, keys, options, tiered and snapshot reads |

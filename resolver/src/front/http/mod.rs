@@ -3,15 +3,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`connection`] | sockets: HTTP/1.1 and h2c, bounds of connections, graceful stop |
-//! | [`service`] | what all requests have in common: methods, bounds, CORS, HEAD |
-//! | [`request`] | paths, query parameters and credentials |
-//! | [`handles`] | `GET /api/handles/{handle}` |
-//! | [`answer`], [`data`] | the JSON of answers and of typed value data |
-//! | [`freshness`] | entity tags and how long an answer may be kept |
-//! | [`redirect`], [`target`] | `GET /{identifier}`, and which Location is sent |
-//! | [`problem`] | errors outside the JSON API (RFC 9457) |
-//! | [`health`], [`metrics`] | `/healthz`, `/readyz`, `/`, `/metrics` |
+//! | `connection` | sockets: HTTP/1.1 and h2c, bounds of connections, graceful stop |
+//! | `service` | what all requests have in common: methods, bounds, CORS, HEAD |
+//! | `request` | paths, query parameters and credentials |
+//! | `handles` | `GET /api/handles/{handle}` |
+//! | `answer`, `data` | the JSON of answers and of typed value data |
+//! | `freshness` | entity tags and how long an answer may be kept |
+//! | `redirect`, `target` | `GET /{identifier}`, and which Location is sent |
+//! | `problem` | errors outside the JSON API (RFC 9457) |
+//! | `health`, `metrics` | `/healthz`, `/readyz`, `/`, `/metrics` |
 
 mod answer;
 mod connection;
