@@ -6,6 +6,7 @@
 //! | [`dnsname`] | the mapping between identifiers and names under the node's DNS zones |
 //! | [`value`] | typed handle values and their stored and wire encoding (RFC 3651 §3.1) |
 //! | [`handle`] | the Handle protocol's envelopes, messages, site records (RFC 3652) |
+//! | [`import`] | chunks of a bulk load, whose items are taken apart one by one |
 //! | [`api`] | generated protobuf messages, gRPC clients and servers (`proto/idnode/v1/*.proto`) |
 
 #[path = "gen/mod.rs"]
@@ -13,4 +14,5 @@ pub mod api;
 pub mod dnsname;
 pub mod handle;
 pub mod identifier;
+pub mod import;
 pub mod value;

@@ -16,6 +16,7 @@ fn generate(out: &Path) {
         .out_dir(out)
         .build_client(true)
         .build_server(true)
+        .extern_path(".idnode.v1.ImportChunk", "crate::import::ImportChunk")
         .compile_fds(descriptors)
         .expect("code generation");
 }

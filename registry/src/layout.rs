@@ -13,7 +13,8 @@
 //! | credentials_by_enterprise | enterprise u64, credential id | empty |
 //! | idempotency | caller, 0, key; caller, 1, import id | [`crate::write::idempotency::Remembered`] |
 //! | statistics | prefix key, or empty for the node | [`crate::read::Counters`] |
-//! | log | sequence u64 | [`crate::change::LogEntry`] |
+//! | log | sequence u64 | [`crate::change::LogEntry`], records that are in `identifiers` or `superseded` left out |
+//! | superseded | sequence u64 of the entry that wrote it, identifier key | the record that a later entry has replaced |
 //! | meta | name | format version |
 //!
 //! Integers in keys are big-endian, so that byte order is numeric order. Every value begins
@@ -59,13 +60,15 @@ pub enum Family {
     Statistics,
     /// The change log of an embedded registry.
     Log,
+    /// Identifier records that log entries tell of and that later ones have replaced.
+    Superseded,
     /// The store's own facts.
     Meta,
 }
 
 impl Family {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Identifiers,
         Self::HashedNames,
         Self::Prefixes,
@@ -78,6 +81,7 @@ impl Family {
         Self::Idempotency,
         Self::Statistics,
         Self::Log,
+        Self::Superseded,
         Self::Meta,
     ];
 
@@ -96,6 +100,7 @@ impl Family {
             Self::Idempotency => "idempotency",
             Self::Statistics => "statistics",
             Self::Log => "log",
+            Self::Superseded => "superseded",
             Self::Meta => "meta",
         }
     }

@@ -1,27 +1,23 @@
 //! Listings, exports and statistics: reads in the order of keys, from one snapshot each.
 
+mod below;
+mod export;
+mod page;
+
+pub use page::{DEFAULT_PAGE, MAX_PAGE, Page, PageRequest};
+
 use crate::credential::Credential;
 use crate::enterprise::{Enterprise, EnterpriseId};
-use crate::layout::{Family, decode_value, index_key, number_key, prefix_end};
+use crate::layout::{Family, decode_value, number_key};
 use crate::prefix::{PrefixRecord, PrefixState};
 use crate::record::Record;
 use crate::registry::Registry;
 use crate::template::Template;
 use crate::write::idempotency::{Remembered, progress_key};
-use crate::{Caller, Error, Object, Result, Sequence};
-use bytes::Bytes;
-use data_encoding::BASE64URL_NOPAD;
+use crate::{Caller, Error, Object, Result};
 use idnode_proto::identifier::{Identifier, Prefix};
-use std::ops::ControlFlow;
-
-/// Most items of one page.
-pub const MAX_PAGE: usize = 1_000;
-/// Items of a page when the caller names no number.
-pub const DEFAULT_PAGE: usize = 100;
-/// Most bytes of one page of identifiers, about: it is one message.
-const MAX_PAGE_BYTES: usize = 2 << 20;
-/// Most rows a page looks at, so that a filter that matches nothing stays cheap.
-const MAX_PAGE_ROWS: usize = 20_000;
+use page::{Item, Listing};
+use prost::Message;
 
 /// Counters of a prefix; under the empty key, of the node.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -59,88 +55,6 @@ pub struct Counters {
     /// Node only: templates.
     #[prost(uint64, tag = "11")]
     pub templates: u64,
-}
-
-/// Where a listing goes on: a size and the token of the page before.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PageRequest {
-    /// Items; 0: [`DEFAULT_PAGE`].
-    pub size: u32,
-    /// Empty: from the start.
-    pub token: String,
-}
-
-/// One page.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page<T> {
-    /// The items.
-    pub items: Vec<T>,
-    /// Empty: there are no more.
-    pub next_token: String,
-}
-
-impl PageRequest {
-    fn size(&self) -> Result<usize> {
-        match self.size as usize {
-            0 => Ok(DEFAULT_PAGE),
-            size @ 1..=MAX_PAGE => Ok(size),
-            size => Err(Error::invalid(
-                "page.size",
-                format!("{size} is above {MAX_PAGE}"),
-            )),
-        }
-    }
-
-    /// The first key of the page: the token is the key after which it begins. A token of
-    /// another listing's range begins at that range's start.
-    fn start(&self, range_start: &[u8]) -> Result<Vec<u8>> {
-        if self.token.is_empty() {
-            return Ok(range_start.to_vec());
-        }
-        let mut after = BASE64URL_NOPAD
-            .decode(self.token.as_bytes())
-            .map_err(|_| Error::invalid("page.token", "is not a token of this node"))?;
-        after.push(0);
-        Ok(after.max(range_start.to_vec()))
-    }
-}
-
-/// What to list: a family's range and what becomes of its rows.
-struct Listing<'a> {
-    family: Family,
-    start: Vec<u8>,
-    end: Option<Vec<u8>>,
-    request: &'a PageRequest,
-}
-
-impl Listing<'_> {
-    /// Collects a page of the rows that `item` makes something of.
-    fn page<T>(
-        &self,
-        registry: &Registry,
-        mut item: impl FnMut(&[u8], Bytes) -> Result<Option<T>>,
-    ) -> Result<Page<T>> {
-        let size = self.request.size()?;
-        let start = self.request.start(&self.start)?;
-        let view = registry.store().snapshot();
-        let (mut items, mut bytes, mut rows) = (Vec::new(), 0, 0);
-        for row in view.scan(self.family, &start, self.end.as_deref())? {
-            let (key, stored) = row?;
-            bytes += key.len() + stored.len();
-            rows += 1;
-            items.extend(item(&key, stored)?);
-            if items.len() >= size || bytes >= MAX_PAGE_BYTES || rows >= MAX_PAGE_ROWS {
-                return Ok(Page {
-                    items,
-                    next_token: BASE64URL_NOPAD.encode(&key),
-                });
-            }
-        }
-        Ok(Page {
-            items,
-            next_token: String::new(),
-        })
-    }
 }
 
 /// Rebuilds an identifier from a stored row.
@@ -194,74 +108,6 @@ impl Registry {
         })
     }
 
-    /// Hands every identifier of a prefix, or of all the caller may see, to `sink` in key
-    /// order, from one snapshot, in batches of up to about 1 MiB. Returns the log position of
-    /// the snapshot. Blocks: not for async tasks.
-    pub fn export(
-        &self,
-        caller: &Caller,
-        prefix: Option<&Prefix>,
-        include_deleted: bool,
-        mut sink: impl FnMut(Sequence, Vec<(Identifier, Record)>) -> ControlFlow<()>,
-    ) -> Result<Sequence> {
-        let ranges = self.export_ranges(caller, prefix)?;
-        // Read first: the snapshot has at least everything up to it, so watching on from it
-        // misses nothing.
-        let sequence = self.applied();
-        let view = self.store().snapshot();
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        for (start, end) in ranges {
-            for row in view.scan(Family::Identifiers, &start, end.as_deref())? {
-                let (key, stored) = row?;
-                bytes += stored.len() + key.len();
-                let record = Record::decode(stored)?;
-                if include_deleted || record.is_live() {
-                    batch.push((stored_identifier(&key, &record)?, record));
-                }
-                if bytes > 1 << 20 || batch.len() >= MAX_PAGE {
-                    bytes = 0;
-                    if sink(sequence, std::mem::take(&mut batch)).is_break() {
-                        return Ok(sequence);
-                    }
-                }
-            }
-        }
-        // Also when empty: the receiver learns the position, and that the export is whole.
-        let _ = sink(sequence, batch);
-        Ok(sequence)
-    }
-
-    #[allow(clippy::type_complexity)]
-    fn export_ranges(
-        &self,
-        caller: &Caller,
-        prefix: Option<&Prefix>,
-    ) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
-        let range = |prefix: &Prefix| {
-            let (start, end) = prefix.key_range();
-            (start, Some(end))
-        };
-        match (prefix, caller) {
-            (Some(prefix), _) => {
-                self.get_prefix(caller, prefix)?;
-                Ok(vec![range(prefix)])
-            }
-            (None, Caller::Operator { .. }) => Ok(vec![(Vec::new(), None)]),
-            (None, Caller::Enterprise { id, .. }) => {
-                let view = self.store().snapshot();
-                let rows = view.scan_prefix(Family::PrefixesByEnterprise, &id.0.to_be_bytes())?;
-                let mut ranges = Vec::new();
-                for row in rows {
-                    let (key, _) = row?;
-                    let prefix = Prefix::from_key(key.get(8..).unwrap_or_default());
-                    ranges.push(range(&prefix.map_err(|e| Error::Storage(e.to_string()))?));
-                }
-                Ok(merged(ranges))
-            }
-            (None, Caller::Stranger) => caller.require_known().map(|()| Vec::new()),
-        }
-    }
-
     /// The highest chunk of a caller's import known to be committed; 0: none is.
     pub fn import_progress(&self, caller: &Caller, import_id: &str) -> Result<u64> {
         caller.require_known()?;
@@ -295,18 +141,18 @@ impl Registry {
         };
         match self.scope(caller, enterprise)? {
             None => {
-                let listing = Listing {
-                    family: Family::Prefixes,
-                    start: Vec::new(),
-                    end: None,
-                    request,
-                };
+                let listing = Listing::of_family(Family::Prefixes, request);
                 listing.page(self, |_, stored| Ok(wanted(decode_value(&stored)?)))
             }
             Some(id) => {
-                index_listing(Family::PrefixesByEnterprise, id, request).page(self, |key, _| {
+                let listing = Listing::of_enterprise(Family::PrefixesByEnterprise, id, request);
+                listing.page_of(self, |key, _| {
                     let entry = self.prefixes().get(key.get(8..).unwrap_or_default());
-                    Ok(entry.and_then(|entry| wanted(entry.record.clone())))
+                    let record = entry.and_then(|entry| wanted(entry.record.clone()));
+                    Ok(record.map(|record| Item {
+                        further_bytes: record.encoded_len(),
+                        item: record,
+                    }))
                 })
             }
         }
@@ -367,12 +213,7 @@ impl Registry {
                 next_token: String::new(),
             }),
             None => {
-                let listing = Listing {
-                    family: Family::Enterprises,
-                    start: Vec::new(),
-                    end: None,
-                    request,
-                };
+                let listing = Listing::of_family(Family::Enterprises, request);
                 listing.page(self, |_, stored| decode_value(&stored).map(Some))
             }
         }
@@ -395,12 +236,7 @@ impl Registry {
     /// A page of the templates the caller may use.
     pub fn list_templates(&self, caller: &Caller, request: &PageRequest) -> Result<Page<Template>> {
         caller.require_known()?;
-        let listing = Listing {
-            family: Family::Templates,
-            start: Vec::new(),
-            end: None,
-            request,
-        };
+        let listing = Listing::of_family(Family::Templates, request);
         listing.page(self, |_, stored| {
             let template: Template = decode_value(&stored)?;
             let usable = template
@@ -424,15 +260,10 @@ impl Registry {
                 .transpose()
         };
         match self.scope(caller, enterprise)? {
-            Some(id) => index_listing(Family::CredentialsByEnterprise, id, request)
+            Some(id) => Listing::of_enterprise(Family::CredentialsByEnterprise, id, request)
                 .page(self, |key, _| credential(key.get(8..).unwrap_or_default())),
             None => {
-                let listing = Listing {
-                    family: Family::Credentials,
-                    start: Vec::new(),
-                    end: None,
-                    request,
-                };
+                let listing = Listing::of_family(Family::Credentials, request);
                 listing.page(self, |_, stored| decode_value(&stored).map(Some))
             }
         }
@@ -450,28 +281,4 @@ impl Registry {
             }
         }
     }
-}
-
-fn index_listing(family: Family, enterprise: EnterpriseId, request: &PageRequest) -> Listing<'_> {
-    let start = index_key(enterprise.0, &[]).to_vec();
-    Listing {
-        family,
-        end: prefix_end(&start),
-        start,
-        request,
-    }
-}
-
-/// Ranges in order, those inside another one left out: a prefix may lie inside a shorter one.
-#[allow(clippy::type_complexity)]
-fn merged(mut ranges: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-    ranges.sort();
-    let mut out: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::with_capacity(ranges.len());
-    for (start, end) in ranges {
-        match out.last() {
-            Some((_, last_end)) if *last_end >= end => {}
-            _ => out.push((start, end)),
-        }
-    }
-    out
 }

@@ -43,6 +43,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// The version of a stored record, without decoding the rest of it.
+    pub fn stored_version(stored: &[u8]) -> Option<Sequence> {
+        let bytes = stored.get(2..10)?.first_chunk::<8>()?;
+        Some(Sequence::from_be_bytes(*bytes))
+    }
+
     /// Whether it is live, not a tombstone.
     pub fn is_live(&self) -> bool {
         self.deleted.is_none()
@@ -56,13 +62,19 @@ impl Record {
 
     /// The stored form.
     pub fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(self.encoded_len());
+        self.encode_to(&mut out);
+        out.into()
+    }
+
+    /// Bytes of the stored form.
+    pub fn encoded_len(&self) -> usize {
         let text = |part: &Option<String>| part.as_ref().map_or(0, |text| 2 + text.len());
-        let mut out = Vec::with_capacity(
-            28 + text(&self.display)
-                + text(&self.template)
-                + text(&self.deleted)
-                + self.values.len(),
-        );
+        28 + text(&self.display) + text(&self.template) + text(&self.deleted) + self.values.len()
+    }
+
+    /// Appends the stored form.
+    pub fn encode_to(&self, out: &mut impl BufMut) {
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
         out.put_u8(VERSION);
         out.put_u8(
@@ -82,7 +94,6 @@ impl Record {
         }
         out.put_u16(self.value_count);
         out.put_slice(&self.values);
-        out.into()
     }
 
     /// Reads the stored form; the values stay a slice of `stored`.
@@ -100,6 +111,9 @@ impl Record {
             )));
         }
         let flags = rest.get_u8();
+        if flags & !(DELETED | SPELLED | TEMPLATED) != 0 {
+            return Err(damaged());
+        }
         let (version, created_at_ms, updated_at_ms) =
             (rest.get_u64(), rest.get_u64(), rest.get_u64());
         let mut text = |bit: u8| -> Result<Option<String>> {
@@ -132,11 +146,10 @@ impl Record {
             value_count,
             values: rest,
         };
-        if record.values().count() == usize::from(value_count) {
-            Ok(record)
-        } else {
-            Err(damaged())
-        }
+        let mut values = Values::new(&record.values, u32::from(value_count));
+        // Answers copy the bytes: what follows the last value would be sent along.
+        let whole = values.by_ref().all(|value| value.is_ok()) && values.rest().is_empty();
+        if whole { Ok(record) } else { Err(damaged()) }
     }
 
     /// Bytes it takes in memory, about.

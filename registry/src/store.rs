@@ -10,6 +10,11 @@ use rocksdb::{
 };
 use std::path::Path;
 
+/// The share of a memtable that its bloom filter takes: ten bits a key of 350-byte rows.
+const MEMTABLE_BLOOM_RATIO: f64 = 0.005;
+/// Most bytes that a batch adds to a key and a value: a tag, a family, two lengths.
+const ROW_BYTES: usize = 16;
+
 /// How the store uses memory and files.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -117,6 +122,11 @@ impl Store {
         db_options.set_db_write_buffer_size((options.write_buffer_mib * 2) << 20);
         db_options.set_max_total_wal_size((options.write_buffer_mib as u64 * 2) << 20);
         db_options.set_keep_log_file_num(4);
+        // There is one writer: its memtable inserts need not be safe beside others, and so may
+        // go on from where the last one was.
+        db_options.set_allow_concurrent_memtable_write(false);
+        // Syncing a file that has its length already writes no metadata.
+        db_options.set_recycle_log_file_num(2);
         let families = Family::ALL.map(|family| {
             // Every family is described: families opened without options of their own would
             // silently lose the cache and the bloom filters.
@@ -140,6 +150,17 @@ impl Store {
         Ok(found.map(|value| Bytes::copy_from_slice(&value)))
     }
 
+    /// The values of many keys, in their order. May block on the disk.
+    pub fn get_many(&self, family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
+        let found =
+            self.db
+                .batched_multi_get_cf(self.cf(family)?, keys.iter().copied(), keys.is_sorted());
+        found
+            .into_iter()
+            .map(|value| Ok(value?.map(|value| Bytes::copy_from_slice(&value))))
+            .collect()
+    }
+
     /// The value of a key if memtables, block cache or bloom filters know it. Never blocks on
     /// the disk.
     pub fn get_in_memory(&self, family: Family, key: &[u8]) -> Result<Tiered> {
@@ -157,12 +178,18 @@ impl Store {
 
     /// Applies mutations as one atomic batch; with `sync`, durable on return.
     pub fn write(&self, mutations: &[Mutation], sync: bool) -> Result<()> {
-        let mut batch = WriteBatch::default();
-        for Mutation { family, key, value } in mutations {
-            let cf = self.cf(*family)?;
-            match value {
-                Some(value) => batch.put_cf(cf, key, value),
-                None => batch.delete_cf(cf, key),
+        let row = |m: &Mutation| m.key.len() + m.value.as_ref().map_or(0, Bytes::len) + ROW_BYTES;
+        let mut batch = WriteBatch::with_capacity_bytes(mutations.iter().map(row).sum());
+        for of_family in mutations.chunk_by(|a, b| a.family == b.family) {
+            let Some(first) = of_family.first() else {
+                continue;
+            };
+            let cf = self.cf(first.family)?;
+            for Mutation { key, value, .. } in of_family {
+                match value {
+                    Some(value) => batch.put_cf(cf, key, value),
+                    None => batch.delete_cf(cf, key),
+                }
             }
         }
         let mut write_options = WriteOptions::default();
@@ -262,10 +289,13 @@ fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Opti
         Family::Identifiers => {
             blocks.set_bloom_filter(10.0, false);
             blocks.set_block_size(4 << 10);
+            // Most keys asked for are in no memtable: new ones, and all of a resolver's.
+            family_options.set_memtable_whole_key_filtering(true);
+            family_options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
             true
         }
-        // Sequential, read in long runs, never asked for a missing key.
-        Family::Log => {
+        // Sequential, read in long runs or for keys that are there.
+        Family::Log | Family::Superseded => {
             blocks.set_block_size(32 << 10);
             true
         }

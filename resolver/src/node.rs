@@ -20,6 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -138,7 +139,13 @@ impl Node {
         )?;
         let sockets = HandleSockets::bind(config.handle.listen, 0)
             .map_err(bind_error("handle", config.handle.listen))?;
-        let own_site = own_site(config, sockets.local_addr().port());
+        // Bound before the core is made, as the Handle sockets are: the site names its port.
+        let http_error = bind_error("http", config.http.listen);
+        let http_listener = TcpListener::bind(config.http.listen)
+            .await
+            .map_err(&http_error)?;
+        let http_port = http_listener.local_addr().map_err(&http_error)?.port();
+        let own_site = own_site(config, sockets.local_addr().port(), http_port);
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, own_site),
             registry,
@@ -149,13 +156,8 @@ impl Node {
         let grpc = GrpcFront::bind(config.grpc.listen, core.clone(), grpc_options(config))
             .await
             .map_err(bind_error("grpc", config.grpc.listen))?;
-        let http = HttpFront::bind(
-            config.http.listen,
-            core.clone(),
-            http_options(config, metrics),
-        )
-        .await
-        .map_err(bind_error("http", config.http.listen))?;
+        let http_options = http_options(config, metrics);
+        let http = HttpFront::new(http_listener, core.clone(), http_options).map_err(http_error)?;
         let dns = DnsFront::bind(config.dns.listen, core.clone(), dns_options(config))
             .await
             .map_err(bind_error("dns", config.dns.listen))?;
@@ -241,7 +243,7 @@ fn install_metrics() -> Result<PrometheusHandle, NodeError> {
 }
 
 /// The node's HS_SITE: the answer for prefixes served here, and to site information requests.
-fn own_site(config: &Config, handle_port: u16) -> Vec<u8> {
+fn own_site(config: &Config, handle_port: u16, http_port: u16) -> Vec<u8> {
     let listening = config.handle.listen.ip();
     let fallback = if listening.is_unspecified() {
         IpAddr::V4(Ipv4Addr::LOCALHOST)
@@ -254,11 +256,10 @@ fn own_site(config: &Config, handle_port: u16) -> Vec<u8> {
         .first()
         .copied()
         .unwrap_or(fallback);
-    let http = config.http.listen.port();
     let ports = NodePorts {
         tcp: Some(handle_port),
         udp: Some(handle_port),
-        http: (http != 0).then_some(http),
+        http: Some(http_port),
         ..NodePorts::default()
     };
     let mut site = Site::of_node(

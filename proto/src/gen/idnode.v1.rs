@@ -1261,7 +1261,7 @@ pub mod import_request {
         #[prost(message, tag = "1")]
         Start(super::ImportStart),
         #[prost(message, tag = "2")]
-        Chunk(super::ImportChunk),
+        Chunk(crate::import::ImportChunk),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1271,15 +1271,6 @@ pub struct ImportStart {
     pub import_id: ::prost::alloc::string::String,
     #[prost(enumeration = "ImportMode", tag = "2")]
     pub mode: i32,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ImportChunk {
-    /// from 1, ascending by 1; on resuming, from the first one unanswered
-    #[prost(uint64, tag = "1")]
-    pub number: u64,
-    /// 1 to max_items; at most 4 MiB encoded
-    #[prost(message, repeated, tag = "2")]
-    pub items: ::prost::alloc::vec::Vec<ImportItem>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ImportItem {

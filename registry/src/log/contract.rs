@@ -7,7 +7,8 @@
 use super::{AppendError, ChangeLog};
 use crate::Error;
 use crate::change::{Change, IdentifierChange, IdentifierChanges, LogEntry};
-use crate::layout::Family;
+use crate::layout::{Family, index_key};
+use crate::record::Record;
 use crate::store::Mutation;
 use bytes::Bytes;
 
@@ -36,6 +37,7 @@ pub fn check(mut fresh: impl FnMut() -> Subject) {
     state_and_entries_go_together(&mut fresh());
     reading_is_bounded_and_ordered(&mut fresh());
     trimming_keeps_the_head(&mut fresh());
+    replaced_records_stay_in_their_entries(&mut fresh());
 }
 
 fn entry(sequence: u64, size: usize) -> LogEntry {
@@ -192,5 +194,88 @@ fn trimming_keeps_the_head(subject: &mut Subject) {
         log.append(20, &[entry(21, 8)], vec![]),
         Ok(()),
         "numbers go on"
+    );
+}
+
+/// The record that an entry leaves at a key.
+fn record(version: u64, size: usize) -> Bytes {
+    let record = Record {
+        version,
+        created_at_ms: 1,
+        updated_at_ms: version,
+        deleted: Some("x".repeat(size)),
+        display: None,
+        template: None,
+        value_count: 0,
+        values: Bytes::new(),
+    };
+    record.encode()
+}
+
+fn replaced_records_stay_in_their_entries(subject: &mut Subject) {
+    let row = |family, key: Bytes, value: Bytes| Mutation {
+        family,
+        key,
+        value: Some(value),
+    };
+    let change = |sequence, keys: &[&'static str]| LogEntry {
+        change: Some(Change::Identifiers(IdentifierChanges {
+            items: keys
+                .iter()
+                .map(|key| IdentifierChange {
+                    key: Bytes::from_static(key.as_bytes()),
+                    record: record(sequence, key.len()),
+                })
+                .collect(),
+        })),
+        ..entry(sequence, 0)
+    };
+    let put = |sequence, key: &'static str| {
+        let value = record(sequence, key.len());
+        row(
+            Family::Identifiers,
+            Bytes::from_static(key.as_bytes()),
+            value,
+        )
+    };
+    let superseded = |sequence, key: &'static str| {
+        let value = record(sequence, key.len());
+        let place = index_key(sequence, key.as_bytes());
+        row(Family::Superseded, place, value)
+    };
+    // The second entry's items are out of order, and one of them is replaced in its own group.
+    let entries = [
+        change(1, &["a", "b", "c"]),
+        change(2, &["c", "bb", "b"]),
+        change(3, &["b"]),
+        change(4, &["a"]),
+    ];
+    let [first, second, third, fourth] = &entries;
+    {
+        let (log, _) = (subject.open)();
+        let rows = vec![put(1, "a"), put(1, "b"), put(1, "c")];
+        log.append(0, std::slice::from_ref(first), rows).unwrap();
+        let rows = vec![
+            put(3, "b"),
+            put(2, "bb"),
+            put(2, "c"),
+            superseded(1, "b"),
+            superseded(1, "c"),
+            superseded(2, "b"),
+        ];
+        log.append(1, &[second.clone(), third.clone()], rows)
+            .unwrap();
+        let rows = vec![put(4, "a"), superseded(1, "a")];
+        log.append(3, std::slice::from_ref(fourth), rows).unwrap();
+        assert_eq!(log.read(1, 10, 1 << 20), Ok(entries.to_vec()));
+    }
+    let (log, state) = (subject.open)();
+    assert_eq!(log.read(1, 10, 1 << 20), Ok(entries.to_vec()), "reopened");
+    log.trim(2).unwrap();
+    assert_eq!(log.read(2, 10, 1 << 20), Ok(entries[1..].to_vec()));
+    assert_eq!(
+        state(Family::Superseded, &index_key(1, b"a")),
+        None,
+        "what only a forgotten entry tells of goes with it"
     );
 }

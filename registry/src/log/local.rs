@@ -1,10 +1,17 @@
 //! The embedded log: entries and state are one RocksDB batch, synced before it returns.
+//!
+//! An identifier's record that the batch puts into the state is left out of the entry and found
+//! there on reading, or, when it has been replaced since, among the superseded ones: nothing is
+//! written twice.
 
 use super::{AppendError, ChangeLog};
-use crate::change::LogEntry;
-use crate::layout::{Family, decode_value, encode_value, number_key, parse_number};
-use crate::store::{Mutation, Store};
+use crate::change::{Change, LogEntry};
+use crate::layout::{Family, decode_value, encode_value, index_key, number_key, parse_number};
+use crate::record::Record;
+use crate::store::{Mutation, Store, View};
 use crate::{Error, Sequence};
+use bytes::Bytes;
+use prost::Message;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -60,18 +67,20 @@ impl ChangeLog for LocalLog {
         if head != expected_head {
             return Err(AppendError::Conflict { head });
         }
+        let mut rows = Vec::with_capacity(entries.len());
         for (entry, sequence) in entries.iter().zip(head + 1..) {
             if entry.sequence != sequence {
                 return Err(AppendError::NotContiguous {
                     sequence: entry.sequence,
                 });
             }
-            mutations.push(Mutation {
+            rows.push(Mutation {
                 family: Family::Log,
                 key: number_key(sequence),
-                value: Some(encode_value(entry)),
+                value: Some(encode_value(&without_records(entry, &mutations))),
             });
         }
+        mutations.append(&mut rows);
         // After a failed sync nobody knows what is on the disk: no further write may build on
         // it. Reads go on; opening again finds out.
         self.store.write(&mutations, true).map_err(|error| {
@@ -102,8 +111,9 @@ impl ChangeLog for LocalLog {
                     limit: parse_number(&key)?,
                 });
             }
-            bytes += value.len();
-            entries.push(decode_value(&value)?);
+            let entry = with_records(decode_value(&value)?, &view)?;
+            bytes += entry.encoded_len();
+            entries.push(entry);
             if entries.len() >= max_entries || bytes >= max_bytes {
                 break;
             }
@@ -113,15 +123,24 @@ impl ChangeLog for LocalLog {
 
     fn trim(&self, before: Sequence) -> Result<(), Error> {
         // The last entry is always kept: it is what remembers the head across restarts.
-        let before = before.min(self.head()?);
+        let end = before.min(self.head()?).to_be_bytes();
+        for family in [Family::Log, Family::Superseded] {
+            self.delete_before(family, &end)?;
+        }
+        Ok(())
+    }
+}
+
+impl LocalLog {
+    fn delete_before(&self, family: Family, end: &[u8]) -> Result<(), Error> {
         loop {
             let view = self.store.snapshot();
             let batch = view
-                .scan(Family::Log, &[], Some(&before.to_be_bytes()))?
+                .scan(family, &[], Some(end))?
                 .take(TRIM_BATCH)
                 .map(|row| {
                     row.map(|(key, _)| Mutation {
-                        family: Family::Log,
+                        family,
                         key,
                         value: None,
                     })
@@ -133,6 +152,61 @@ impl ChangeLog for LocalLog {
             self.store.write(&batch, false)?;
         }
     }
+}
+
+/// An entry as it is kept beside mutations that are sorted by key: without the records among
+/// them.
+fn without_records(entry: &LogEntry, mutations: &[Mutation]) -> LogEntry {
+    let mut kept = entry.clone();
+    let Some(Change::Identifiers(changes)) = &mut kept.change else {
+        return kept;
+    };
+    let start = mutations.partition_point(|m| (m.family as u8) < Family::Identifiers as u8);
+    let mut rest = mutations.get(start..).unwrap_or_default();
+    for item in &mut changes.items {
+        // Bulk loads come in order: the next one is mostly right here.
+        let here = rest.first().is_some_and(|next| next.key == item.key);
+        if !here {
+            let all = mutations.get(start..).unwrap_or_default();
+            let at = all.partition_point(|m| m.family == Family::Identifiers && m.key < item.key);
+            rest = all.get(at..).unwrap_or_default();
+        }
+        let Some((found, after)) = rest.split_first() else {
+            continue;
+        };
+        let same_key = found.family == Family::Identifiers && found.key == item.key;
+        if same_key && found.value.as_ref() == Some(&item.record) {
+            item.record = Bytes::new();
+        }
+        if same_key {
+            rest = after;
+        }
+    }
+    kept
+}
+
+/// An entry with the records that are kept elsewhere.
+fn with_records(mut entry: LogEntry, view: &View<'_>) -> Result<LogEntry, Error> {
+    let sequence = entry.sequence;
+    let Some(Change::Identifiers(changes)) = &mut entry.change else {
+        return Ok(entry);
+    };
+    for item in changes
+        .items
+        .iter_mut()
+        .filter(|item| item.record.is_empty())
+    {
+        let current = view
+            .get(Family::Identifiers, &item.key)?
+            .filter(|stored| Record::stored_version(stored) == Some(sequence));
+        let record = match current {
+            Some(record) => Some(record),
+            None => view.get(Family::Superseded, &index_key(sequence, &item.key))?,
+        };
+        item.record = record
+            .ok_or_else(|| Error::Storage(format!("entry {sequence} of the log lacks a record")))?;
+    }
+    Ok(entry)
 }
 
 #[cfg(test)]

@@ -47,6 +47,13 @@ pub trait ChangeLog: Send + Sync {
 
     /// Appends entries and applies the mutations of state they lead to, all or nothing, if
     /// the head is `expected_head`; durable on return. No entries: the mutations alone.
+    ///
+    /// The mutations are sorted by family and key. Where they replace an identifier's record
+    /// that an earlier entry tells of, they also put that record into [`Family::Superseded`],
+    /// so that an engine whose entries share the state's records can still read the entry. An
+    /// engine that keeps whole entries may leave these rows out.
+    ///
+    /// [`Family::Superseded`]: crate::layout::Family::Superseded
     fn append(
         &self,
         expected_head: Sequence,

@@ -1,1 +1,20 @@
-//! x
+//! The registry's rules, through what it offers to the rest of the node: commands in, reads and
+//! log entries out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod failing_log;
+mod idempotency;
+mod lifecycle;
+mod listing;
+mod log;
+mod model;
+mod nesting;
+mod records;
+mod support;
+mod templates;
+mod versions;

@@ -3,6 +3,7 @@
 
 use crate::{Error, Result};
 use bytes::Bytes;
+use idnode_proto::dnsname::{self, HASH_BYTES};
 use idnode_proto::handle::predefined::{Admin, decode_value_list};
 use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::Identifier;
@@ -22,6 +23,8 @@ const MAX_INDEX: u32 = i32::MAX as u32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     pub(super) identifier: Identifier,
+    /// See [`dnsname::name_hash`].
+    pub(super) name_hash: Option<[u8; HASH_BYTES]>,
     pub(super) values: Bytes,
     pub(super) value_count: u16,
     pub(super) template: Option<String>,
@@ -55,6 +58,7 @@ impl Draft {
         let encoded = encode(&values)?;
         let template = template.filter(|name| !name.is_empty());
         Ok(Self {
+            name_hash: dnsname::name_hash(&identifier),
             identifier,
             value_count: values.len() as u16,
             values: encoded,

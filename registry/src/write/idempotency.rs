@@ -6,7 +6,7 @@ use crate::layout::Family;
 use crate::permission::Caller;
 use crate::{Error, Result};
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::Xxh3;
 
 /// Longest idempotency key, bytes.
 pub const MAX_KEY_BYTES: usize = 128;
@@ -16,24 +16,33 @@ pub const MAX_KEY_BYTES: usize = 128;
 pub struct Idempotency {
     /// The client's key.
     pub key: String,
-    /// SHA-256 over the request without its key: a key is good for one request only.
-    pub fingerprint: [u8; 32],
+    /// XXH3-128 over the request without its key: a key is good for one request only. It
+    /// catches a client's mistake; a client that forges one harms nobody else.
+    pub fingerprint: [u8; 16],
 }
 
 impl Idempotency {
     /// A key for a request of a kind (the method's name) and with a content (its encoding
     /// without the key); `None` for an empty key, which means none.
     pub fn of_request(key: String, kind: &str, content: &[u8]) -> Option<Self> {
+        Self::of_pieces(key, kind, &[content])
+    }
+
+    /// The same for a content in pieces, of which the order and the cuts count.
+    pub fn of_pieces(key: String, kind: &str, content: &[impl AsRef<[u8]>]) -> Option<Self> {
         if key.is_empty() {
             return None;
         }
-        let mut digest = Sha256::new();
-        digest.update((kind.len() as u64).to_be_bytes());
+        let mut digest = Xxh3::new();
+        digest.update(&(kind.len() as u64).to_be_bytes());
         digest.update(kind.as_bytes());
-        digest.update(content);
+        for piece in content.iter().map(AsRef::as_ref) {
+            digest.update(&(piece.len() as u64).to_be_bytes());
+            digest.update(piece);
+        }
         Some(Self {
             key,
-            fingerprint: digest.finalize().into(),
+            fingerprint: digest.digest128().to_be_bytes(),
         })
     }
 }

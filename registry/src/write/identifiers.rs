@@ -5,13 +5,12 @@ use super::txn::Txn;
 use super::{Outcome, enterprises, expect_version, templates};
 use crate::change::{Change, IdentifierChange, IdentifierChanges};
 use crate::enterprise::{EnterpriseId, bounded};
-use crate::layout::Family;
+use crate::layout::{Family, index_key};
 use crate::prefix::PrefixRecord;
 use crate::read::Counters;
 use crate::record::Record;
 use crate::{Caller, Error, Object, Result};
-use bytes::Bytes;
-use idnode_proto::dnsname;
+use bytes::{BufMut, Bytes, BytesMut};
 use idnode_proto::identifier::Identifier;
 use idnode_proto::value::{MAX_VALUES, Value};
 use std::sync::Arc;
@@ -25,7 +24,13 @@ pub(super) fn create(txn: &mut Txn<'_>, caller: &Caller, draft: &Draft) -> Resul
     let record = created(txn, draft, prefix.owner())?;
     let delta = Delta::between(existing.as_ref(), &record);
     txn.count(&prefix.key, |counters| delta.apply(counters))?;
-    Ok(commit_one(txn, caller, &draft.identifier, record))
+    Ok(commit_one(
+        txn,
+        caller,
+        &draft.identifier,
+        existing.as_ref(),
+        &record,
+    ))
 }
 
 pub(super) fn update(
@@ -57,7 +62,13 @@ pub(super) fn update(
     check_template(txn, &record, prefix.owner())?;
     let delta = Delta::between(Some(&existing), &record);
     txn.count(&prefix.key, |counters| delta.apply(counters))?;
-    Ok(commit_one(txn, caller, &update.identifier, record))
+    Ok(commit_one(
+        txn,
+        caller,
+        &update.identifier,
+        Some(&existing),
+        &record,
+    ))
 }
 
 pub(super) fn delete(
@@ -87,7 +98,13 @@ pub(super) fn delete(
     };
     let delta = Delta::between(Some(&existing), &record);
     txn.count(&prefix.key, |counters| delta.apply(counters))?;
-    Ok(commit_one(txn, caller, identifier, record))
+    Ok(commit_one(
+        txn,
+        caller,
+        identifier,
+        Some(&existing),
+        &record,
+    ))
 }
 
 /// The prefix an identifier may be written under: registered, the caller's, active, served
@@ -120,7 +137,7 @@ pub(super) fn writable_prefix(
 
 /// The identifier's record as the transaction sees it, a tombstone included.
 pub(super) fn get(txn: &Txn<'_>, identifier: &Identifier) -> Result<Option<Record>> {
-    txn.get(Family::Identifiers, &key(identifier))?
+    txn.get(Family::Identifiers, identifier.key())?
         .map(Record::decode)
         .transpose()
 }
@@ -146,8 +163,9 @@ pub(super) fn protected(index: u32) -> Error {
     ))
 }
 
-/// The record a draft becomes when it is created, checked against its template.
-pub(super) fn created(txn: &Txn<'_>, draft: &Draft, owner: EnterpriseId) -> Result<Record> {
+/// The record a draft becomes when it is created, checked against its template. From then on,
+/// deleted or not, it is found by its hashed DNS name, if that is what it has.
+pub(super) fn created(txn: &mut Txn<'_>, draft: &Draft, owner: EnterpriseId) -> Result<Record> {
     let record = Record {
         version: txn.next_sequence(),
         created_at_ms: txn.now_ms(),
@@ -159,6 +177,14 @@ pub(super) fn created(txn: &Txn<'_>, draft: &Draft, owner: EnterpriseId) -> Resu
         values: draft.values.clone(),
     };
     check_template(txn, &record, owner)?;
+    if let Some(hash) = draft.name_hash {
+        let key = Bytes::copy_from_slice(draft.identifier.key());
+        txn.set(
+            Family::HashedNames,
+            Bytes::copy_from_slice(&hash),
+            Some(key),
+        );
+    }
     Ok(record)
 }
 
@@ -210,19 +236,27 @@ fn merged(existing: &Record, update: &IdentifierUpdate, caller: &Caller) -> Resu
     Ok(values)
 }
 
-/// Puts a record and what is found by it.
-pub(super) fn put(txn: &mut Txn<'_>, identifier: &Identifier, record: &Record) -> IdentifierChange {
-    let change = IdentifierChange {
-        key: key(identifier),
-        record: record.encode(),
-    };
-    if let Some(hash) = dnsname::name_hash(identifier) {
-        txn.set(
-            Family::HashedNames,
-            Bytes::copy_from_slice(&hash),
-            Some(change.key.clone()),
-        );
+/// Puts a record in place of `replaced`, which the log may still tell
+/// of. Key and record are written into `space`, which many may share.
+pub(super) fn put(
+    txn: &mut Txn<'_>,
+    identifier: &Identifier,
+    replaced: Option<&Record>,
+    record: &Record,
+    space: &mut BytesMut,
+) -> IdentifierChange {
+    if let Some(replaced) = replaced {
+        let key = index_key(replaced.version, identifier.key());
+        txn.set(Family::Superseded, key, Some(replaced.encode()));
     }
+    space.reserve(identifier.key().len() + record.encoded_len());
+    space.put_slice(identifier.key());
+    let key = space.split().freeze();
+    record.encode_to(space);
+    let change = IdentifierChange {
+        key,
+        record: space.split().freeze(),
+    };
     txn.set(
         Family::Identifiers,
         change.key.clone(),
@@ -235,9 +269,10 @@ fn commit_one(
     txn: &mut Txn<'_>,
     caller: &Caller,
     identifier: &Identifier,
-    record: Record,
+    replaced: Option<&Record>,
+    record: &Record,
 ) -> Outcome {
-    let change = put(txn, identifier, &record);
+    let change = put(txn, identifier, replaced, record, &mut BytesMut::new());
     txn.log(
         caller.credential(),
         Change::Identifiers(IdentifierChanges {
@@ -245,10 +280,6 @@ fn commit_one(
         }),
     );
     Outcome::Done
-}
-
-fn key(identifier: &Identifier) -> Bytes {
-    Bytes::copy_from_slice(identifier.key())
 }
 
 /// How a write changes its prefix's counters.

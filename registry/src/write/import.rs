@@ -9,9 +9,8 @@ use crate::layout::Family;
 use crate::prefix::PrefixRecord;
 use crate::record::Record;
 use crate::{Caller, Error, Result};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use idnode_proto::value::ValueRef;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What happens to identifiers that are live already.
@@ -90,16 +89,21 @@ pub(super) fn chunk(
     items: &[std::result::Result<Draft, ItemError>],
 ) -> Result<Outcome> {
     caller.require_known()?;
+    let drafts = items.iter().flatten();
+    let weight: usize = drafts.clone().map(Draft::weight).sum();
     let mut chunk = Chunk {
-        prefix: None,
-        deltas: HashMap::new(),
+        placed: Vec::new(),
         changes: Vec::with_capacity(items.len()),
+        space: BytesMut::with_capacity(weight),
     };
+    txn.reserve(items.len());
+    let keys: Vec<&[u8]> = drafts.map(|draft| draft.identifier.key()).collect();
+    let mut stored = txn.stored(Family::Identifiers, &keys)?.into_iter();
     let mut results = Vec::with_capacity(items.len());
     for item in items {
         results.push(match item {
             Err(error) => rejected(error.clone()),
-            Ok(draft) => match chunk.place(txn, caller, draft, mode) {
+            Ok(draft) => match chunk.place(txn, caller, draft, stored.next().flatten(), mode) {
                 Ok(status) => ItemResult {
                     status,
                     error: None,
@@ -110,8 +114,8 @@ pub(super) fn chunk(
             },
         });
     }
-    for (prefix, delta) in &chunk.deltas {
-        txn.count(prefix, |counters| delta.apply(counters))?;
+    for Placed { prefix, delta, .. } in &chunk.placed {
+        txn.count(&prefix.key, |counters| delta.apply(counters))?;
     }
     let progress = idempotency::Remembered {
         sequence: number,
@@ -141,22 +145,41 @@ fn rejected(error: ItemError) -> ItemResult {
 
 /// The state of one chunk under way.
 struct Chunk {
-    /// The last item's prefix: the next item mostly has the same head.
-    prefix: Option<(Box<[u8]>, Arc<PrefixRecord>)>,
-    deltas: HashMap<Bytes, Delta>,
+    /// The prefixes met so far.
+    placed: Vec<Placed>,
     changes: Vec<IdentifierChange>,
+    /// Where keys and records are written: one allocation for all of them.
+    space: BytesMut,
+}
+
+/// A prefix that items of a chunk are under.
+struct Placed {
+    /// What the keys of these items begin with.
+    head: Box<[u8]>,
+    prefix: Arc<PrefixRecord>,
+    delta: Delta,
 }
 
 impl Chunk {
+    /// `stored`: what the store has under the draft's identifier.
     fn place(
         &mut self,
         txn: &mut Txn<'_>,
         caller: &Caller,
         draft: &Draft,
+        stored: Option<Bytes>,
         mode: ImportMode,
     ) -> Result<ImportStatus> {
-        let prefix = self.prefix_of(txn, caller, draft)?;
-        let existing = identifiers::get(txn, &draft.identifier)?;
+        let place = self.prefix_of(txn, caller, draft)?;
+        let Some(Placed { prefix, delta, .. }) = self.placed.get_mut(place) else {
+            return Err(Error::Storage("a prefix is lost".into()));
+        };
+        let key = draft.identifier.key();
+        let existing = match txn.written(Family::Identifiers, key) {
+            Some(written) => written.cloned(),
+            None => stored,
+        };
+        let existing = existing.map(Record::decode).transpose()?;
         let (record, status) = match existing.as_ref().filter(|record| record.is_live()) {
             None => (
                 identifiers::created(txn, draft, prefix.owner())?,
@@ -175,34 +198,34 @@ impl Chunk {
                 (record, ImportStatus::Updated)
             }
         };
-        self.deltas
-            .entry(prefix.key.clone())
-            .or_default()
-            .add(Delta::between(existing.as_ref(), &record));
-        self.changes
-            .push(identifiers::put(txn, &draft.identifier, &record));
+        delta.add(Delta::between(existing.as_ref(), &record));
+        self.changes.push(identifiers::put(
+            txn,
+            &draft.identifier,
+            existing.as_ref(),
+            &record,
+            &mut self.space,
+        ));
         Ok(status)
     }
 
-    fn prefix_of(
-        &mut self,
-        txn: &Txn<'_>,
-        caller: &Caller,
-        draft: &Draft,
-    ) -> Result<Arc<PrefixRecord>> {
-        let place = draft
-            .identifier
-            .key()
+    /// The place of the draft's prefix among those met.
+    fn prefix_of(&mut self, txn: &Txn<'_>, caller: &Caller, draft: &Draft) -> Result<usize> {
+        let key = draft.identifier.key();
+        let head = key
             .get(..=draft.identifier.head().len())
             .unwrap_or_default();
-        if let Some((last, prefix)) = &self.prefix
-            && **last == *place
-        {
-            return Ok(prefix.clone());
+        // The next item mostly has the last one's.
+        if let Some(met) = self.placed.iter().rposition(|placed| *placed.head == *head) {
+            return Ok(met);
         }
         let prefix = identifiers::writable_prefix(txn, caller, &draft.identifier)?;
-        self.prefix = Some((place.into(), prefix.clone()));
-        Ok(prefix)
+        self.placed.push(Placed {
+            head: head.into(),
+            prefix,
+            delta: Delta::default(),
+        });
+        Ok(self.placed.len() - 1)
     }
 }
 

@@ -11,18 +11,31 @@ use crate::{Result, Sequence};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use idnode_proto::identifier::{Identifier, Relation};
-use std::collections::HashMap;
+use indexmap::{Equivalent, IndexMap};
 use std::sync::Arc;
 
+/// Where a value is.
 type Slot = (Family, Bytes);
+
+/// A [`Slot`] asked for. Hashes as one.
+#[derive(Hash)]
+struct Place<'a>(Family, &'a [u8]);
+
+impl Equivalent<Slot> for Place<'_> {
+    fn equivalent(&self, slot: &Slot) -> bool {
+        self.0 == slot.0 && self.1 == slot.1
+    }
+}
 
 /// One group's view and its writes.
 pub(crate) struct Txn<'a> {
     store: &'a Store,
     prefixes: &'a PrefixTable,
-    overlay: HashMap<Slot, Option<Bytes>, RandomState>,
-    /// What the current command has overwritten, newest last.
-    undo: Vec<(Slot, Option<Option<Bytes>>)>,
+    /// In the order of the first write to each slot.
+    overlay: IndexMap<Slot, Option<Bytes>, RandomState>,
+    /// What the current command has overwritten, newest last: the slot's place in the overlay,
+    /// and what it held there.
+    undo: Vec<(usize, Option<Option<Bytes>>)>,
     entries: Vec<LogEntry>,
     head: Sequence,
     now_ms: u64,
@@ -34,7 +47,7 @@ impl<'a> Txn<'a> {
         Self {
             store,
             prefixes,
-            overlay: HashMap::default(),
+            overlay: IndexMap::default(),
             undo: Vec::new(),
             entries: Vec::new(),
             head,
@@ -53,29 +66,44 @@ impl<'a> Txn<'a> {
     }
 
     /// A value as the current command sees it.
-    pub fn get(&self, family: Family, key: &Bytes) -> Result<Option<Bytes>> {
-        // The lookup key is a cheap clone: Bytes is reference-counted.
-        match self.overlay.get(&(family, key.clone())) {
-            Some(written) => Ok(written.clone()),
+    pub fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>> {
+        match self.written(family, key) {
+            Some(written) => Ok(written.cloned()),
             None => self.store.get(family, key),
         }
+    }
+
+    /// What the group has put, or deleted, at a key; `None`: it has not touched it.
+    pub fn written(&self, family: Family, key: &[u8]) -> Option<Option<&Bytes>> {
+        self.overlay.get(&Place(family, key)).map(Option::as_ref)
+    }
+
+    /// The stored values of keys, in their order, without what the group has written.
+    pub fn stored(&self, family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>> {
+        self.store.get_many(family, keys)
     }
 
     /// A stored message as the current command sees it.
     pub fn get_message<M: prost::Message + Default>(
         &self,
         family: Family,
-        key: &Bytes,
+        key: &[u8],
     ) -> Result<Option<M>> {
         self.get(family, key)?
             .map(|stored| decode_value(&stored))
             .transpose()
     }
 
+    /// Makes room for so many writes.
+    pub fn reserve(&mut self, writes: usize) {
+        self.overlay.reserve(writes);
+        self.undo.reserve(writes);
+    }
+
     /// Puts or, with `None`, deletes.
     pub fn set(&mut self, family: Family, key: Bytes, value: Option<Bytes>) {
-        let before = self.overlay.insert((family, key.clone()), value);
-        self.undo.push(((family, key), before));
+        self.undo
+            .push(self.overlay.insert_full((family, key), value));
     }
 
     /// Puts a message.
@@ -103,11 +131,16 @@ impl<'a> Txn<'a> {
     /// Ends a command that failed: its writes go. A command logs last, when nothing can fail
     /// any more, so there is no entry to take back.
     pub fn roll_back(&mut self) {
-        while let Some((slot, before)) = self.undo.pop() {
+        while let Some((place, before)) = self.undo.pop() {
             match before {
-                Some(value) => self.overlay.insert(slot, value),
-                None => self.overlay.remove(&slot),
-            };
+                Some(value) => {
+                    if let Some((_, slot)) = self.overlay.get_index_mut(place) {
+                        *slot = value;
+                    }
+                }
+                // Slots are taken away newest first: this one is the last.
+                None => _ = self.overlay.pop(),
+            }
         }
     }
 
@@ -119,13 +152,14 @@ impl<'a> Txn<'a> {
             .map(|((family, key), value)| Mutation { family, key, value })
             .collect();
         // A memtable takes a key that follows the one before without searching for its place.
-        mutations.sort_unstable_by(|a, b| (a.family as u8, &a.key).cmp(&(b.family as u8, &b.key)));
+        // Stable, because that sort makes use of what is in order already, as bulk loads are.
+        mutations.sort_by(|a, b| (a.family as u8, &a.key).cmp(&(b.family as u8, &b.key)));
         (self.entries, mutations)
     }
 
     /// A prefix as the current command sees it.
-    pub fn prefix(&self, key: &Bytes) -> Result<Option<PrefixRecord>> {
-        match self.overlay.get(&(Family::Prefixes, key.clone())) {
+    pub fn prefix(&self, key: &[u8]) -> Result<Option<PrefixRecord>> {
+        match self.written(Family::Prefixes, key) {
             Some(Some(stored)) => Ok(Some(decode_value(stored)?)),
             Some(None) => Ok(None),
             None => Ok(self.prefixes.get(key).map(|entry| entry.record.clone())),
@@ -138,7 +172,7 @@ impl<'a> Txn<'a> {
             if candidate.relation != Relation::Owner {
                 continue;
             }
-            if let Some(record) = self.prefix(&Bytes::copy_from_slice(candidate.key))? {
+            if let Some(record) = self.prefix(candidate.key)? {
                 return Ok(Some(Arc::new(record)));
             }
         }
@@ -187,7 +221,7 @@ impl<'a> Txn<'a> {
         let view = self.store.snapshot();
         for row in view.scan(Family::Identifiers, start, Some(end))? {
             let (key, stored) = row?;
-            if !self.overlay.contains_key(&(Family::Identifiers, key)) && live(&stored)? {
+            if self.written(Family::Identifiers, &key).is_none() && live(&stored)? {
                 return Ok(true);
             }
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use idnode_proto::api as pb;
+use idnode_proto::import::ImportChunk;
 use idnode_tests::api::{Api, CODES, text, value};
 use idnode_tests::node::{DataDir, Node};
 use tonic::Status;
@@ -129,10 +130,7 @@ async fn import(api: Api, import_id: String, sent: Arc<Mutex<Sent>>) -> Result<(
             number,
             acknowledged: None,
         };
-        let message = pb::import_request::Message::Chunk(pb::ImportChunk {
-            number,
-            items: chunk.items(),
-        });
+        let message = pb::import_request::Message::Chunk(ImportChunk::new(number, &chunk.items()));
         let place = {
             let mut sent = sent.lock().unwrap();
             sent.chunks.push(chunk);
@@ -173,10 +171,7 @@ async fn resend(api: &Api, chunk: &Chunk) -> pb::ImportChunkResult {
         import_id: chunk.import_id.clone(),
         mode: pb::ImportMode::Create.into(),
     });
-    let again = pb::import_request::Message::Chunk(pb::ImportChunk {
-        number: chunk.number,
-        items: chunk.items(),
-    });
+    let again = pb::import_request::Message::Chunk(ImportChunk::new(chunk.number, &chunk.items()));
     let messages = [start, again].map(|message| pb::ImportRequest {
         message: Some(message),
     });

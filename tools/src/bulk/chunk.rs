@@ -2,7 +2,8 @@
 //! so that an import goes on where it was cut off.
 
 use bytes::{BufMut as _, Bytes};
-use idnode_proto::api::{ImportChunk, ImportItem, ImportRequest, import_request};
+use idnode_proto::api::{ImportItem, ImportRequest, import_request};
+use idnode_proto::import::ImportChunk;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message};
 
@@ -40,7 +41,7 @@ impl Chunk {
         match ImportRequest::decode(self.request.clone()) {
             Ok(ImportRequest {
                 message: Some(import_request::Message::Chunk(chunk)),
-            }) => chunk.items,
+            }) => chunk.decode_items().unwrap_or_default(),
             _ => Vec::new(),
         }
     }

@@ -5,8 +5,9 @@
 //! when a record is longer than [`MAX_ITEM_BYTES`].
 
 use std::io::{self, Read};
+use std::ops::Range;
 
-use csv_core::ReadRecordResult;
+use memchr::{memchr, memchr_iter, memchr3};
 
 use super::MAX_ITEM_BYTES;
 
@@ -23,19 +24,36 @@ pub enum Shape {
     TooLong,
 }
 
+/// Where the text of a field is.
+#[derive(Debug, Clone)]
+enum Field {
+    /// As it stands in the record, from the record's start.
+    Plain(Range<usize>),
+    /// Without its doubled quotes.
+    Unescaped(Range<usize>),
+}
+
+/// What parsing found at the buffer's front.
+enum Parsed {
+    /// A record of so many bytes, its line end not among them.
+    Record(usize),
+    Unclosed,
+    TooLong,
+}
+
 /// Reads records from a text.
 pub struct Records<R> {
     source: R,
-    parser: csv_core::Reader,
     /// Bytes read and not yet taken: `buffer[start..]`.
     buffer: Vec<u8>,
     start: usize,
     at_end: bool,
     /// Newlines taken so far.
     newlines: u64,
-    fields: Vec<u8>,
-    ends: Vec<usize>,
-    count: usize,
+    /// The record that was read last, in the buffer.
+    record: Range<usize>,
+    fields: Vec<Field>,
+    unescaped: Vec<u8>,
 }
 
 const READ_BYTES: usize = 256 * 1024;
@@ -45,14 +63,13 @@ impl<R: Read> Records<R> {
     pub fn new(source: R) -> Self {
         Self {
             source,
-            parser: csv_core::Reader::new(),
             buffer: Vec::new(),
             start: 0,
             at_end: false,
             newlines: 0,
-            fields: vec![0; 4096],
-            ends: vec![0; 32],
-            count: 0,
+            record: 0..0,
+            fields: Vec::new(),
+            unescaped: Vec::new(),
         }
     }
 
@@ -63,17 +80,15 @@ impl<R: Read> Records<R> {
 
     /// A field of the record that was read last.
     pub fn field(&self, n: usize) -> Option<&[u8]> {
-        let end = *self.ends.get(..self.count)?.get(n)?;
-        let start = match n.checked_sub(1) {
-            Some(before) => *self.ends.get(before)?,
-            None => 0,
-        };
-        self.fields.get(start..end)
+        match self.fields.get(n)? {
+            Field::Plain(at) => self.buffer.get(self.record.clone())?.get(at.clone()),
+            Field::Unescaped(at) => self.unescaped.get(at.clone()),
+        }
     }
 
     /// How many fields the record that was read last has.
     pub fn count(&self) -> usize {
-        self.count
+        self.fields.len()
     }
 
     /// Reads a record: the line it starts on and what it is; `None` at the end.
@@ -86,20 +101,26 @@ impl<R: Read> Records<R> {
             return Ok(None);
         }
         let line = self.line();
-        let Some(taken) = self.parse()? else {
-            self.skip_line()?;
-            return Ok(Some((line, Shape::TooLong)));
-        };
-        let raw = self.pending().get(..taken).unwrap_or_default();
-        if raw.contains(&b'"') && !quotes_are_closed(raw) {
-            self.skip_line()?;
-            return Ok(Some((line, Shape::Unclosed)));
-        }
-        self.newlines += count(raw, b'\n');
-        self.start += taken;
-        let shape = match expected {
-            Some(expected) if expected != self.count => Shape::Fields(self.count),
-            _ => Shape::Whole,
+        let shape = match self.parse()? {
+            Parsed::TooLong => {
+                self.skip_line()?;
+                Shape::TooLong
+            }
+            Parsed::Unclosed => {
+                self.keep_fields();
+                self.skip_line()?;
+                Shape::Unclosed
+            }
+            Parsed::Record(length) => {
+                self.record = self.start..self.start + length;
+                let raw = self.buffer.get(self.record.clone()).unwrap_or_default();
+                self.newlines += count(raw, b'\n');
+                self.start += length;
+                match expected {
+                    Some(expected) if expected != self.count() => Shape::Fields(self.count()),
+                    _ => Shape::Whole,
+                }
+            }
         };
         Ok(Some((line, shape)))
     }
@@ -125,42 +146,41 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// Parses one record without taking it: its length, or `None` when it is too long.
-    fn parse(&mut self) -> io::Result<Option<usize>> {
-        let (mut taken, mut written) = (0, 0);
-        self.count = 0;
+    /// Parses one record without taking it, reading on until it is whole.
+    fn parse(&mut self) -> io::Result<Parsed> {
         loop {
-            let input = self.buffer.get(self.start + taken..).unwrap_or_default();
-            if input.is_empty() && !self.at_end {
-                if taken > MAX_ITEM_BYTES {
-                    return Ok(None);
+            self.fields.clear();
+            self.unescaped.clear();
+            let record = self.buffer.get(self.start..).unwrap_or_default();
+            match split(record, self.at_end, &mut self.fields, &mut self.unescaped) {
+                Some(Parsed::Record(length)) if length > MAX_ITEM_BYTES => {
+                    return Ok(Parsed::TooLong);
                 }
-                self.fill()?;
-                continue;
+                Some(parsed) => return Ok(parsed),
+                None if record.len() > MAX_ITEM_BYTES => return Ok(Parsed::TooLong),
+                None => _ = self.fill()?,
             }
-            let output = self.fields.get_mut(written..).unwrap_or_default();
-            let ends = self.ends.get_mut(self.count..).unwrap_or_default();
-            let (result, read, wrote, ended) = self.parser.read_record(input, output, ends);
-            taken += read;
-            written += wrote;
-            self.count += ended;
-            match result {
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::Record | ReadRecordResult::End => {
-                    return Ok((taken <= MAX_ITEM_BYTES).then_some(taken));
-                }
+        }
+    }
+
+    /// Copies the fields out of the buffer, which skipping a line may empty.
+    fn keep_fields(&mut self) {
+        let record = self.buffer.get(self.start..).unwrap_or_default();
+        for field in &mut self.fields {
+            if let Field::Plain(at) = field {
+                let from = self.unescaped.len();
+                let text = record.get(at.clone()).unwrap_or_default();
+                self.unescaped.extend_from_slice(text);
+                *field = Field::Unescaped(from..self.unescaped.len());
             }
         }
     }
 
     /// Takes the physical line at hand, whatever it is.
     fn skip_line(&mut self) -> io::Result<()> {
-        self.parser.reset();
         loop {
             let pending = self.pending();
-            if let Some(end) = pending.iter().position(|b| *b == b'\n') {
+            if let Some(end) = memchr(b'\n', pending) {
                 self.start += end + 1;
                 self.newlines += 1;
                 return Ok(());
@@ -192,31 +212,83 @@ impl<R: Read> Records<R> {
     }
 }
 
-/// Whether every quoted field is closed and its closing quote followed by a comma or a line end.
-/// If not, the quote was left open, and perhaps another field's opening quote has closed it.
-fn quotes_are_closed(record: &[u8]) -> bool {
-    enum At {
-        FieldStart,
-        Bare,
-        Quoted,
-        QuoteInQuoted,
-    }
-    let mut at = At::FieldStart;
-    for byte in record {
-        at = match (at, byte) {
-            (At::FieldStart, b'"') | (At::QuoteInQuoted, b'"') => At::Quoted,
-            (At::Quoted, b'"') => At::QuoteInQuoted,
-            (At::Quoted, _) => At::Quoted,
-            (_, b',' | b'\r' | b'\n') => At::FieldStart,
-            (At::QuoteInQuoted, _) => return false,
-            (At::FieldStart | At::Bare, _) => At::Bare,
+/// Splits the record at the front of a text; `None` when the text, of which more is to come,
+/// ends before the record does.
+fn split(
+    text: &[u8],
+    at_end: bool,
+    fields: &mut Vec<Field>,
+    unescaped: &mut Vec<u8>,
+) -> Option<Parsed> {
+    let mut at = 0;
+    loop {
+        let quoted = text.get(at) == Some(&b'"');
+        let end = if quoted {
+            match unquote(text, at + 1, at_end, unescaped)? {
+                (field, Some(end)) => {
+                    fields.push(field);
+                    end
+                }
+                (_, None) => return Some(Parsed::Unclosed),
+            }
+        } else {
+            let rest = text.get(at..).unwrap_or_default();
+            let end = match memchr3(b',', b'\n', b'\r', rest) {
+                Some(length) => at + length,
+                None if at_end => text.len(),
+                None => return None,
+            };
+            fields.push(Field::Plain(at..end));
+            end
         };
+        if text.get(end) != Some(&b',') {
+            return Some(Parsed::Record(end));
+        }
+        at = end + 1;
     }
-    !matches!(at, At::Quoted)
+}
+
+/// The quoted field whose text begins at `start`, and where it ends; no end if its quote is left
+/// open or followed by anything but a comma or a line end, which means that it was left open and
+/// another field's opening quote has closed it. `None`: more is needed to know.
+fn unquote(
+    text: &[u8],
+    start: usize,
+    at_end: bool,
+    unescaped: &mut Vec<u8>,
+) -> Option<(Field, Option<usize>)> {
+    let open = (Field::Plain(start..start), None);
+    let copied_from = unescaped.len();
+    let mut from = start;
+    loop {
+        let Some(length) = text.get(from..).and_then(|rest| memchr(b'"', rest)) else {
+            return at_end.then_some(open);
+        };
+        let quote = from + length;
+        match text.get(quote + 1) {
+            Some(b'"') => {
+                // With one of the two quotes.
+                unescaped.extend_from_slice(text.get(from..=quote).unwrap_or_default());
+                from = quote + 2;
+                continue;
+            }
+            Some(b',' | b'\r' | b'\n') => {}
+            Some(_) => return Some(open),
+            None if at_end => {}
+            None => return None,
+        }
+        let field = if unescaped.len() == copied_from {
+            Field::Plain(start..quote)
+        } else {
+            unescaped.extend_from_slice(text.get(from..quote).unwrap_or_default());
+            Field::Unescaped(copied_from..unescaped.len())
+        };
+        return Some((field, Some(quote + 1)));
+    }
 }
 
 fn count(bytes: &[u8], wanted: u8) -> u64 {
-    bytes.iter().filter(|b| **b == wanted).count() as u64
+    memchr_iter(wanted, bytes).count() as u64
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use idnode_proto::api::identifier_service_server::{IdentifierService, Identifier
 use idnode_proto::api::import_item_result::Status as ItemStatus;
 use idnode_proto::api::resolution_service_server::{ResolutionService, ResolutionServiceServer};
 use idnode_proto::api::*;
+use idnode_proto::import::ImportChunk;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -65,7 +66,8 @@ impl State {
         }
         self.sequence += 1;
         let items = chunk
-            .items
+            .decode_items()
+            .unwrap()
             .into_iter()
             .map(|item| self.register(mode, item))
             .collect();

@@ -1,10 +1,8 @@
 //! Whether a name without records of its own has names below it: then it exists, and the
 //! answer is NODATA, not NXDOMAIN (RFC 8020). Only OIDs and GS1 keys have such names.
 
-use data_encoding::BASE64URL_NOPAD;
 use idnode_proto::identifier::{Identifier, Prefix, Scheme};
-use idnode_registry::read::PageRequest;
-use idnode_registry::{Caller, Registry, Result};
+use idnode_registry::{Registry, Result};
 
 /// Separates the qualifiers in a GS1 identifier's tail, below every byte that values have.
 const GS1_QUALIFIER_SEPARATOR: u8 = 0x1D;
@@ -12,35 +10,29 @@ const GS1_QUALIFIER_SEPARATOR: u8 = 0x1D;
 /// What would make a name exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Below {
-    /// Identifiers after this key …
-    after: Vec<u8>,
-    /// … that begin with this, among those of `owner`.
-    begins_with: Vec<u8>,
-    owner: Option<Prefix>,
-    /// Prefixes whose longer key begins with this one, where names of prefixes nest.
-    prefix_key: Option<Vec<u8>>,
+    /// Identifiers whose keys begin with this, where an active prefix has them.
+    identifiers: Option<Vec<u8>>,
+    /// Prefixes whose longer keys begin with this, where names of prefixes nest.
+    prefixes: Option<Vec<u8>>,
 }
 
 impl Below {
     /// What is below an identifier's name; `None` where nothing can be.
     pub(super) fn identifier(identifier: &Identifier, registry: &Registry) -> Option<Self> {
         let key = identifier.key();
-        let bare = key.strip_suffix(&[0]).unwrap_or(key);
-        let (begins_with, prefix_key) = match identifier.scheme() {
-            Scheme::Oid => (bare.to_vec(), Some(bare.to_vec())),
+        let (below, prefixes) = match identifier.scheme() {
+            Scheme::Oid => {
+                let arc = key.strip_suffix(&[0]).unwrap_or(key).to_vec();
+                (arc.clone(), Some(arc))
+            }
             Scheme::Gs1 => ([key, &[GS1_QUALIFIER_SEPARATOR]].concat(), None),
             Scheme::Handle | Scheme::Ecode | Scheme::Vaa | Scheme::Did => return None,
         };
-        let candidates = identifier.prefix_candidates();
-        let owner = candidates
-            .map(|candidate| candidate.key)
-            .find(|key| is_active(registry, key));
-        let owner = owner.and_then(|key| Prefix::from_key(key).ok());
+        let mut candidates = identifier.prefix_candidates();
+        let answered = candidates.any(|candidate| is_active(registry, candidate.key));
         Some(Self {
-            after: key.to_vec(),
-            begins_with,
-            owner,
-            prefix_key,
+            identifiers: answered.then_some(below),
+            prefixes,
         })
     }
 
@@ -48,40 +40,24 @@ impl Below {
     pub(super) fn digits(prefix: &Prefix, registry: &Registry) -> Self {
         let key = prefix.key().to_vec();
         let mut candidates = std::iter::successors(Some(prefix.clone()), Prefix::parent);
-        let owner = candidates.find(|candidate| is_active(registry, candidate.key()));
+        let answered = candidates.any(|candidate| is_active(registry, candidate.key()));
         Self {
-            after: key.clone(),
-            begins_with: key.clone(),
-            owner,
-            prefix_key: Some(key),
+            identifiers: answered.then(|| key.clone()),
+            prefixes: Some(key),
         }
     }
 
-    /// Whether there is anything. Looks at one page of each listing, and where that does not
-    /// tell, as among very many tombstones, says yes: a name is never denied wrongly. Blocks.
+    /// Whether there is anything. Whether a name exists is what DNS tells everybody, so nobody's
+    /// permission is asked for. Blocks.
     pub(super) fn exists(&self, registry: &Registry) -> Result<bool> {
-        // Whether a name exists is what DNS tells everybody.
-        let node = Caller::Operator {
-            credential: String::new(),
-        };
-        if let Some(key) = &self.prefix_key {
-            let page = registry.list_prefixes(&node, None, None, &first_after(key))?;
-            if page
-                .items
-                .first()
-                .is_some_and(|prefix| prefix.key.starts_with(key))
-            {
-                return Ok(true);
-            }
+        if let Some(key) = &self.prefixes
+            && registry.any_prefix_below(key)?
+        {
+            return Ok(true);
         }
-        let Some(owner) = &self.owner else {
-            return Ok(false);
-        };
-        let page = registry.list_identifiers(&node, owner, &first_after(&self.after), false)?;
-        Ok(match page.items.first() {
-            Some((identifier, _)) => identifier.key().starts_with(&self.begins_with),
-            None => !page.next_token.is_empty(),
-        })
+        self.identifiers
+            .as_ref()
+            .map_or(Ok(false), |key| registry.any_live_below(key))
     }
 }
 
@@ -90,12 +66,4 @@ fn is_active(registry: &Registry, prefix_key: &[u8]) -> bool {
         .prefixes()
         .get(prefix_key)
         .is_some_and(|entry| entry.record.is_active())
-}
-
-/// A page of the one item that follows a key: a listing's token is the key it goes on after.
-fn first_after(key: &[u8]) -> PageRequest {
-    PageRequest {
-        size: 1,
-        token: BASE64URL_NOPAD.encode(key),
-    }
 }

@@ -13,6 +13,7 @@ use idnode_proto::api;
 use idnode_proto::api::import_item_result::Status as ItemStatus;
 use idnode_proto::api::import_request::Message as Inbound;
 use idnode_proto::api::import_response::Message as Outbound;
+use idnode_proto::import::ImportChunk;
 use idnode_registry::Error;
 use idnode_registry::write::{
     Command, Draft, Idempotency, ImportMode, ImportStatus, ItemError, ItemResult, Outcome, Receipt,
@@ -183,7 +184,7 @@ impl Import {
     }
 
     /// Begins to check a chunk's items, on a thread of its own.
-    fn check(&mut self, chunk: api::ImportChunk, name: ImportName) -> Result<()> {
+    fn check(&mut self, chunk: ImportChunk, name: ImportName) -> Result<()> {
         let expected = self.next_number.unwrap_or(chunk.number.max(1));
         if chunk.number != expected {
             let reason = format!("is {}, the next one is {expected}", chunk.number);
@@ -228,20 +229,29 @@ impl Import {
 }
 
 /// Checks every item of a chunk; one that is wrong in itself keeps its error and stops no other.
-fn checked(chunk: api::ImportChunk, name: &ImportName, now_s: u32) -> Checked {
+fn checked(chunk: ImportChunk, name: &ImportName, now_s: u32) -> Checked {
     let received = Instant::now();
     let key = format!("import/{}/{}", name.import_id, chunk.number);
     let kind = match name.mode {
         ImportMode::Create => "Import/create",
         ImportMode::Upsert => "Import/upsert",
     };
-    let idempotency = Idempotency::of_request(key, kind, &chunk.encode_to_vec());
+    let idempotency = Idempotency::of_pieces(key, kind, &chunk.items);
     let (lines, items) = chunk
         .items
         .into_iter()
         .map(|item| {
-            let draft = draft(&item.identifier, item.values, item.template, now_s);
-            (item.line, draft.map_err(Refused::into_import_item))
+            let (line, draft) = match api::ImportItem::decode(item) {
+                Ok(item) => {
+                    let draft = draft(&item.identifier, item.values, item.template, now_s);
+                    (item.line, draft)
+                }
+                Err(error) => {
+                    let malformed = Error::invalid("item", format!("is malformed: {error}"));
+                    (0, Err(malformed.into()))
+                }
+            };
+            (line, draft.map_err(Refused::into_import_item))
         })
         .unzip();
     Checked {

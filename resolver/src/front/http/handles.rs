@@ -2,7 +2,7 @@
 //! the Handle System's HTTP API read.
 
 use super::answer::{Answer, Style, with_body};
-use super::metrics::within_deadline;
+use super::deadline::Deadline;
 use super::request::{self, Parameters};
 use super::{Shared, freshness, target};
 use crate::front::Core;
@@ -56,6 +56,7 @@ pub(super) fn not_offered(method: &Method, uri: &Uri) -> Response<Body> {
 }
 
 async fn answer(shared: &Arc<Shared>, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
+    let deadline = Deadline::of(shared);
     let path = uri.path().strip_prefix(PATH).unwrap_or_default();
     let parameters = match Parameters::parse(uri.query()) {
         Ok(parameters) => parameters,
@@ -77,7 +78,9 @@ async fn answer(shared: &Arc<Shared>, uri: &Uri, headers: &HeaderMap) -> Respons
         Err(error) => return invalid(path, error.to_string()),
     };
     match Identifier::parse(&text) {
-        Ok(identifier) => by_identifier(shared, &identifier, &parameters, uri, headers).await,
+        Ok(identifier) => {
+            by_identifier(shared, &identifier, &parameters, uri, headers, deadline).await
+        }
         Err(error) => invalid(&text, format!("{}: {error}", error.part())),
     }
 }
@@ -89,10 +92,11 @@ pub(super) async fn by_identifier(
     parameters: &Parameters,
     uri: &Uri,
     headers: &HeaderMap,
+    deadline: Deadline,
 ) -> Response<Body> {
     let style = Style::of(parameters);
     let handle = identifier.display();
-    let caller = match request::caller(shared, headers).await {
+    let caller = match request::caller(shared, headers, deadline).await {
         Ok(caller) => caller,
         Err(error) => return refused(&handle, &error, style),
     };
@@ -102,7 +106,7 @@ pub(super) async fn by_identifier(
         caller: &caller,
         public_only: parameters.public_only.unwrap_or(false),
     };
-    match resolved(shared, &query).await {
+    match resolved(shared, &query, deadline).await {
         Ok(resolve::Answer::Found(found))
             if parameters.public_only == Some(false) && found.withheld(&query) =>
         {
@@ -133,12 +137,16 @@ pub(super) async fn by_identifier(
 ///
 /// # Errors
 /// [`Error::Storage`]; [`Error::Unavailable`] when there was no time.
-pub(super) async fn resolved(shared: &Shared, query: &Query<'_>) -> Result<resolve::Answer, Error> {
+pub(super) async fn resolved(
+    shared: &Shared,
+    query: &Query<'_>,
+    deadline: Deadline,
+) -> Result<resolve::Answer, Error> {
     let resolver = &shared.core.resolver;
     if let Some(answer) = resolver.try_resolve(query) {
         return answer;
     }
-    match within_deadline(shared, resolver.resolve(query)).await {
+    match deadline.run(shared, resolver.resolve(query)).await {
         Some(answer) => answer,
         None => Err(Error::Unavailable(
             "the store did not answer in time".into(),

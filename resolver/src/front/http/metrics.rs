@@ -1,6 +1,7 @@
 //! What the front counts, and `/metrics`.
 
 use super::Shared;
+use super::deadline::Deadline;
 use super::problem::Problem;
 use crate::front::Core;
 use ::metrics::{Counter, Histogram, counter, histogram};
@@ -13,7 +14,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::Mutex;
 
 /// Longest metrics text, bytes.
@@ -94,21 +95,18 @@ impl Meters {
 
 /// `GET /metrics`: Prometheus text (exposition format 0.0.4).
 pub(super) async fn render(State(shared): State<Arc<Shared>>) -> Response<Body> {
-    let rendered = tokio::time::timeout(shared.core.request_deadline, rendered(&shared)).await;
+    let rendered = Deadline::of(&shared).run(&shared, rendered(&shared)).await;
     let failed = |detail: &str| {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Problem::new(status, "metrics-unavailable", detail).response("/metrics")
     };
     match rendered {
-        Ok(Some(text)) => {
+        Some(Some(text)) => {
             let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
             ([(header::CONTENT_TYPE, kind)], text).into_response()
         }
-        Ok(None) => failed("the metrics are longer than 8 MiB"),
-        Err(_) => {
-            shared.meters.bounds.deadline.increment(1);
-            failed("rendering the metrics took longer than a request may")
-        }
+        Some(None) => failed("the metrics are longer than 8 MiB"),
+        None => failed("rendering the metrics took longer than a request may"),
     }
 }
 
@@ -188,17 +186,4 @@ impl Write for Bounded {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Runs what may wait, for as long as a request may take; `None`: it took longer.
-pub(super) async fn within_deadline<T>(
-    shared: &Shared,
-    task: impl Future<Output = T>,
-) -> Option<T> {
-    let limit: Duration = shared.core.request_deadline;
-    let done = tokio::time::timeout(limit, task).await.ok();
-    if done.is_none() {
-        shared.meters.bounds.deadline.increment(1);
-    }
-    done
 }

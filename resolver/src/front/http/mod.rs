@@ -8,6 +8,7 @@
 //! | `request` | paths, query parameters and credentials |
 //! | `handles` | `GET /api/handles/{handle}` |
 //! | `answer`, `data` | the JSON of answers and of typed value data |
+//! | `deadline` | how long a request may take |
 //! | `freshness` | entity tags and how long an answer may be kept |
 //! | `redirect`, `target` | `GET /{identifier}`, and which Location is sent |
 //! | `problem` | errors outside the JSON API (RFC 9457) |
@@ -16,6 +17,7 @@
 mod answer;
 mod connection;
 mod data;
+mod deadline;
 mod freshness;
 mod handles;
 mod health;
@@ -103,7 +105,19 @@ impl HttpFront {
         core: Arc<Core>,
         options: HttpOptions,
     ) -> Result<Self, io::Error> {
-        let listener = TcpListener::bind(addr).await?;
+        Self::new(TcpListener::bind(addr).await?, core, options)
+    }
+
+    /// As [`HttpFront::bind`] on a socket that is bound already: the node's site information
+    /// names its port before there is a core to answer with.
+    ///
+    /// # Errors
+    /// What the operating system says about the socket.
+    pub fn new(
+        listener: TcpListener,
+        core: Arc<Core>,
+        options: HttpOptions,
+    ) -> Result<Self, io::Error> {
         let local_addr = listener.local_addr()?;
         let meters = Meters::new();
         let draining = AtomicBool::new(false);

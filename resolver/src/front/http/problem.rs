@@ -78,6 +78,12 @@ impl Problem {
             // 404, 410, 414 and others may otherwise be kept for as long as a cache likes.
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         ];
-        (self.status, fields, body).into_response()
+        let mut response = (self.status, fields, body).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }

@@ -1,6 +1,7 @@
 //! `GET /{identifier}`: a redirect to what the identifier's URL value says.
 
 use super::answer::Style;
+use super::deadline::Deadline;
 use super::freshness::Freshness;
 use super::handles::{self, absence, by_identifier, log_in, resolved};
 use super::problem::Problem;
@@ -45,14 +46,16 @@ async fn answer(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, Problem> {
+    let deadline = Deadline::of(shared);
     let parameters = Parameters::parse(uri.query())?;
     let path = uri.path().strip_prefix('/').unwrap_or(uri.path());
     let identifier = identify(&shared.core, path)?;
     if parameters.no_redirect {
-        return Ok(by_identifier(shared, &identifier, &parameters, uri, headers).await);
+        let values = by_identifier(shared, &identifier, &parameters, uri, headers, deadline);
+        return Ok(values.await);
     }
-    let caller = request::caller(shared, headers).await?;
-    let (identifier, answer) = nearest(shared, identifier, &caller).await?;
+    let caller = request::caller(shared, headers, deadline).await?;
+    let (identifier, answer) = nearest(shared, identifier, &caller, deadline).await?;
     match answer {
         Answer::Found(found) => to_url(shared, &identifier, &found, &caller, uri),
         Answer::Referral(entry) => Ok(to_node(&identifier, &entry, uri)),
@@ -97,8 +100,9 @@ async fn nearest(
     shared: &Shared,
     identifier: Identifier,
     caller: &Caller,
+    deadline: Deadline,
 ) -> Result<(Identifier, Answer), Problem> {
-    let answer = ask(shared, &identifier, caller).await?;
+    let answer = ask(shared, &identifier, caller, deadline).await?;
     if !matches!(answer, Answer::Missing(Missing::Identifier)) {
         return Ok((identifier, answer));
     }
@@ -107,7 +111,7 @@ async fn nearest(
         Identifier::without_last_qualifier,
     );
     for wider in wider.take(MAX_QUALIFIERS) {
-        let answer = ask(shared, &wider, caller).await?;
+        let answer = ask(shared, &wider, caller, deadline).await?;
         if matches!(answer, Answer::Found(_)) {
             return Ok((wider, answer));
         }
@@ -115,7 +119,12 @@ async fn nearest(
     Ok((identifier, answer))
 }
 
-async fn ask(shared: &Shared, identifier: &Identifier, caller: &Caller) -> Result<Answer, Problem> {
+async fn ask(
+    shared: &Shared,
+    identifier: &Identifier,
+    caller: &Caller,
+    deadline: Deadline,
+) -> Result<Answer, Problem> {
     let filter = Filter::default();
     let query = Query {
         identifier,
@@ -123,7 +132,7 @@ async fn ask(shared: &Shared, identifier: &Identifier, caller: &Caller) -> Resul
         caller,
         public_only: false,
     };
-    Ok(resolved(shared, &query).await?)
+    Ok(resolved(shared, &query, deadline).await?)
 }
 
 /// 302 to the first URL value that may be redirected to.

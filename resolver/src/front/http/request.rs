@@ -2,7 +2,7 @@
 //! it.
 
 use super::Shared;
-use super::metrics::within_deadline;
+use super::deadline::Deadline;
 use crate::front::bearer_token;
 use crate::resolve::Filter;
 use axum::http::HeaderMap;
@@ -182,7 +182,11 @@ fn callback(value: &str) -> Result<String, ParameterError> {
 /// # Errors
 /// [`Error::Unauthenticated`] for a credential that is not valid or of another scheme,
 /// [`Error::Unavailable`] when the store could not say in time.
-pub(super) async fn caller(shared: &Arc<Shared>, headers: &HeaderMap) -> Result<Caller, Error> {
+pub(super) async fn caller(
+    shared: &Arc<Shared>,
+    headers: &HeaderMap,
+    deadline: Deadline,
+) -> Result<Caller, Error> {
     let Some(field) = headers.get(header::AUTHORIZATION) else {
         return Ok(Caller::Stranger);
     };
@@ -203,7 +207,7 @@ pub(super) async fn caller(shared: &Arc<Shared>, headers: &HeaderMap) -> Result<
     let core = shared.core.clone();
     // The store may have to ask the disk.
     let task = tokio::task::spawn_blocking(move || core.caller(Some(&token)));
-    match within_deadline(shared, task).await {
+    match deadline.run(shared, task).await {
         Some(Ok(caller)) => caller,
         Some(Err(error)) => Err(Error::Storage(error.to_string())),
         None => Err(Error::Unavailable(

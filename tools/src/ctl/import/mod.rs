@@ -87,7 +87,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Units read ahead of the upload.
-const READ_AHEAD: usize = 4;
+const READ_AHEAD: usize = 8;
 
 /// Units the reading thread has cut, or why it could not go on.
 type Units = mpsc::Receiver<Result<Unit, ReadError>>;

@@ -2,6 +2,7 @@
 
 use super::*;
 use api::change::Change as Shown;
+use idnode_proto::import::ImportChunk;
 use tokio_stream::StreamExt as _;
 use tonic::Streaming;
 
@@ -228,7 +229,7 @@ async fn a_large_change_comes_in_parts() {
     };
     let requests = [
         api::import_request::Message::Start(start),
-        api::import_request::Message::Chunk(api::ImportChunk { number: 1, items }),
+        api::import_request::Message::Chunk(ImportChunk::new(1, &items)),
     ];
     let requests = requests.map(|message| api::ImportRequest {
         message: Some(message),

@@ -4,6 +4,7 @@ use super::*;
 use api::import_item_result::Status as ItemStatus;
 use api::import_request::Message as Inbound;
 use api::import_response::Message as Outbound;
+use idnode_proto::import::ImportChunk;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -66,7 +67,7 @@ impl Import {
             .and_then(|answer| answer.message))
     }
 
-    async fn chunk(&mut self, chunk: api::ImportChunk) -> Result<api::ImportChunkResult, Status> {
+    async fn chunk(&mut self, chunk: ImportChunk) -> Result<api::ImportChunkResult, Status> {
         self.send(Inbound::Chunk(chunk)).await;
         match self.answer().await? {
             Some(Outbound::Result(result)) => Ok(result),
@@ -130,9 +131,9 @@ async fn every_item_has_a_result_and_a_bad_one_stops_no_other() {
         values: vec![text(1, "URL", ""), wide],
         ..item(7, "88.118.8/g")
     };
-    let chunk = api::ImportChunk {
-        number: 1,
-        items: vec![
+    let chunk = ImportChunk::new(
+        1,
+        &[
             item(11, "88.118.8/a"),
             item(12, "not an identifier"),
             item(13, "88.118.8/there"),
@@ -146,7 +147,7 @@ async fn every_item_has_a_result_and_a_bad_one_stops_no_other() {
             },
             item(18, "88.118.8/b"),
         ],
-    };
+    );
     let result = import.chunk(chunk).await.unwrap();
     let rejected = |line| (line, ItemStatus::Rejected);
     let created = |line| (line, ItemStatus::Created);
@@ -191,10 +192,7 @@ async fn every_item_has_a_result_and_a_bad_one_stops_no_other() {
     };
     assert_eq!(record.version, sequence);
 
-    let nothing = api::ImportChunk {
-        number: 2,
-        items: vec![item(1, "88.118.8/a")],
-    };
+    let nothing = ImportChunk::new(2, &[item(1, "88.118.8/a")]);
     let result = import.chunk(nothing).await.unwrap();
     assert_eq!(result.receipt.unwrap().sequence, 0, "nothing was accepted");
     import.end().await;
@@ -215,10 +213,7 @@ async fn upserting_replaces_what_differs() {
         .unwrap();
     let (mut import, _) = Import::start(&node, &token, "u", api::ImportMode::Upsert).await;
     let items = vec![item(1, "88.118.8/a"), item(2, "88.118.8/b")];
-    let result = import
-        .chunk(api::ImportChunk { number: 1, items })
-        .await
-        .unwrap();
+    let result = import.chunk(ImportChunk::new(1, &items)).await.unwrap();
     assert_eq!(
         statuses(&result),
         [(1, ItemStatus::Created), (2, ItemStatus::Created)]
@@ -235,10 +230,7 @@ async fn upserting_replaces_what_differs() {
         item(4, "88.118.8/sealed"),
         kept,
     ];
-    let result = import
-        .chunk(api::ImportChunk { number: 2, items })
-        .await
-        .unwrap();
+    let result = import.chunk(ImportChunk::new(2, &items)).await.unwrap();
     let expected = [
         (1, ItemStatus::Unchanged),
         (3, ItemStatus::Updated),
@@ -260,11 +252,13 @@ async fn an_import_is_resumed_where_it_was_cut_off() {
     let node = Node::start().await;
     let (id, token) = node.enterprise(0).await;
     node.prefix("88.118.8", &id).await;
-    let chunk = |number: u64| api::ImportChunk {
-        number,
-        items: (0..500)
-            .map(|n| item(n, &format!("88.118.8/{number}-{}", n % 499)))
-            .collect(),
+    let chunk = |number: u64| {
+        ImportChunk::new(
+            number,
+            &(0..500)
+                .map(|n| item(n, &format!("88.118.8/{number}-{}", n % 499)))
+                .collect::<Vec<_>>(),
+        )
     };
     let (mut import, _) = Import::start(&node, &token, "big", api::ImportMode::Create).await;
     let first = import.chunk(chunk(1)).await.unwrap();
@@ -350,10 +344,7 @@ async fn an_import_is_resumed_where_it_was_cut_off() {
     drop(import.requests.take());
     let (mut import, _) = Import::start(&node, &token, "big", api::ImportMode::Create).await;
     let reused = import
-        .chunk(api::ImportChunk {
-            number: 1,
-            items: vec![item(1, "88.118.8/other")],
-        })
+        .chunk(ImportChunk::new(1, &[item(1, "88.118.8/other")]))
         .await
         .unwrap_err();
     assert_eq!(refusal(&reused).1, "IDEMPOTENCY_KEY_REUSED");
@@ -375,7 +366,7 @@ async fn chunks_are_pipelined_and_answered_in_order() {
         // Of the same identifier in every chunk, the first one must win.
         items.push(item(9_999, "88.118.8/contested"));
         import
-            .send(Inbound::Chunk(api::ImportChunk { number, items }))
+            .send(Inbound::Chunk(ImportChunk::new(number, &items)))
             .await;
     }
     let mut last_sequence = 0;
@@ -411,10 +402,7 @@ async fn what_is_wrong_as_a_whole_ends_the_stream() {
     .await;
     let (id, token) = node.enterprise(0).await;
     node.prefix("88.118.8", &id).await;
-    let one = |number| api::ImportChunk {
-        number,
-        items: vec![item(1, &format!("88.118.8/{number}"))],
-    };
+    let one = |number| ImportChunk::new(number, &[item(1, &format!("88.118.8/{number}"))]);
     let mut import = Import::open(&node, &token).await;
     assert_eq!(refusal(&import.chunk(one(1)).await.unwrap_err()).2, "start");
     for (start, field) in [
@@ -458,19 +446,13 @@ async fn what_is_wrong_as_a_whole_ends_the_stream() {
         "chunk.number"
     );
     let (mut import, _) = Import::start(&node, &token, "i", api::ImportMode::Create).await;
-    let many = api::ImportChunk {
-        number: 3,
-        items: vec![item(1, "88.118.8/x"); 4],
-    };
+    let many = ImportChunk::new(3, &vec![item(1, "88.118.8/x"); 4]);
     assert_eq!(
         refusal(&import.chunk(many).await.unwrap_err()).0,
         Code::ResourceExhausted
     );
     let (mut import, _) = Import::start(&node, &token, "i", api::ImportMode::Create).await;
-    let empty = api::ImportChunk {
-        number: 3,
-        items: vec![],
-    };
+    let empty = ImportChunk::new(3, &[]);
     assert_eq!(
         refusal(&import.chunk(empty).await.unwrap_err()).2,
         "chunk.items"
@@ -515,17 +497,8 @@ async fn rejections_of_long_identifiers_fit_the_answer() {
         .map(|n| item(n, &format!("88.118.8/{n}{long}")))
         .collect();
     let (mut import, _) = Import::start(&node, &token, "l", api::ImportMode::Create).await;
-    import
-        .chunk(api::ImportChunk {
-            number: 1,
-            items: items.clone(),
-        })
-        .await
-        .unwrap();
-    let result = import
-        .chunk(api::ImportChunk { number: 2, items })
-        .await
-        .unwrap();
+    import.chunk(ImportChunk::new(1, &items)).await.unwrap();
+    let result = import.chunk(ImportChunk::new(2, &items)).await.unwrap();
     assert!(
         result
             .items

@@ -10,7 +10,6 @@ mod administration;
 mod changes;
 mod identifiers;
 mod import;
-mod import_speed;
 mod prefixes;
 mod resolution;
 mod service;

@@ -251,3 +251,78 @@ async fn a_delegation_comes_back_as_it_was_set_and_refers() {
     .unwrap();
     node.stop().await;
 }
+
+/// A delegation of about a quarter of a megabyte stored, and twice that shown.
+fn huge_delegation() -> api::Delegation {
+    let mut delegation = delegation();
+    let interface = api::Interface {
+        protocol: api::interface::Protocol::Https.into(),
+        port: 65_535,
+        query: true,
+        admin: true,
+    };
+    delegation.sites[0].servers = (1..=600)
+        .map(|number| api::Server {
+            id: u32::MAX - number,
+            address: "2001:db8:1111:2222:3333:4444:5555:6666".into(),
+            public_key: Vec::new(),
+            interfaces: vec![interface; 64],
+        })
+        .collect();
+    delegation
+}
+
+#[tokio::test]
+async fn pages_of_huge_delegations_fit_a_message() {
+    const PREFIXES: usize = 12;
+    let node = Node::start().await;
+    let (id, token) = node.enterprise(0).await;
+    let mut expected = Vec::new();
+    for number in 0..PREFIXES {
+        let prefix = format!("88.118.{}", 100 + number);
+        node.prefix(&prefix, &id).await;
+        let set = api::SetDelegationRequest {
+            prefix: prefix.clone(),
+            delegation: Some(huge_delegation()),
+            ..Default::default()
+        };
+        node.prefixes()
+            .set_delegation(with(&token, set))
+            .await
+            .unwrap();
+        expected.push(prefix);
+    }
+    for (token, enterprise_id) in [
+        (&token, ""),
+        (&node.operator, id.as_str()),
+        (&node.operator, ""),
+    ] {
+        let (mut listed, mut pages, mut next) = (Vec::new(), 0, String::new());
+        loop {
+            let request = api::ListPrefixesRequest {
+                enterprise_id: enterprise_id.into(),
+                page: Some(api::Page {
+                    size: 1_000,
+                    token: next,
+                }),
+                ..Default::default()
+            };
+            // The client refuses what is above 4 MiB, as every client does by default.
+            let page = node
+                .prefixes()
+                .list_prefixes(with(token, request))
+                .await
+                .unwrap()
+                .into_inner();
+            pages += 1;
+            listed.extend(page.prefixes.into_iter().map(|prefix| prefix.prefix));
+            next = page.next_page_token;
+            if next.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(listed, expected);
+        assert!(pages > 1, "{PREFIXES} huge delegations on one page");
+    }
+    node.stop().await;
+}

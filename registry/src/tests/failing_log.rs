@@ -1,0 +1,141 @@
+//! After a failed append nothing is written until the registry is opened again; reads go on.
+
+use super::support::*;
+use crate::change::LogEntry;
+use crate::log::local::LocalLog;
+use crate::log::{AppendError, ChangeLog};
+use crate::store::{Mutation, Store, StoreOptions};
+use crate::{CommitObserver, Error, Options, Registry, Sequence};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// How an append fails.
+#[derive(Clone, Copy)]
+enum Failure {
+    /// Nothing was written.
+    Before,
+    /// Everything was written, and then the answer was lost.
+    After,
+}
+
+/// A log whose next append fails; those after it would not.
+struct FailsOnce {
+    log: LocalLog,
+    failure: Failure,
+    /// Appends that are still let through.
+    left: AtomicUsize,
+}
+
+impl ChangeLog for FailsOnce {
+    fn head(&self) -> Result<Sequence, Error> {
+        self.log.head()
+    }
+
+    fn oldest(&self) -> Result<Sequence, Error> {
+        self.log.oldest()
+    }
+
+    fn append(
+        &self,
+        expected_head: Sequence,
+        entries: &[LogEntry],
+        mutations: Vec<Mutation>,
+    ) -> Result<(), AppendError> {
+        // Wraps around after the one that fails.
+        if self.left.fetch_sub(1, Ordering::AcqRel) != 0 {
+            return self.log.append(expected_head, entries, mutations);
+        }
+        if matches!(self.failure, Failure::After) {
+            self.log.append(expected_head, entries, mutations)?;
+        }
+        Err(AppendError::Failed("the disk is gone".into()))
+    }
+
+    fn read(
+        &self,
+        from: Sequence,
+        max_entries: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<LogEntry>, Error> {
+        self.log.read(from, max_entries, max_bytes)
+    }
+
+    fn trim(&self, before: Sequence) -> Result<(), Error> {
+        self.log.trim(before)
+    }
+}
+
+/// Counts the entries it is told of.
+#[derive(Default)]
+struct Told(AtomicU64);
+
+impl CommitObserver for Told {
+    fn committed(&self, entries: &[LogEntry]) {
+        self.0.fetch_add(entries.len() as u64, Ordering::AcqRel);
+    }
+}
+
+#[test]
+fn a_failed_log_ends_writing_and_not_reading() {
+    for failure in [Failure::Before, Failure::After] {
+        let mut node = Node::with_prefixes(&["88.118.8"]);
+        node.write(create("88.118.8/a", "1"));
+        let head = node.registry().applied();
+        let told = Arc::new(Told::default());
+        let observer = told.clone();
+        node.reopen_over(|dir| {
+            let store = Arc::new(Store::open(dir, &StoreOptions::default()).unwrap());
+            let log = FailsOnce {
+                log: LocalLog::open(store.clone()).unwrap(),
+                failure,
+                left: AtomicUsize::new(1),
+            };
+            Registry::over(store, Arc::new(log), &Options::default(), observer).unwrap()
+        });
+        node.write(update("88.118.8/a", "2", None));
+        assert!(node.registry().takes_writes());
+        let failed = node.write_as(&node.operator, key("k", "b"), create("88.118.8/b", "x"));
+        let Err(Error::Unavailable(reason)) = failed else {
+            panic!("{failed:?}");
+        };
+        assert!(reason.contains("the disk is gone"), "{reason}");
+
+        // The log would take it now: what it holds is not known.
+        for _ in 0..3 {
+            let refused = node.try_write(create("88.118.8/c", "x")).unwrap_err();
+            assert_eq!(refused.reason(), "UNAVAILABLE");
+        }
+        assert!(!node.registry().takes_writes());
+        assert_eq!(node.registry().applied(), head + 1);
+        assert_eq!(
+            told.0.load(Ordering::Acquire),
+            1,
+            "only what was acknowledged"
+        );
+        assert_eq!(text(&node.record("88.118.8/a").unwrap()), "2");
+        assert_eq!(node.registry().read_log(head + 1, 1, 1).unwrap().len(), 1);
+        assert!(node.prefix("88.118.8").is_ok());
+
+        // Opened again, it knows which it was; the key tells whoever asks again.
+        node.reopen();
+        let written = matches!(failure, Failure::After);
+        assert_eq!(node.registry().applied(), head + 1 + u64::from(written));
+        assert_eq!(node.record("88.118.8/b").is_ok(), written);
+        let again = node
+            .write_as(&node.operator, key("k", "b"), create("88.118.8/b", "x"))
+            .unwrap();
+        assert_eq!((again.replayed, again.sequence), (written, head + 2));
+        assert_eq!(node.write(create("88.118.8/c", "x")).sequence, head + 3);
+    }
+}
+
+#[test]
+fn a_closed_registry_takes_no_writes_and_reads_on() {
+    let node = Node::with_prefixes(&["88.118.8"]);
+    node.write(create("88.118.8/a", "1"));
+    node.registry().close();
+    assert!(!node.registry().takes_writes());
+    let refused = node.try_write(create("88.118.8/b", "1")).unwrap_err();
+    assert_eq!(refused.reason(), "UNAVAILABLE");
+    assert_eq!(text(&node.record("88.118.8/a").unwrap()), "1");
+}

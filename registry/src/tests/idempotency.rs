@@ -1,0 +1,187 @@
+//! A write that is sent twice happens once.
+
+use super::support::*;
+use crate::layout::Family;
+use crate::write::idempotency::{MAX_KEY_BYTES, storage_key};
+use crate::write::{Command, ImportMode, ImportStatus, Outcome, Receipt};
+use crate::{Caller, Error};
+
+#[test]
+fn the_same_request_gets_the_first_receipt_and_another_is_refused() {
+    let mut node = Node::with_prefixes(&["88.118.8"]);
+    let send = |node: &Node, name: &str, identifier: &str| {
+        node.write_as(
+            &node.operator,
+            key(name, identifier),
+            create(identifier, "x"),
+        )
+    };
+    let first = send(&node, "k", "88.118.8/a").unwrap();
+    assert!(!first.replayed);
+    let replay = Receipt {
+        replayed: true,
+        ..first.clone()
+    };
+    let reused = Err(Error::IdempotencyKeyReused("k".into()));
+    for reopened in [false, true] {
+        if reopened {
+            node.reopen();
+        }
+        let head = node.registry().applied();
+        assert_eq!(send(&node, "k", "88.118.8/a"), Ok(replay.clone()));
+        assert_eq!(send(&node, "k", "88.118.8/b"), reused);
+        assert_eq!(node.registry().applied(), head, "nothing was written");
+        assert!(node.record("88.118.8/b").is_err());
+    }
+    // Without the key, or under another, the request is what it is: a second creation.
+    for name in ["", "k2"] {
+        let again = send(&node, name, "88.118.8/a").unwrap_err();
+        assert_eq!(again.reason(), "IDENTIFIER_EXISTS");
+    }
+}
+
+#[test]
+fn a_refused_request_leaves_its_key_free() {
+    let node = Node::with_prefixes(&["88.118.8"]);
+    let send = || {
+        node.write_as(
+            &node.operator,
+            key("k", "update"),
+            update("88.118.8/a", "2", None),
+        )
+    };
+    assert_eq!(send().unwrap_err().reason(), "IDENTIFIER_NOT_FOUND");
+    node.write(create("88.118.8/a", "1"));
+    assert!(!send().unwrap().replayed);
+    assert!(send().unwrap().replayed);
+}
+
+#[test]
+fn keys_are_each_callers_own() {
+    let node = Node::with_prefixes(&["88.118.8"]);
+    let other = node.enterprise("two");
+    node.activate("88.118.9", other);
+    let write = |caller: &Caller, identifier: &str| {
+        node.write_as(caller, key("k", identifier), create(identifier, "x"))
+    };
+    assert!(!write(&node.operator, "88.118.8/a").unwrap().replayed);
+    assert!(!write(&holder(other), "88.118.9/a").unwrap().replayed);
+    assert!(write(&holder(other), "88.118.9/a").unwrap().replayed);
+    // An operator's second credential is the operator still.
+    let second = Caller::Operator {
+        credential: "another".into(),
+    };
+    assert!(write(&second, "88.118.8/a").unwrap().replayed);
+}
+
+#[test]
+fn one_of_many_at_once_happens() {
+    let node = Node::with_prefixes(&["88.118.8"]);
+    let head = node.registry().applied();
+    let same = || (key("k", "a"), create("88.118.8/a", "x"));
+    let receipts = node.write_together((0..20).map(|_| same()).collect());
+    let receipts: Vec<_> = receipts.into_iter().map(Result::unwrap).collect();
+    assert_eq!(
+        receipts.iter().filter(|receipt| !receipt.replayed).count(),
+        1
+    );
+    assert!(receipts.iter().all(|receipt| receipt.sequence == head + 1));
+    assert_eq!(node.registry().applied(), head + 1);
+}
+
+#[test]
+fn what_the_node_chose_is_told_again() {
+    let mut node = Node::with_prefixes(&["88.118.8"]);
+    let enterprise = Command::CreateEnterprise {
+        profile: profile("two"),
+    };
+    node.write(create("88.118.8/live", "x"));
+    let chunk = |mode| Command::ImportChunk {
+        import_id: "load".into(),
+        number: 1,
+        mode,
+        items: ["88.118.8/new", "88.118.8/live", "77.1/nowhere"]
+            .map(|identifier| Ok(draft(identifier, "x")))
+            .to_vec(),
+    };
+    let made = node
+        .write_as(&node.operator, key("e", "e"), enterprise.clone())
+        .unwrap();
+    let imported = node
+        .write_as(&node.operator, key("i", "i"), chunk(ImportMode::Create))
+        .unwrap();
+    let Outcome::Import(results) = &imported.outcome else {
+        panic!("{imported:?}");
+    };
+    let statuses: Vec<_> = results.iter().map(|result| result.status).collect();
+    use ImportStatus::{Created, Rejected};
+    assert_eq!(statuses, [Created, Rejected, Rejected]);
+    node.reopen();
+    let again = node
+        .write_as(&node.operator, key("e", "e"), enterprise)
+        .unwrap();
+    assert_eq!(
+        (again.sequence, again.outcome),
+        (made.sequence, made.outcome)
+    );
+    assert!(again.replayed);
+    let again = node
+        .write_as(&node.operator, key("i", "i"), chunk(ImportMode::Create))
+        .unwrap();
+    assert_eq!(
+        (again.sequence, again.outcome, again.replayed),
+        (imported.sequence, imported.outcome, true)
+    );
+    let progress = |id| node.registry().import_progress(&node.operator, id).unwrap();
+    assert_eq!((progress("load"), progress("another")), (1, 0));
+}
+
+#[test]
+fn a_key_is_free_again_after_its_retention() {
+    let mut node = Node::with_prefixes(&["88.118.8"]);
+    let send = |node: &Node, identifier: &str| {
+        node.write_as(
+            &node.operator,
+            key("k", identifier),
+            create(identifier, "x"),
+        )
+    };
+    let kept = |node: &Node| {
+        let stored = node
+            .registry()
+            .store()
+            .get(Family::Idempotency, &storage_key(&node.operator, "k"));
+        stored.unwrap().is_some()
+    };
+    send(&node, "88.118.8/a").unwrap();
+    node.write(Command::Prune);
+    assert!(kept(&node), "within its retention it stays");
+    node.options.idempotency_retention_ms = 0;
+    node.reopen();
+    let other = send(&node, "88.118.8/b").unwrap();
+    assert!(!other.replayed);
+    let head = node.registry().applied();
+    assert_eq!(
+        node.write(Command::Prune).sequence,
+        0,
+        "pruning is no change"
+    );
+    assert_eq!(node.registry().applied(), head);
+    assert!(!kept(&node));
+    node.options.idempotency_retention_ms = 60_000;
+    node.reopen();
+    assert!(!send(&node, "88.118.8/c").unwrap().replayed);
+    assert!(send(&node, "88.118.8/c").unwrap().replayed);
+}
+
+#[test]
+fn a_key_is_bounded() {
+    let node = Node::with_prefixes(&["88.118.8"]);
+    let name = "k".repeat(MAX_KEY_BYTES);
+    let written = node.write_as(&node.operator, key(&name, "a"), create("88.118.8/a", "x"));
+    assert!(written.is_ok());
+    let long = format!("{name}k");
+    let refused = node.write_as(&node.operator, key(&long, "b"), create("88.118.8/b", "x"));
+    assert_eq!(refused.unwrap_err().field(), "idempotency_key");
+    assert!(node.record("88.118.8/b").is_err());
+}

@@ -1,0 +1,168 @@
+//! Prefixes inside prefixes, and identifiers that are deleted and made again.
+
+use super::support::*;
+use crate::prefix::PrefixAction;
+use crate::read::PageRequest;
+use idnode_proto::identifier::Identifier;
+
+/// The prefix that answers for an identifier.
+fn governing(node: &Node, identifier: &str) -> Option<String> {
+    let identifier: Identifier = identifier.parse().unwrap();
+    let entry = node.registry().prefixes().governing(&identifier)?;
+    Some(entry.record.prefix().unwrap().to_string())
+}
+
+#[test]
+fn the_longest_registered_prefix_owns() {
+    let mut node = Node::new();
+    let (arc, company) = (node.enterprise("arc"), node.enterprise("company"));
+    node.activate("oid:1.2.156.3001", arc);
+    node.activate("oid:1.2.156.3001.7", company);
+    node.activate("oid:1.2.156.3001.7.1.2", arc);
+    let cases = [
+        ("1.2.156.3001.8", "oid:1.2.156.3001", arc),
+        ("1.2.156.3001.70.1", "oid:1.2.156.3001", arc),
+        ("1.2.156.3001.7.1", "oid:1.2.156.3001.7", company),
+        ("1.2.156.3001.7.1.3", "oid:1.2.156.3001.7", company),
+        ("1.2.156.3001.7.1.2.9", "oid:1.2.156.3001.7.1.2", arc),
+    ];
+    for (identifier, _, owner) in cases {
+        let other = if owner == arc { company } else { arc };
+        let refused = node.write_as(&holder(other), None, create(identifier, "x"));
+        assert_eq!(refused.unwrap_err().reason(), "DENIED", "{identifier}");
+        node.write_as(&holder(owner), None, create(identifier, "x"))
+            .unwrap();
+    }
+    for reopened in [false, true] {
+        if reopened {
+            node.reopen();
+        }
+        for (identifier, prefix, _) in cases {
+            assert_eq!(governing(&node, identifier).as_deref(), Some(prefix));
+        }
+        assert_eq!(governing(&node, "1.2.156.3002.1"), None);
+    }
+}
+
+#[test]
+fn a_longer_prefix_owns_in_whatever_state_it_is() {
+    let node = Node::with_prefixes(&["oid:1.2.156.3001"]);
+    let owner = node.prefix("oid:1.2.156.3001").unwrap().owner();
+    node.write(apply("oid:1.2.156.3001.7", owner));
+    assert_eq!(
+        node.refusal(create("1.2.156.3001.7.1", "x")),
+        "PREFIX_NOT_ACTIVE"
+    );
+    node.write(step("oid:1.2.156.3001.7", PrefixAction::MarkForDeletion));
+    node.write(step("oid:1.2.156.3001.7", PrefixAction::Remove));
+    node.write(create("1.2.156.3001.7.1", "x"));
+    // Registered over a live identifier, it would change whose that is.
+    assert_eq!(
+        node.refusal(apply("oid:1.2.156.3001.7", owner)),
+        "PREFIX_STATE"
+    );
+    node.write(delete("1.2.156.3001.7.1", None));
+    node.write(apply("oid:1.2.156.3001.7", owner));
+}
+
+#[test]
+fn gs1_company_prefixes_nest_and_handle_prefixes_do_not() {
+    let node = Node::new();
+    let (short, long) = (node.enterprise("short"), node.enterprise("long"));
+    node.activate("gs1:95060", short);
+    node.activate("gs1:9506000", long);
+    let product = "(01)09506000134352";
+    assert_eq!(governing(&node, product).as_deref(), Some("gs1:9506000"));
+    let refused = node.write_as(&holder(short), None, create(product, "x"));
+    assert_eq!(refused.unwrap_err().reason(), "DENIED");
+    node.write_as(&holder(long), None, create(product, "x"))
+        .unwrap();
+    // Who holds 88.118 holds 88.118/…, not 88.118.8/….
+    node.activate("88.118", short);
+    assert_eq!(node.refusal(create("88.118.8/a", "x")), "PREFIX_NOT_FOUND");
+    node.write(create("88.118/a", "x"));
+    node.write(apply("88.118.8", long));
+    assert_eq!(node.refusal(create("88.118.8/a", "x")), "PREFIX_NOT_ACTIVE");
+}
+
+#[test]
+fn a_deleted_identifier_leaves_a_tombstone_and_can_be_made_again() {
+    let mut node = Node::with_prefixes(&["88.118.8"]);
+    let made = node.write(create("88.118.8/Teil-1", "1"));
+    let deleted = node.write(delete("88.118.8/TEIL-1", None));
+    for reopened in [false, true] {
+        if reopened {
+            node.reopen();
+        }
+        let tombstone = node.record("88.118.8/teil-1").unwrap();
+        assert_eq!(tombstone.deleted.as_deref(), Some("停产"));
+        assert_eq!(tombstone.version, deleted.sequence);
+        assert_eq!(tombstone.created_at_ms, made.committed_at_ms);
+        assert_eq!(tombstone.values().count(), 0);
+        assert_eq!(
+            node.refusal(delete("88.118.8/Teil-1", None)),
+            "IDENTIFIER_NOT_FOUND"
+        );
+        let changed = node.refusal(update("88.118.8/Teil-1", "2", None));
+        assert_eq!(changed, "IDENTIFIER_NOT_FOUND");
+        let list = |deleted| {
+            let page = node.registry().list_identifiers(
+                &node.operator,
+                &parsed("88.118.8"),
+                &PageRequest::default(),
+                deleted,
+            );
+            page.unwrap().items.len()
+        };
+        assert_eq!((list(false), list(true)), (0, 1));
+    }
+    let again = node.write(create("88.118.8/Teil-1", "3"));
+    let record = node.record("88.118.8/Teil-1").unwrap();
+    assert_eq!(
+        (record.version, text(&record)),
+        (again.sequence, "3".into())
+    );
+    assert_eq!(
+        (record.deleted, record.created_at_ms),
+        (None, again.committed_at_ms)
+    );
+    assert_eq!(
+        node.refusal(create("88.118.8/TEIL-1", "4")),
+        "IDENTIFIER_EXISTS"
+    );
+    let counters = node
+        .registry()
+        .prefix_counters(&node.operator, &parsed("88.118.8"))
+        .unwrap();
+    assert_eq!((counters.identifiers, counters.deleted), (1, 0));
+    assert_eq!((counters.creations, counters.deletions), (2, 1));
+}
+
+#[test]
+fn what_was_never_there_cannot_be_deleted() {
+    let node = Node::with_prefixes(&["88.118.8"]);
+    assert_eq!(
+        node.refusal(delete("88.118.8/a", None)),
+        "IDENTIFIER_NOT_FOUND"
+    );
+    assert_eq!(node.refusal(delete("88.118.9/a", None)), "PREFIX_NOT_FOUND");
+}
+
+#[test]
+fn what_is_below_a_key_is_found() {
+    let node = Node::with_prefixes(&["oid:1.2.156.3001"]);
+    let owner = node.prefix("oid:1.2.156.3001").unwrap().owner();
+    let key = |prefix: &str| parsed(prefix).key().to_vec();
+    let live = |prefix: &str| node.registry().any_live_below(&key(prefix)).unwrap();
+    let prefixes = |prefix: &str| node.registry().any_prefix_below(&key(prefix)).unwrap();
+    assert!(!live("oid:1.2.156.3001"));
+    node.write(create("1.2.156.3001.7.1", "x"));
+    assert!(live("oid:1.2.156.3001") && live("oid:1.2.156.3001.7"));
+    assert!(!live("oid:1.2.156.3001.70") && !live("oid:1.2.156.3001.7.1.1"));
+    node.write(delete("1.2.156.3001.7.1", None));
+    assert!(!live("oid:1.2.156.3001.7"));
+    assert!(prefixes("oid:1.2.156") && !prefixes("oid:1.2.156.3001"));
+    node.write(apply("oid:1.2.156.3001.7.1", owner));
+    assert!(prefixes("oid:1.2.156.3001") && prefixes("oid:1.2.156.3001.7"));
+    assert!(!prefixes("oid:1.2.156.3001.7.1"));
+}
