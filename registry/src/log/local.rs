@@ -5,7 +5,7 @@
 //! written twice.
 
 use super::{AppendError, ChangeLog};
-use crate::change::{Change, LogEntry};
+use crate::change::{Change, IdentifierChange, IdentifierChanges, LogEntry};
 use crate::layout::{Family, decode_value, encode_value, index_key, number_key, parse_number};
 use crate::record::Record;
 use crate::store::{Mutation, Store, View};
@@ -157,32 +157,42 @@ impl LocalLog {
 /// An entry as it is kept beside mutations that are sorted by key: without the records among
 /// them.
 fn without_records(entry: &LogEntry, mutations: &[Mutation]) -> LogEntry {
-    let mut kept = entry.clone();
-    let Some(Change::Identifiers(changes)) = &mut kept.change else {
-        return kept;
+    let Some(Change::Identifiers(changes)) = &entry.change else {
+        return entry.clone();
     };
-    let start = mutations.partition_point(|m| (m.family as u8) < Family::Identifiers as u8);
-    let mut rest = mutations.get(start..).unwrap_or_default();
-    for item in &mut changes.items {
-        // Bulk loads come in order: the next one is mostly right here.
-        let here = rest.first().is_some_and(|next| next.key == item.key);
-        if !here {
-            let all = mutations.get(start..).unwrap_or_default();
-            let at = all.partition_point(|m| m.family == Family::Identifiers && m.key < item.key);
-            rest = all.get(at..).unwrap_or_default();
+    let rows = mutations
+        .chunk_by(|a, b| a.family == b.family)
+        .find(|rows| {
+            rows.first()
+                .is_some_and(|row| row.family == Family::Identifiers)
+        })
+        .unwrap_or_default();
+    let mut next = 0;
+    let kept = |item: &IdentifierChange| {
+        // Bulk loads come in order: the row after the last one is mostly right.
+        if rows.get(next).is_none_or(|row| row.key != item.key) {
+            next = rows.partition_point(|row| row.key < item.key);
         }
-        let Some((found, after)) = rest.split_first() else {
-            continue;
-        };
-        let same_key = found.family == Family::Identifiers && found.key == item.key;
-        if same_key && found.value.as_ref() == Some(&item.record) {
-            item.record = Bytes::new();
+        let in_state = rows
+            .get(next)
+            .is_some_and(|row| row.key == item.key && row.value.as_ref() == Some(&item.record));
+        next += 1;
+        IdentifierChange {
+            key: item.key.clone(),
+            record: if in_state {
+                Bytes::new()
+            } else {
+                item.record.clone()
+            },
         }
-        if same_key {
-            rest = after;
-        }
+    };
+    let items = changes.items.iter().map(kept).collect();
+    LogEntry {
+        sequence: entry.sequence,
+        committed_at_ms: entry.committed_at_ms,
+        actor: entry.actor.clone(),
+        change: Some(Change::Identifiers(IdentifierChanges { items })),
     }
-    kept
 }
 
 /// An entry with the records that are kept elsewhere.

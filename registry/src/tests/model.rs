@@ -185,7 +185,7 @@ fn check_log(node: &Node, model: &Model) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn the_registry_does_what_the_model_does(turns in turns()) {

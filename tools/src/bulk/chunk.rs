@@ -64,8 +64,6 @@ pub struct Chunker {
 const REQUEST_CHUNK: u32 = 2;
 const CHUNK_NUMBER: u32 = 1;
 const CHUNK_ITEMS: u32 = 2;
-/// A tag and the length of a message.
-const FRAME_BYTES: usize = 6;
 
 impl Chunker {
     /// `entries`: items and rejects of a unit, at least 1.
@@ -83,30 +81,30 @@ impl Chunker {
 
     /// Adds an entry; gives the unit that was complete before it, if one was.
     pub fn push(&mut self, entry: Entry) -> Option<Unit> {
-        let (bytes, entry) = match entry {
-            Entry::Item(item) => {
-                let bytes = item.encoded_len() + FRAME_BYTES;
-                if bytes > MAX_ITEM_BYTES {
-                    (0, Entry::Reject(too_large(item)))
-                } else {
-                    (bytes, Entry::Item(item))
-                }
-            }
-            reject @ Entry::Reject(_) => (0, reject),
-        };
         let full = self.items + self.rejects.len() >= self.entries;
-        let unit = if full || self.body.len() + bytes > MAX_ITEM_BYTES {
-            self.cut()
+        let item = match entry {
+            Entry::Item(item) => item,
+            Entry::Reject(reject) => {
+                let unit = if full { self.cut() } else { None };
+                self.rejects.push(reject);
+                return unit;
+            }
+        };
+        let before = self.body.len();
+        message::encode(CHUNK_ITEMS, &item, &mut self.body);
+        if self.body.len() - before > MAX_ITEM_BYTES {
+            self.body.truncate(before);
+            return self.push(Entry::Reject(too_large(item)));
+        }
+        let unit = if full || self.body.len() > MAX_ITEM_BYTES {
+            let next = self.body.split_off(before);
+            let unit = self.cut();
+            self.body.extend_from_slice(&next);
+            unit
         } else {
             None
         };
-        match entry {
-            Entry::Item(item) => {
-                message::encode(CHUNK_ITEMS, &item, &mut self.body);
-                self.items += 1;
-            }
-            Entry::Reject(reject) => self.rejects.push(reject),
-        }
+        self.items += 1;
         unit
     }
 

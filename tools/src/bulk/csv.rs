@@ -165,7 +165,7 @@ impl<R: Read> CsvItems<R> {
     /// # Errors
     /// [`ReadError::Io`].
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
-        let first = match self.ahead.take() {
+        let mut first = match self.ahead.take() {
             Some(row) => row,
             None => match self.next_row()? {
                 Some(row) => row,
@@ -173,12 +173,11 @@ impl<R: Read> CsvItems<R> {
             },
         };
         let line = first.line;
-        let template = first.template.clone();
         let mut item = ImportItem {
             line,
-            identifier: first.identifier.clone(),
+            identifier: std::mem::take(&mut first.identifier),
             values: vec![],
-            template,
+            template: std::mem::take(&mut first.template),
         };
         let mut size_bytes = 0;
         let mut problem = self.take(&mut item, first, &mut size_bytes);

@@ -103,6 +103,7 @@ impl<R: Read> Records<R> {
         let line = self.line();
         let shape = match self.parse()? {
             Parsed::TooLong => {
+                self.fields.clear();
                 self.skip_line()?;
                 Shape::TooLong
             }
@@ -388,5 +389,28 @@ mod tests {
         let found = lines(&text, 1 << 20);
         assert_eq!((found[0].0, found[0].1), (1, Shape::TooLong));
         assert_eq!(found[1], whole(2, "c", "d"));
+    }
+
+    proptest::proptest! {
+        /// Whatever the text, the records are those that the csv crate finds, as long as no quote
+        /// is out of place.
+        #[test]
+        fn records_are_those_of_another_reader(
+            text in "([a\\n\\r,]|\"([a,\\n\\r]|\"\"){0,4}\"[,\\n]|é,){0,12}",
+            step in 1..40usize,
+        ) {
+            let mut other = csv::ReaderBuilder::new();
+            let other = other.has_headers(false).flexible(true);
+            let expected: Vec<Vec<String>> = other
+                .from_reader(text.as_bytes())
+                .records()
+                .map(|record| record.unwrap().iter().map(str::to_owned).collect())
+                .collect();
+            let found = lines(&text, step);
+            if found.iter().all(|found| found.1 != Shape::Unclosed) {
+                let found: Vec<Vec<String>> = found.into_iter().map(|found| found.2).collect();
+                proptest::prop_assert_eq!(found, expected);
+            }
+        }
     }
 }
