@@ -1,6 +1,6 @@
 //! Commands on prefixes.
 
-use super::txn::Txn;
+use super::txn::{Census, Txn};
 use super::{Outcome, enterprises, expect_version};
 use crate::change::{Change, PrefixChange};
 use crate::enterprise::{EnterpriseId, bounded};
@@ -27,14 +27,20 @@ pub(super) fn apply(
         });
     }
     // A prefix inside another one's identifiers would change whose they are.
-    let (start, end) = prefix.key_range();
-    if txn.any_live_identifier(&start, &end)? {
+    let inside = txn.census(prefix)?;
+    if inside.live {
         return Err(Error::state(
             Object::Prefix,
             prefix,
             "has identifiers registered under a shorter prefix",
         ));
     }
+    if let Some(shorter) = shorter_owner(txn, &inside)? {
+        txn.count_row(shorter, |c| {
+            c.deleted = c.deleted.saturating_sub(inside.deleted);
+        })?;
+    }
+    txn.count_row(key.clone(), |c| c.deleted = inside.deleted)?;
     let record = PrefixRecord {
         key: key.clone(),
         enterprise: enterprise.0,
@@ -132,8 +138,8 @@ fn remove(
     prefix: &Prefix,
     mut record: PrefixRecord,
 ) -> Result<Outcome> {
-    let (start, end) = prefix.key_range();
-    if txn.any_live_identifier(&start, &end)? {
+    let inside = txn.census(prefix)?;
+    if inside.live {
         return Err(Error::state(
             Object::Prefix,
             prefix,
@@ -143,6 +149,10 @@ fn remove(
     record.version = txn.next_sequence();
     record.updated_at_ms = txn.now_ms();
     txn.set(Family::Prefixes, record.key.clone(), None);
+    if let Some(shorter) = shorter_owner(txn, &inside)? {
+        txn.count_row(shorter, |c| c.deleted += inside.deleted)?;
+        txn.count_row(record.key.clone(), |c| c.deleted = 0)?;
+    }
     txn.set(
         Family::PrefixesByEnterprise,
         index_key(record.enterprise, &record.key),
@@ -156,6 +166,14 @@ fn remove(
     };
     txn.log(caller.credential(), Change::Prefix(change));
     Ok(Outcome::Prefix(Box::new(record)))
+}
+
+/// Whose the tombstones of a prefix are while it is not registered.
+fn shorter_owner(txn: &Txn<'_>, inside: &Census) -> Result<Option<Bytes>> {
+    let Some(identifier) = &inside.one else {
+        return Ok(None);
+    };
+    Ok(txn.owner_of(identifier)?.map(|owner| owner.key.clone()))
 }
 
 /// Makes a prefix whose DNS label is a hash found by it, or no longer. An OID's name is always

@@ -6,11 +6,12 @@ use crate::layout::{Family, decode_value, encode_value};
 use crate::prefix::PrefixRecord;
 use crate::prefix_table::PrefixTable;
 use crate::read::Counters;
+use crate::record::Record;
 use crate::store::{Mutation, Store};
-use crate::{Result, Sequence};
+use crate::{Error, Result, Sequence};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use idnode_proto::identifier::{Identifier, Relation};
+use idnode_proto::identifier::{Identifier, IdentifierError, Prefix, Relation};
 use indexmap::{Equivalent, IndexMap};
 use std::sync::Arc;
 
@@ -181,50 +182,102 @@ impl<'a> Txn<'a> {
 
     /// Changes the counters of a prefix, and of the node as a whole.
     pub fn count(&mut self, prefix: &Bytes, change: impl Fn(&mut Counters)) -> Result<()> {
-        for key in [prefix.clone(), Bytes::new()] {
-            let mut counters: Counters = self
-                .get_message(Family::Statistics, &key)?
-                .unwrap_or_default();
-            change(&mut counters);
-            counters.last_change_ms = self.now_ms;
-            self.put_message(Family::Statistics, key, &counters);
-        }
+        self.count_row(prefix.clone(), &change)?;
+        self.count_node(change)?;
         Ok(())
     }
 
     /// Changes the counters of the node alone.
     pub fn count_node(&mut self, change: impl FnOnce(&mut Counters)) -> Result<Counters> {
+        self.count_row(Bytes::new(), change)
+    }
+
+    /// Changes the counters of a prefix alone, as when something moves between prefixes.
+    pub fn count_row(
+        &mut self,
+        prefix: Bytes,
+        change: impl FnOnce(&mut Counters),
+    ) -> Result<Counters> {
         let mut counters: Counters = self
-            .get_message(Family::Statistics, &Bytes::new())?
+            .get_message(Family::Statistics, &prefix)?
             .unwrap_or_default();
         change(&mut counters);
         counters.last_change_ms = self.now_ms;
-        self.put_message(Family::Statistics, Bytes::new(), &counters);
+        self.put_message(Family::Statistics, prefix, &counters);
         Ok(counters)
     }
 
-    /// Whether the store has a live identifier in a range of keys. Sees what is committed
-    /// and what this group has written.
-    pub fn any_live_identifier(&self, start: &[u8], end: &[u8]) -> Result<bool> {
-        let live = |stored: &Bytes| {
-            crate::record::Record::decode(stored.clone()).map(|record| record.is_live())
-        };
-        for ((family, key), value) in &self.overlay {
-            let inside =
-                *family == Family::Identifiers && key.as_ref() >= start && key.as_ref() < end;
-            if let (true, Some(stored)) = (inside, value)
-                && live(stored)?
-            {
-                return Ok(true);
-            }
-        }
+    /// What is in a prefix's range that no longer registered prefix owns, up to the first live
+    /// identifier. Sees what is committed and what this group has written.
+    pub fn census(&self, prefix: &Prefix) -> Result<Census> {
+        let (mut start, end) = prefix.key_range();
+        let mut census = Census::default();
         let view = self.store.snapshot();
-        for row in view.scan(Family::Identifiers, start, Some(end))? {
-            let (key, stored) = row?;
-            if self.written(Family::Identifiers, &key).is_none() && live(&stored)? {
-                return Ok(true);
+        'ranges: loop {
+            for row in view.scan(Family::Identifiers, &start, Some(&end))? {
+                let (key, stored) = row?;
+                let written = self.written(Family::Identifiers, &key);
+                let stored = written.map_or(Some(&stored), |written| written);
+                if let Some(longer) = self.take_into(&mut census, prefix, &key, stored)? {
+                    // All of the longer one's at once: they may be many.
+                    start = longer.key_range().1;
+                    continue 'ranges;
+                }
+                if census.live {
+                    return Ok(census);
+                }
+            }
+            break;
+        }
+        let (start, end) = prefix.key_range();
+        for ((family, key), value) in &self.overlay {
+            let inside = *family == Family::Identifiers && **key >= *start && **key < *end;
+            if inside && view.get(Family::Identifiers, key)?.is_none() {
+                self.take_into(&mut census, prefix, key, value.as_ref())?;
             }
         }
-        Ok(false)
+        Ok(census)
     }
+
+    /// Adds one identifier to a census; the longer prefix instead that owns it, if one does.
+    fn take_into(
+        &self,
+        census: &mut Census,
+        prefix: &Prefix,
+        key: &[u8],
+        record: Option<&Bytes>,
+    ) -> Result<Option<Prefix>> {
+        let Some(record) = record else {
+            return Ok(None);
+        };
+        let damaged = |error: IdentifierError| Error::Storage(error.to_string());
+        let identifier = Identifier::from_key(key).map_err(damaged)?;
+        let owners = identifier
+            .prefix_candidates()
+            .filter(|candidate| candidate.relation == Relation::Owner)
+            .take_while(|candidate| candidate.key != prefix.key());
+        for owner in owners {
+            if self.prefix(owner.key)?.is_some() {
+                return Prefix::from_key(owner.key).map(Some).map_err(damaged);
+            }
+        }
+        if Record::decode(record.clone())?.is_live() {
+            census.live = true;
+        } else {
+            census.deleted += 1;
+            census.one = Some(identifier);
+        }
+        Ok(None)
+    }
+}
+
+/// See [`Txn::census`].
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    /// There is a live identifier; the count of tombstones ends there.
+    pub live: bool,
+    /// Tombstones.
+    pub deleted: u64,
+    /// Of these, any one.
+    pub one: Option<Identifier>,
 }

@@ -147,8 +147,13 @@ impl Model {
             .filter(|found| found.text.is_some())
     }
 
+    /// Whether a prefix has, or would have, a live identifier of its own.
     fn any_live_in(&self, prefix: usize) -> bool {
-        (0..IDENTIFIERS.len()).any(|i| IDENTIFIERS[i].1.contains(&prefix) && self.live(i).is_some())
+        (0..IDENTIFIERS.len()).any(|i| {
+            let mut candidates = IDENTIFIERS[i].1.iter();
+            let own = candidates.find(|p| **p == prefix || self.prefixes.contains_key(p));
+            own == Some(&prefix) && self.live(i).is_some()
+        })
     }
 
     fn writable(&self, identifier: usize) -> Result<usize, &'static str> {
