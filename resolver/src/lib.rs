@@ -6,6 +6,7 @@
 //! | [`resolve`] | [`resolve::Resolver`]: how an answer is found |
 //! | [`cache`] | the hot cache and its rule against stale answers |
 //! | [`front`] | gRPC, DNS, Handle and HTTP: decode, resolve, encode |
+//! | [`udp`] | the batched UDP loop of the fronts |
 //! | [`node`] | the one place that knows all parts |
 //! | [`config`], [`cli`], [`logging`] | what an operator sets |
 //! | [`demo`] | the real data set of `idnode demo` |
@@ -18,3 +19,4 @@ pub mod front;
 pub mod logging;
 pub mod node;
 pub mod resolve;
+pub mod udp;

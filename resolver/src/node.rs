@@ -1,7 +1,7 @@
 //! A running node: the one place that knows all parts and how they are put together.
 
 use crate::cache::HotCache;
-use crate::config::Config;
+use crate::config::{Config, parse_cookie_secret};
 use crate::front::Core;
 use crate::front::dns::{DnsFront, DnsOptions};
 use crate::front::grpc::{GrpcFront, GrpcOptions};
@@ -311,6 +311,12 @@ fn dns_options(config: &Config) -> DnsOptions {
         max_tcp_connections: dns.max_tcp_connections as usize,
         max_waiting_queries: dns.max_waiting_queries as usize,
         max_udp_payload: dns.max_udp_payload_bytes,
+        udp_threads: dns.udp_threads as usize,
+        nsid: match dns.nsid.as_str() {
+            "" => config.node.id.clone(),
+            given => given.to_owned(),
+        },
+        cookie_secret: parse_cookie_secret(&dns.cookie_secret),
     }
 }
 

@@ -38,6 +38,7 @@ pub use sections::{
     NodeConfig, StoreConfig,
 };
 pub use value::LogFormat;
+pub use value::parse_cookie_secret;
 
 use overrides::Assignment;
 

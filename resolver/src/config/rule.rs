@@ -85,6 +85,8 @@ macro_rules! allowed {
     (addresses) => { "at most 16 IP addresses" };
     (public_url) => { "an http or https URL without '?', '#' or a final '/', or \"\"" };
     (schemes) => { "at most 16 URL schemes in lower case, none that runs code or reads files (RFC 3986 section 3.1)" };
+    (nsid) => { "at most 128 printable ASCII characters" };
+    (cookie_secret) => { "32 hexadecimal digits, or \"\"" };
     (directives) => { "a level (off, error, warn, info, debug, trace), then module=level, separated by commas" };
     (format) => { "\"text\" or \"json\"" };
     ($least:literal to $most:literal) => { concat!($least, " to ", $most) };
@@ -106,6 +108,8 @@ macro_rules! rule {
     (@check addresses) => { $crate::config::rule::Check::Each($crate::config::rule::address) };
     (@check public_url) => { $crate::config::rule::Check::Text($crate::config::rule::public_url) };
     (@check schemes) => { $crate::config::rule::Check::Each($crate::config::rule::scheme) };
+    (@check nsid) => { $crate::config::rule::Check::Text($crate::config::rule::nsid) };
+    (@check cookie_secret) => { $crate::config::rule::Check::Text($crate::config::rule::cookie_secret) };
     (@check directives) => { $crate::config::rule::Check::Text($crate::logging::check_directives) };
     (@check format) => { $crate::config::rule::Check::Text($crate::config::rule::format) };
     (@check $least:literal to $most:literal $($unit:ident)?) => {
@@ -239,4 +243,25 @@ pub(super) fn scheme(text: &str) -> Result<(), String> {
         return Err(format!("{text:?} is not a URL scheme in lower case"));
     }
     Ok(())
+}
+
+pub(super) fn nsid(text: &str) -> Result<(), String> {
+    if text.len() > 128 {
+        return Err(format!("the text has {} bytes", text.len()));
+    }
+    match text.chars().find(|c| !matches!(c, ' '..='~')) {
+        Some(odd) => Err(format!("{text:?} contains {odd:?}")),
+        None => Ok(()),
+    }
+}
+
+/// The text is a secret: errors do not repeat it.
+pub(super) fn cookie_secret(text: &str) -> Result<(), String> {
+    if text.is_empty() || value::parse_cookie_secret(text).is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "the text of {} bytes is no secret of 16 bytes",
+        text.len()
+    ))
 }

@@ -121,6 +121,12 @@ sections! {
         max_waiting_queries: u32 = 4096, [1 to 1000000 queries];
         /// The greatest UDP answer, whatever the client offers (EDNS, RFC 6891); longer ones are truncated.
         max_udp_payload_bytes: u16 = 1232, [512 to 4096 bytes];
+        /// UDP sockets, each with a thread of its own; 0 takes one for each core.
+        udp_threads: u32 = 0, [0 to 1024 threads];
+        /// What it answers to those who ask for its name (NSID, RFC 5001); "" means node.id.
+        nsid: String = String::new(), [nsid];
+        /// Secret of the server cookies (RFC 9018), the same on all nodes of one address; "" makes a new one at each start.
+        cookie_secret: String = String::new(), [cookie_secret];
         /// Addresses of the name servers that lie in the zones (glue); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.
         node_addresses: Vec<IpAddr> = Vec::new(), [addresses];
     }

@@ -296,3 +296,9 @@ impl Setting for Vec<IpAddr> {
         Value::List(self.iter().map(ToString::to_string).collect())
     }
 }
+
+/// The secret of server cookies: 16 bytes in hexadecimal digits.
+pub fn parse_cookie_secret(text: &str) -> Option<[u8; 16]> {
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes());
+    bytes.ok()?.try_into().ok()
+}

@@ -3,21 +3,32 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `handler` | a request's header and EDNS (RFC 6891), its time limit, the answer's size |
+//! | `exchange` | from a query's bytes to its answer's: what is refused, how long it may take, who waits |
+//! | `frame`, `query` | a query taken apart |
+//! | `edns`, `cookie` | EDNS (RFC 6891) of clients and answers |
 //! | `answer` | from a question to a reply: which name is meant and what is there |
 //! | `existence` | whether a name without records has names below it (RFC 8020) |
 //! | `zone` | apexes, name servers and their addresses |
 //! | `records` | an identifier's values as TXT, URI, NAPTR, A and AAAA records |
 //! | `text` | the texts inside those records |
 //! | `referral` | prefixes that are served elsewhere, and prefixes themselves |
+//! | `reply`, `encode` | what is answered, and its bytes |
+//! | `datagram` | queries in datagrams, on the batched loop of [`crate::udp`] |
 //! | `tcp` | bounded TCP connections (RFC 7766) |
 //!
-//! Parsing, encoding and the UDP socket are hickory-server's, driven through its
-//! `RequestHandler`; its own zone handlers are not used, since they hold a zone in memory.
+//! Records and unusual messages are encoded and parsed by hickory. Its zone handlers are not
+//! used, since they hold a zone in memory.
 
 mod answer;
+mod cookie;
+mod datagram;
+mod edns;
+mod encode;
+mod exchange;
 mod existence;
-mod handler;
+mod frame;
+mod meters;
+mod query;
 mod records;
 mod referral;
 mod reply;
@@ -28,20 +39,20 @@ mod text;
 mod zone;
 
 use super::Core;
+use crate::udp::Sockets;
 use answer::Responder;
-use handler::Handler;
-use hickory_server::Server;
+use datagram::Datagrams;
+use exchange::Exchange;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 /// How often a port that is free for UDP is looked for when any port will do.
 const PORT_ATTEMPTS: usize = 16;
-/// What the kernel is asked to hold of UDP queries that are not read yet, bytes.
-const UDP_RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// The greatest UDP answer when nobody says otherwise: it fits one Ethernet frame on any path
 /// (DNS flag day 2020).
 pub const DEFAULT_MAX_UDP_PAYLOAD: u16 = 1_232;
@@ -76,6 +87,13 @@ pub struct DnsOptions {
     pub max_waiting_queries: usize,
     /// The greatest UDP answer, bytes, whatever the client offers; 512 at least.
     pub max_udp_payload: u16,
+    /// UDP sockets, each with a thread of its own; 0: one a core.
+    pub udp_threads: usize,
+    /// What the node answers to those who ask for its name (NSID, RFC 5001); empty: nothing.
+    pub nsid: String,
+    /// Secret of the server cookies (RFC 9018), to be shared by nodes of one address; `None`:
+    /// a new one.
+    pub cookie_secret: Option<[u8; 16]>,
 }
 
 impl Default for DnsOptions {
@@ -93,6 +111,9 @@ impl Default for DnsOptions {
             max_tcp_connections: 1_024,
             max_waiting_queries: 4_096,
             max_udp_payload: DEFAULT_MAX_UDP_PAYLOAD,
+            udp_threads: 0,
+            nsid: String::new(),
+            cookie_secret: None,
         }
     }
 }
@@ -100,10 +121,10 @@ impl Default for DnsOptions {
 /// The DNS front, bound and ready to serve.
 #[derive(Debug)]
 pub struct DnsFront {
-    udp: UdpSocket,
+    udp: Sockets,
     tcp: TcpListener,
     local_addr: SocketAddr,
-    handler: Handler,
+    exchange: Exchange,
     options: DnsOptions,
 }
 
@@ -118,8 +139,8 @@ impl DnsFront {
         core: Arc<Core>,
         options: DnsOptions,
     ) -> Result<Self, io::Error> {
-        let (udp, tcp) = bind_both(addr).await?;
-        let local_addr = udp.local_addr()?;
+        let (udp, tcp) = bind_both(addr, udp_threads(&options)).await?;
+        let local_addr = udp.local_addr();
         let mut addresses = options.node_addresses.clone();
         if addresses.is_empty() && !local_addr.ip().is_unspecified() {
             addresses.push(local_addr.ip());
@@ -127,12 +148,12 @@ impl DnsFront {
         let zones = zone::ZoneSet::new(&core.zones, &options, &addresses)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let deadline = core.request_deadline;
-        let handler = Handler::new(Responder::new(core, zones), &options, deadline);
+        let exchange = Exchange::new(Responder::new(core, zones), &options, deadline)?;
         Ok(Self {
             udp,
             tcp,
             local_addr,
-            handler,
+            exchange,
             options,
         })
     }
@@ -148,54 +169,43 @@ impl DnsFront {
         let idle = Duration::from_secs(u64::from(self.options.tcp_idle_s));
         let tcp = tcp::Listener {
             listener: self.tcp,
-            handler: self.handler.clone(),
+            exchange: self.exchange.clone(),
             idle,
             max_connections: self.options.max_tcp_connections,
         };
         tokio::join!(
             tcp.serve(shutdown.clone()),
-            serve_udp(self.udp, self.handler, shutdown)
+            serve_udp(self.udp, self.exchange, shutdown)
         );
     }
 }
 
-async fn serve_udp(socket: UdpSocket, handler: Handler, shutdown: CancellationToken) {
-    /// Time for answers that are queued to leave before the socket closes.
-    const FLUSH: Duration = Duration::from_millis(20);
-    let mut server = Server::new(handler.clone());
-    server.register_socket(socket);
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        ended = server.block_until_done() => {
-            tracing::error!(?ended, "the DNS front's UDP socket ended");
-            return;
-        }
-    }
-    handler.drain().await;
-    tokio::time::sleep(FLUSH).await;
-    if let Err(error) = server.shutdown_gracefully().await {
-        tracing::warn!(%error, "closing the DNS front's UDP socket");
+/// Threads that serve UDP.
+fn udp_threads(options: &DnsOptions) -> usize {
+    match options.udp_threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        given => given,
     }
 }
 
-async fn bind_both(addr: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+async fn serve_udp(sockets: Sockets, exchange: Exchange, shutdown: CancellationToken) {
+    let runtime = Handle::current();
+    let service = |sender| Datagrams::new(exchange.clone(), sender, runtime.clone());
+    let served = sockets.serve("dns-udp", service, shutdown).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the DNS front's UDP threads cannot be started");
+    }
+    exchange.drain().await;
+}
+
+async fn bind_both(addr: SocketAddr, udp_sockets: usize) -> io::Result<(Sockets, TcpListener)> {
     let mut attempt = 1;
     loop {
         let tcp = TcpListener::bind(addr).await?;
-        match bind_udp(tcp.local_addr()?) {
+        match Sockets::bind(tcp.local_addr()?, udp_sockets) {
             Ok(udp) => return Ok((udp, tcp)),
             Err(error) if addr.port() != 0 || attempt == PORT_ATTEMPTS => return Err(error),
             Err(_) => attempt += 1,
         }
     }
-}
-
-fn bind_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-    // The kernel may grant less, which is no reason not to serve.
-    let _ = socket.set_recv_buffer_size(UDP_RECEIVE_BUFFER_BYTES);
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    UdpSocket::from_std(socket.into())
 }

@@ -1,7 +1,6 @@
 //! What is answered to a question, before it has a header and a size.
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{RData, Record, RecordType};
 
 /// Option code of an extended error (RFC 8914 §2).
@@ -60,10 +59,13 @@ impl ExtendedError {
         Self { code, text }
     }
 
-    pub(super) fn option(&self) -> EdnsOption {
-        let mut data = (self.code as u16).to_be_bytes().to_vec();
-        data.extend_from_slice(self.text.as_bytes());
-        EdnsOption::Unknown(EXTENDED_ERROR, data)
+    /// Appends the EDNS option.
+    pub(super) fn append_option(&self, out: &mut Vec<u8>) {
+        let length = (2 + self.text.len()) as u16;
+        out.extend_from_slice(&EXTENDED_ERROR.to_be_bytes());
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(&(self.code as u16).to_be_bytes());
+        out.extend_from_slice(self.text.as_bytes());
     }
 }
 
@@ -135,12 +137,6 @@ impl Reply {
         reply.authorities = name_servers;
         reply.additionals = glue;
         reply
-    }
-
-    /// Bytes the records take at most: as if no name were compressed.
-    pub(super) fn size_bound(&self) -> usize {
-        let sections = [&self.answers, &self.authorities, &self.additionals];
-        sections.into_iter().flatten().map(record_bound).sum()
     }
 }
 

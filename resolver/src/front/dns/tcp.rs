@@ -2,15 +2,13 @@
 //! query they have sent when the node shuts down. Queries of one connection are answered one
 //! after another. hickory-server's own listener has no bound on connections.
 
-use super::handler::Handler;
+use super::exchange::{Exchange, Peer, Transport};
 use futures_util::{FutureExt, StreamExt};
 use hickory_proto::op::SerialMessage;
-use hickory_server::net::runtime::TokioTime;
 use hickory_server::net::runtime::iocompat::AsyncIoTokioAsStd;
 use hickory_server::net::tcp::TcpStream;
-use hickory_server::net::xfer::Protocol;
 use hickory_server::net::{BufDnsStreamHandle, DnsStreamHandle};
-use hickory_server::server::{Request, RequestHandler, ResponseHandle, TimeoutStream};
+use hickory_server::server::TimeoutStream;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +25,7 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// A bound TCP socket and the limits of its connections.
 pub(super) struct Listener {
     pub(super) listener: TcpListener,
-    pub(super) handler: Handler,
+    pub(super) exchange: Exchange,
     pub(super) idle: Duration,
     pub(super) max_connections: usize,
 }
@@ -60,7 +58,7 @@ impl Listener {
             let connection = Connection {
                 stream,
                 peer,
-                handler: self.handler.clone(),
+                exchange: self.exchange.clone(),
                 idle: self.idle,
                 shutdown: shutdown.clone(),
             };
@@ -76,7 +74,7 @@ impl Listener {
 struct Connection {
     stream: tokio::net::TcpStream,
     peer: SocketAddr,
-    handler: Handler,
+    exchange: Exchange,
     idle: Duration,
     shutdown: CancellationToken,
 }
@@ -99,7 +97,7 @@ impl Connection {
                 () = self.shutdown.cancelled() => return,
             };
             let Some(Ok(query)) = query else { return };
-            answer(&self.handler, query, answers.clone()).await;
+            answer(&self.exchange, query, answers.clone()).await;
             if self.shutdown.is_cancelled() {
                 let _ = queries.next().now_or_never();
                 return;
@@ -108,46 +106,14 @@ impl Connection {
     }
 }
 
-async fn answer(handler: &Handler, query: SerialMessage, mut answers: BufDnsStreamHandle) {
-    let (bytes, peer) = query.into_parts();
-    let refusal = format_error(&bytes);
-    match Request::from_bytes(bytes, peer, Protocol::Tcp) {
-        Ok(request) => {
-            let responses = ResponseHandle::new(peer, answers, Protocol::Tcp);
-            handler
-                .handle_request::<_, TokioTime>(&request, responses)
-                .await;
-        }
-        Err(_) => {
-            if let Some(refusal) = refusal {
-                handler.count_malformed();
-                // A connection that is gone needs no answer.
-                let _ = answers.send(SerialMessage::new(refusal.to_vec(), peer));
-            }
-        }
+async fn answer(exchange: &Exchange, query: SerialMessage, mut answers: BufDnsStreamHandle) {
+    let (bytes, addr) = query.into_parts();
+    let peer = Peer {
+        addr,
+        transport: Transport::Tcp,
+    };
+    if let Some(answer) = exchange.answer(&bytes, &peer).await {
+        // A connection that is gone needs no answer.
+        let _ = answers.send(SerialMessage::new(answer, addr));
     }
-}
-
-/// FORMERR as a bare header, to a query that has at least one.
-fn format_error(query: &[u8]) -> Option<[u8; 12]> {
-    /// QR, and in the same byte what of a query's is returned: opcode and RD.
-    const RESPONSE: u8 = 0x80;
-    const RETURNED: u8 = 0b0111_1001;
-    const FORMERR: u8 = 1;
-    let [id_high, id_low, flags, ..] = *query.first_chunk::<12>()?;
-    let header = [
-        id_high,
-        id_low,
-        RESPONSE | flags & RETURNED,
-        FORMERR,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-    ];
-    (flags & RESPONSE == 0).then_some(header)
 }
