@@ -49,6 +49,8 @@ impl Traffic {
 pub struct PrefixTable {
     shards: Vec<ArcSwap<Shard>>,
     hasher: FixedState,
+    /// Changes so far.
+    epoch: AtomicU64,
 }
 
 impl Default for PrefixTable {
@@ -59,11 +61,23 @@ impl Default for PrefixTable {
         Self {
             shards,
             hasher: FixedState::default(),
+            epoch: AtomicU64::new(0),
         }
     }
 }
 
 impl PrefixTable {
+    /// A number that grows with every change: what was found under one epoch holds as long as
+    /// it lasts. It is to be asked before the table is.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// After the change can be seen, so that who saw the table before it has the older epoch.
+    fn changed(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn shard(&self, key: &[u8]) -> Option<&ArcSwap<Shard>> {
         self.shards.get(self.hasher.hash_one(key) as usize % SHARDS)
     }
@@ -103,6 +117,7 @@ impl PrefixTable {
         for (shard, part) in self.shards.iter().zip(parts) {
             shard.store(Arc::new(part));
         }
+        self.changed();
     }
 
     /// Puts one prefix. Only the writer calls this.
@@ -120,6 +135,7 @@ impl PrefixTable {
             Arc::new(PrefixEntry { record, traffic }),
         );
         shard.store(Arc::new(copy));
+        self.changed();
     }
 
     /// Removes one prefix. Only the writer calls this.
@@ -128,6 +144,7 @@ impl PrefixTable {
         let mut copy = Shard::clone(&shard.load());
         copy.remove(key);
         shard.store(Arc::new(copy));
+        self.changed();
     }
 
     /// How many prefixes there are.

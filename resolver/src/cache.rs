@@ -23,6 +23,13 @@ pub struct CacheEntry {
     pub record: Option<Arc<Record>>,
 }
 
+/// Tells whether a record that was read is still the last one, without holding its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordStamp {
+    slot: usize,
+    read_at: Sequence,
+}
+
 /// Records by identifier key.
 #[derive(Debug)]
 pub struct HotCache {
@@ -57,8 +64,25 @@ impl HotCache {
     }
 
     fn slot(&self, key: &[u8]) -> Option<&AtomicU64> {
-        self.invalidated
-            .get(self.hasher.hash_one(key) as usize % SLOTS)
+        self.invalidated.get(self.slot_number(key))
+    }
+
+    fn slot_number(&self, key: &[u8]) -> usize {
+        self.hasher.hash_one(key) as usize % SLOTS
+    }
+
+    /// What an answer made from an entry rests on.
+    pub fn stamp(&self, key: &[u8], entry: &CacheEntry) -> RecordStamp {
+        RecordStamp {
+            slot: self.slot_number(key),
+            read_at: entry.read_at,
+        }
+    }
+
+    /// Whether nothing has invalidated the key since the entry behind the stamp was read.
+    pub fn is_current_stamp(&self, stamp: &RecordStamp) -> bool {
+        let slot = self.invalidated.get(stamp.slot);
+        slot.is_some_and(|slot| stamp.read_at >= slot.load(Ordering::Acquire))
     }
 
     /// The entry of a key, unless it is older than the key's last invalidation.

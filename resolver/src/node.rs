@@ -1,9 +1,9 @@
 //! A running node: the one place that knows all parts and how they are put together.
 
 use crate::cache::HotCache;
-use crate::config::{Config, parse_cookie_secret};
+use crate::config::{Config, parse_cookie_secret, parse_network};
 use crate::front::Core;
-use crate::front::dns::{DnsFront, DnsOptions};
+use crate::front::dns::{DnsFront, DnsOptions, GuardOptions};
 use crate::front::grpc::{GrpcFront, GrpcOptions};
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
 use crate::front::http::{HttpFront, HttpOptions};
@@ -13,6 +13,7 @@ use idnode_proto::handle::site::{NodePorts, Server, Site};
 use idnode_registry::store::StoreOptions;
 use idnode_registry::write::Command;
 use idnode_registry::{Caller, Options, Registry};
+use ipnet::IpNet;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use std::io;
@@ -312,12 +313,27 @@ fn dns_options(config: &Config) -> DnsOptions {
         max_waiting_queries: dns.max_waiting_queries as usize,
         max_udp_payload: dns.max_udp_payload_bytes,
         udp_threads: dns.udp_threads as usize,
+        answer_cache_bytes: u64::from(dns.answer_cache_mib) << 20,
         nsid: match dns.nsid.as_str() {
             "" => config.node.id.clone(),
             given => given.to_owned(),
         },
         cookie_secret: parse_cookie_secret(&dns.cookie_secret),
+        guard: GuardOptions {
+            allow: networks(&dns.allow_query),
+            deny: networks(&dns.deny_query),
+            responses_per_s: dns.rrl_responses_per_s,
+            slip: dns.rrl_slip,
+            exempt: networks(&dns.rrl_exempt),
+            zone_queries_per_s: dns.max_zone_queries_per_s,
+        },
     }
+}
+
+/// Networks that the configuration has checked.
+fn networks(texts: &[String]) -> Vec<IpNet> {
+    let parsed = texts.iter().map(|text| parse_network(text));
+    parsed.filter_map(Result::ok).collect()
 }
 
 fn handle_options(config: &Config) -> HandleOptions {

@@ -4,13 +4,13 @@
 //! [`Resolver::try_resolve`] never waits: it asks the cache and what of the store is in
 //! memory. [`Resolver::resolve`] goes on to the disk, once for however many ask at a time.
 
-use crate::cache::{CacheEntry, HotCache};
+use crate::cache::{CacheEntry, HotCache, RecordStamp};
 use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_proto::value::{Ttl, Value, ValueRef, encode_values, types};
 use idnode_registry::change::{Change, LogEntry};
 use idnode_registry::enterprise::EnterpriseId;
 use idnode_registry::prefix::PrefixState;
-use idnode_registry::prefix_table::PrefixEntry;
+use idnode_registry::prefix_table::{PrefixEntry, Traffic};
 use idnode_registry::record::Record;
 use idnode_registry::{Caller, CommitObserver, Error, Registry, Result};
 use metrics::Counter;
@@ -126,6 +126,12 @@ impl Resolved {
         })
     }
 
+    /// Whether the TTL of a value depends on the time.
+    pub fn has_absolute_ttl(&self) -> bool {
+        let mut values = self.record.values();
+        values.any(|value| matches!(value.ttl(), Ttl::AbsoluteS(_)))
+    }
+
     /// Sequence of its last change.
     pub fn version(&self) -> u64 {
         self.record.version
@@ -152,6 +158,34 @@ impl Resolved {
             .display
             .clone()
             .unwrap_or_else(|| identifier.canonical())
+    }
+}
+
+/// What an answer from memory rests on. A front that keeps encoded answers keeps it with them,
+/// and serves them while [`Resolver::stands`].
+#[derive(Debug, Clone)]
+pub struct Basis {
+    /// The prefix table's epoch.
+    epoch: u64,
+    /// The record, or that there is none; `None`: the prefix alone decided.
+    record: Option<RecordStamp>,
+    /// The prefix's counters, and whether the answer is a success to them.
+    traffic: Option<(Arc<Traffic>, bool)>,
+}
+
+impl PartialEq for Basis {
+    /// Whether both rest on the same states.
+    fn eq(&self, other: &Self) -> bool {
+        (self.epoch, self.record) == (other.epoch, other.record)
+    }
+}
+
+impl Basis {
+    /// Counts an answer that is given again.
+    pub fn count(&self) {
+        if let Some((traffic, success)) = &self.traffic {
+            traffic.count(*success);
+        }
     }
 }
 
@@ -187,21 +221,56 @@ impl Resolver {
 
     /// The answer if memory alone knows it; `None`: ask [`Resolver::resolve`]. Never waits.
     pub fn try_resolve(&self, query: &Query<'_>) -> Option<Result<Answer>> {
-        match self.place(query.identifier) {
-            Place::Answered(answer) => Some(Ok(answer)),
-            Place::Here(prefix) => match self.lookup_in_memory(query.identifier.key()) {
-                Ok(Some(entry)) => Some(Ok(answer_from(&prefix, &entry))),
-                Ok(None) => None,
-                Err(error) => Some(Err(error)),
-            },
+        let found = self.try_resolve_with_basis(query)?;
+        Some(found.map(|(answer, _)| answer))
+    }
+
+    /// The same, with what the answer rests on.
+    pub fn try_resolve_with_basis(&self, query: &Query<'_>) -> Option<Result<(Answer, Basis)>> {
+        let mut basis = self.basis_now();
+        let prefix = match self.place(query.identifier) {
+            Place::Answered(answer, traffic) => {
+                let success = matches!(answer, Answer::Referral(_));
+                basis.traffic = traffic.map(|traffic| (traffic, success));
+                return Some(Ok((answer, basis)));
+            }
+            Place::Here(prefix) => prefix,
+        };
+        let key = query.identifier.key();
+        match self.lookup_in_memory(key) {
+            Ok(Some(entry)) => {
+                let answer = answer_from(&prefix, &entry);
+                let success = matches!(answer, Answer::Found(_));
+                basis.record = Some(self.cache.stamp(key, &entry));
+                basis.traffic = Some((prefix.traffic.clone(), success));
+                Some(Ok((answer, basis)))
+            }
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
         }
+    }
+
+    /// What an answer rests on that is made from the prefix table from now on.
+    pub fn basis_now(&self) -> Basis {
+        Basis {
+            epoch: self.registry.prefixes().epoch(),
+            record: None,
+            traffic: None,
+        }
+    }
+
+    /// Whether an answer is still what would be answered now.
+    pub fn stands(&self, basis: &Basis) -> bool {
+        let record = basis.record.as_ref();
+        basis.epoch == self.registry.prefixes().epoch()
+            && record.is_none_or(|stamp| self.cache.is_current_stamp(stamp))
     }
 
     /// The answer, from the disk if need be.
     /// Errors: [`Error::Storage`].
     pub async fn resolve(self: &Arc<Self>, query: &Query<'_>) -> Result<Answer> {
         match self.place(query.identifier) {
-            Place::Answered(answer) => Ok(answer),
+            Place::Answered(answer, _) => Ok(answer),
             Place::Here(prefix) => {
                 let key = query.identifier.key();
                 let entry = match self.lookup_in_memory(key)? {
@@ -216,20 +285,20 @@ impl Resolver {
     /// What the prefix alone decides.
     fn place(&self, identifier: &Identifier) -> Place {
         if let Some(prefix) = identifier.prefix_handle() {
-            return Place::Answered(self.describe_prefix(identifier, &prefix));
+            return Place::Answered(self.describe_prefix(identifier, &prefix), None);
         }
         let Some(entry) = self.registry.prefixes().governing(identifier) else {
-            return Place::Answered(Answer::Missing(Missing::Prefix));
+            return Place::Answered(Answer::Missing(Missing::Prefix), None);
         };
         if !entry.record.is_active() {
             entry.traffic.count(false);
-            return Place::Answered(Answer::Missing(Missing::PrefixNotActive(
-                entry.record.state(),
-            )));
+            let missing = Missing::PrefixNotActive(entry.record.state());
+            return Place::Answered(Answer::Missing(missing), Some(entry.traffic.clone()));
         }
         if entry.record.delegation.is_some() {
             entry.traffic.count(true);
-            return Place::Answered(Answer::Referral(entry));
+            let traffic = entry.traffic.clone();
+            return Place::Answered(Answer::Referral(entry), Some(traffic));
         }
         Place::Here(entry)
     }
@@ -355,8 +424,8 @@ impl Resolver {
 
 /// Where an identifier's answer is.
 enum Place {
-    /// The prefix alone decided.
-    Answered(Answer),
+    /// The prefix alone decided, and counts it if it is registered.
+    Answered(Answer, Option<Arc<Traffic>>),
     /// In the store, under this prefix.
     Here(Arc<PrefixEntry>),
 }

@@ -38,7 +38,7 @@ pub use sections::{
     NodeConfig, StoreConfig,
 };
 pub use value::LogFormat;
-pub use value::parse_cookie_secret;
+pub use value::{parse_cookie_secret, parse_network};
 
 use overrides::Assignment;
 

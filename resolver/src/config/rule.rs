@@ -11,8 +11,11 @@ pub const ZONE_NAME_BYTES: usize = 100;
 /// Bytes of any domain name in text form with its final dot (255 on the wire, RFC 1035 §2.3.4).
 const NAME_BYTES: usize = 254;
 
-/// Entries of any list.
-const LIST_ITEMS: usize = 16;
+/// Entries of most lists.
+pub(super) const LIST_ITEMS: usize = 16;
+
+/// Entries of a list of networks.
+pub(super) const NETWORKS: usize = 1_024;
 
 /// What a key allows: one text for people, one check for the machine.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +35,8 @@ pub enum Check {
     Range(i128, i128),
     /// A text; the error says which part is wrong.
     Text(fn(&str) -> Result<(), String>),
-    /// Every entry of a list of at most 16, none twice.
-    Each(fn(&str) -> Result<(), String>),
+    /// Every entry of a list of at most so many, none twice.
+    Each(usize, fn(&str) -> Result<(), String>),
 }
 
 impl Rule {
@@ -53,14 +56,20 @@ impl Rule {
                 })
             }
             (Check::Text(check), Value::Text(text)) => check(text).map_err(refused),
-            (Check::Each(check), Value::List(items)) => each(check, items).map_err(refused),
+            (Check::Each(most, check), Value::List(items)) => {
+                each(most, check, items).map_err(refused)
+            }
             _ => Ok(()),
         }
     }
 }
 
-fn each(check: fn(&str) -> Result<(), String>, items: &[String]) -> Result<(), String> {
-    if items.len() > LIST_ITEMS {
+fn each(
+    most: usize,
+    check: fn(&str) -> Result<(), String>,
+    items: &[String],
+) -> Result<(), String> {
+    if items.len() > most {
         return Err(format!("{} entries are too many", items.len()));
     }
     let mut seen = BTreeSet::new();
@@ -85,6 +94,7 @@ macro_rules! allowed {
     (addresses) => { "at most 16 IP addresses" };
     (public_url) => { "an http or https URL without '?', '#' or a final '/', or \"\"" };
     (schemes) => { "at most 16 URL schemes in lower case, none that runs code or reads files (RFC 3986 section 3.1)" };
+    (networks) => { "at most 1024 networks such as 192.0.2.0/24 or 2001:db8::/32, or addresses" };
     (nsid) => { "at most 128 printable ASCII characters" };
     (cookie_secret) => { "32 hexadecimal digits, or \"\"" };
     (directives) => { "a level (off, error, warn, info, debug, trace), then module=level, separated by commas" };
@@ -104,10 +114,11 @@ macro_rules! rule {
     (@check listen) => { $crate::config::rule::Check::Text($crate::config::rule::listen) };
     (@check zone) => { $crate::config::rule::Check::Text($crate::config::rule::zone) };
     (@check mailbox) => { $crate::config::rule::Check::Text($crate::config::rule::mailbox) };
-    (@check names) => { $crate::config::rule::Check::Each($crate::config::rule::name) };
-    (@check addresses) => { $crate::config::rule::Check::Each($crate::config::rule::address) };
+    (@check names) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::name) };
+    (@check addresses) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::address) };
     (@check public_url) => { $crate::config::rule::Check::Text($crate::config::rule::public_url) };
-    (@check schemes) => { $crate::config::rule::Check::Each($crate::config::rule::scheme) };
+    (@check schemes) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::scheme) };
+    (@check networks) => { $crate::config::rule::Check::Each($crate::config::rule::NETWORKS, $crate::config::rule::network) };
     (@check nsid) => { $crate::config::rule::Check::Text($crate::config::rule::nsid) };
     (@check cookie_secret) => { $crate::config::rule::Check::Text($crate::config::rule::cookie_secret) };
     (@check directives) => { $crate::config::rule::Check::Text($crate::logging::check_directives) };
@@ -156,6 +167,10 @@ pub(super) fn format(text: &str) -> Result<(), String> {
 
 pub(super) fn address(text: &str) -> Result<(), String> {
     value::parse_address(text).map(drop)
+}
+
+pub(super) fn network(text: &str) -> Result<(), String> {
+    value::parse_network(text).map(drop)
 }
 
 pub(super) fn zone(text: &str) -> Result<(), String> {

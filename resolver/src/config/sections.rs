@@ -123,10 +123,24 @@ sections! {
         max_udp_payload_bytes: u16 = 1232, [512 to 4096 bytes];
         /// UDP sockets, each with a thread of its own; 0 takes one for each core.
         udp_threads: u32 = 0, [0 to 1024 threads];
+        /// Memory for encoded answers of the UDP threads, all together.
+        answer_cache_mib: u32 = 64, [1 to 65536 MiB];
         /// What it answers to those who ask for its name (NSID, RFC 5001); "" means node.id.
         nsid: String = String::new(), [nsid];
         /// Secret of the server cookies (RFC 9018), the same on all nodes of one address; "" makes a new one at each start.
         cookie_secret: String = String::new(), [cookie_secret];
+        /// Networks that may ask; an empty list means all, others get REFUSED.
+        allow_query: Vec<String> = Vec::new(), [networks];
+        /// Networks that get no answer at all.
+        deny_query: Vec<String> = Vec::new(), [networks];
+        /// Response rate limit: equal UDP answers to one network (IPv4 /24, IPv6 /56) in a second, without a valid cookie; 0 sets no limit.
+        rrl_responses_per_s: u32 = 200, [0 to 1000000 responses];
+        /// Of the answers beyond the limit, every how many-eth is sent truncated instead of dropped; 0 sends none.
+        rrl_slip: u32 = 2, [0 to 100];
+        /// Networks that the response rate limit leaves alone.
+        rrl_exempt: Vec<String> = list(["127.0.0.0/8", "::1/128"]), [networks];
+        /// Queries for one zone in a second; further ones get REFUSED; 0 sets no limit.
+        max_zone_queries_per_s: u32 = 0, [0 to 100000000 queries];
         /// Addresses of the name servers that lie in the zones (glue); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.
         node_addresses: Vec<IpAddr> = Vec::new(), [addresses];
     }

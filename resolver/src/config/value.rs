@@ -1,5 +1,6 @@
 //! The few types a key can have, read alike from TOML, the environment and flags.
 
+use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -301,4 +302,13 @@ impl Setting for Vec<IpAddr> {
 pub fn parse_cookie_secret(text: &str) -> Option<[u8; 16]> {
     let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes());
     bytes.ok()?.try_into().ok()
+}
+
+/// A network, or an address that stands for itself alone.
+pub fn parse_network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>()
+        .map(|network| network.trunc())
+        .or_else(|_| address())
+        .map_err(|_| format!("{text:?} is neither a network nor an address"))
 }

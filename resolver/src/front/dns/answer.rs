@@ -5,9 +5,9 @@ use super::super::Core;
 use super::existence::Below;
 use super::records::{Found, any_record};
 use super::referral::{Service, cut_labels, prefix_heading, text_of, to_name_servers};
-use super::reply::{ErrorCode, ExtendedError, Reply, is_transfer};
+use super::reply::{ErrorCode, ExtendedError, Keep, Reply, is_transfer};
 use super::zone::{Zone, ZoneSet};
-use crate::resolve::{Answer, Filter, Missing, Query, Resolved};
+use crate::resolve::{Answer, Filter, Missing, Query, Resolved, Resolver};
 use hickory_proto::rr::{Name, Record, RecordType};
 use idnode_proto::dnsname::{HASH_BYTES, NameError, Subject, ZoneKind};
 use idnode_proto::handle::site::Site;
@@ -64,6 +64,22 @@ impl Responder {
         }
     }
 
+    /// The core that answers come from.
+    pub(super) fn resolver(&self) -> &Resolver {
+        &self.core.resolver
+    }
+
+    /// The log sequence whose lower half is the zones' serial.
+    pub(super) fn serial(&self) -> u32 {
+        self.core.registry.applied() as u32
+    }
+
+    /// The zone that a question is for.
+    pub(super) fn zone_of(&self, question: &Question) -> Option<ZoneKind> {
+        let zone = self.zones.answering(&question.name, question.qtype)?;
+        Some(zone.kind)
+    }
+
     /// The answer as far as memory knows it. Never waits.
     pub(super) fn try_answer(&self, question: &Question) -> Step {
         let Some(zone) = self.zones.answering(&question.name, question.qtype) else {
@@ -115,6 +131,18 @@ struct At<'a> {
 
 impl At<'_> {
     fn begin(&self) -> Step {
+        // Before anything is looked up: what changes meanwhile makes it old.
+        let basis = self.responder.core.resolver.basis_now();
+        let mut step = self.look_up();
+        if let Step::Done(reply) = &mut step
+            && reply.keep == Keep::Unsaid
+        {
+            reply.keep = Keep::While(basis);
+        }
+        step
+    }
+
+    fn look_up(&self) -> Step {
         let (name, qtype) = (&self.question.name, self.question.qtype);
         let zones = &self.responder.zones;
         if self.zone.is_apex(name) {
@@ -191,7 +219,11 @@ impl At<'_> {
                 reply.additionals = addresses;
                 reply
             }
-            RecordType::SOA => Reply::answered(vec![self.soa(false)]),
+            RecordType::SOA => {
+                let mut reply = Reply::answered(vec![self.soa(false)]);
+                reply.keep = Keep::Never;
+                reply
+            }
             qtype => self.with_records(|| match zones.is_host(name) {
                 true => zones.address_records(name, qtype),
                 false => Vec::new(),
@@ -299,13 +331,20 @@ impl At<'_> {
     }
 
     fn at_identifier(&self, identifier: Identifier) -> Step {
-        match self
-            .responder
-            .core
-            .resolver
-            .try_resolve(&self.query(&identifier))
-        {
-            Some(Ok(answer)) => self.at_answer(&identifier, answer, false),
+        let resolver = &self.responder.core.resolver;
+        match resolver.try_resolve_with_basis(&self.query(&identifier)) {
+            Some(Ok((answer, basis))) => {
+                let changes = matches!(&answer, Answer::Found(found) if found.has_absolute_ttl());
+                let mut step = self.at_answer(&identifier, answer, false);
+                if let Step::Done(reply) = &mut step {
+                    reply.keep = if changes {
+                        Keep::Never
+                    } else {
+                        Keep::While(basis)
+                    };
+                }
+                step
+            }
             Some(Err(error)) => Step::Done(storage_failed(&error)),
             None => Step::Wait(Deferred::Record(identifier)),
         }
@@ -560,9 +599,11 @@ mod tests {
             ("88.118.8/nothing", Outcome::NoName),
         ] {
             let question = question(&node.name(text));
-            let Step::Done(from_memory) = responder.try_answer(&question) else {
+            let Step::Done(mut from_memory) = responder.try_answer(&question) else {
                 panic!("{text}")
             };
+            assert!(matches!(from_memory.keep, Keep::While(_)));
+            from_memory.keep = Keep::Unsaid;
             let deferred = Deferred::Record(Identifier::parse(text).unwrap());
             let from_disk = responder.finish(&question, deferred).await;
             assert_eq!(from_memory, from_disk);

@@ -1,7 +1,14 @@
-//! Queries in datagrams, on the batched loop: what memory knows is answered on the loop's own
-//! thread, the rest by the runtime.
+//! Queries in datagrams, on the batched loop: what was answered before or memory knows is
+//! answered on the loop's own thread, the rest by the runtime.
 
-use super::exchange::{Begun, Exchange, Peer, Transport};
+use super::edns::ClientEdns;
+use super::encode::AnswerFrame;
+use super::exchange::{Considered, Exchange, Peer, Transport, encode};
+use super::frame::Frame;
+use super::guard::{Admission, Verdict};
+use super::kept::{KeptAnswers, Key};
+use super::query::{Asked, Head};
+use super::reply::{Outcome, Reply};
 use crate::udp::{Sender, Service};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,17 +18,129 @@ use tokio::runtime::Handle;
 #[derive(Debug)]
 pub(super) struct Datagrams {
     exchange: Exchange,
+    kept: KeptAnswers,
     sender: Sender,
     runtime: Handle,
+    /// Answers of this batch by outcome, and how many of them were kept ones.
+    outcomes: [u64; Outcome::ALL.len()],
+    repeated: u64,
 }
 
 impl Datagrams {
-    pub(super) fn new(exchange: Exchange, sender: Sender, runtime: Handle) -> Self {
+    /// `capacity_bytes`: what its kept answers may take.
+    pub(super) fn new(
+        exchange: Exchange,
+        capacity_bytes: u64,
+        sender: Sender,
+        runtime: Handle,
+    ) -> Self {
         Self {
             exchange,
+            kept: KeptAnswers::new(capacity_bytes),
             sender,
             runtime,
+            outcomes: [0; Outcome::ALL.len()],
+            repeated: 0,
         }
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        if let Some(count) = self.outcomes.get_mut(outcome as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Answers with what is kept under a question; `None`: nothing is that may be given.
+    fn repeat(&mut self, usual: &Usual<'_>, peer: &Peer, out: &mut Vec<u8>) -> Option<bool> {
+        let exchange = &self.exchange;
+        let guard = exchange.guard();
+        if guard.admission(peer.addr.ip()) != Admission::Welcome {
+            return None;
+        }
+        let kept = self.kept.get(&usual.key, exchange.resolver())?;
+        if kept.zone.is_some_and(|zone| !guard.admits_to(zone)) {
+            return None;
+        }
+        let client = usual.client.as_ref();
+        let outcome = kept.tail.outcome;
+        let verdict = match exchange.knows(client, peer) {
+            true => Verdict::Send,
+            false => guard.verdict(peer.addr.ip(), outcome, usual.key.as_bytes()),
+        };
+        if verdict != Verdict::Drop {
+            let frame = exchange.frame(usual.head, usual.frame.question(), client, peer);
+            let frame = AnswerFrame {
+                serial: Some(exchange.serial()),
+                only_truncated: verdict == Verdict::Truncate,
+                ..frame
+            };
+            exchange.fill(&kept.tail, &frame, out);
+        }
+        kept.basis.count();
+        self.count(outcome);
+        self.repeated += 1;
+        Some(verdict != Verdict::Drop)
+    }
+
+    /// Answers with a reply that was just made, and keeps its bytes if they may be.
+    fn reply(
+        &mut self,
+        asked: &Asked,
+        reply: &Reply,
+        usual: Option<&Usual<'_>>,
+        peer: &Peer,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let exchange = &self.exchange;
+        let Some(tail) = encode(asked, reply) else {
+            return false;
+        };
+        let client = asked.edns.as_ref();
+        let section = asked.question_section();
+        let verdict = match exchange.knows(client, peer) {
+            true => Verdict::Send,
+            false => exchange.guard().verdict(
+                peer.addr.ip(),
+                reply.outcome,
+                usual.map_or(&section, |usual| usual.key.as_bytes()),
+            ),
+        };
+        if verdict != Verdict::Drop {
+            let question = usual.map_or(&*section, |usual| usual.frame.question());
+            let frame = AnswerFrame {
+                only_truncated: verdict == Verdict::Truncate,
+                ..exchange.frame(asked.head, question, client, peer)
+            };
+            exchange.fill(&tail, &frame, out);
+        }
+        if let Some(usual) = usual {
+            let zone = asked.question.as_ref();
+            let zone = zone.and_then(|question| exchange.zone_of(question));
+            self.kept.keep(&usual.key, zone, tail, &reply.keep);
+        }
+        self.count(reply.outcome);
+        verdict != Verdict::Drop
+    }
+}
+
+/// A usual query, and what its answer is kept under.
+struct Usual<'a> {
+    frame: Frame<'a>,
+    head: Head,
+    client: Option<ClientEdns>,
+    key: Key,
+}
+
+impl<'a> Usual<'a> {
+    fn read(datagram: &'a [u8]) -> Option<Self> {
+        let frame = Frame::read(datagram)?;
+        let client = frame.opt.as_ref().map(ClientEdns::read);
+        Some(Self {
+            head: Head::of(datagram)?,
+            key: Key::of(&frame, client.as_ref())?,
+            frame,
+            client,
+        })
     }
 }
 
@@ -34,13 +153,24 @@ impl Service for Datagrams {
             addr: source,
             transport: Transport::Udp,
         };
-        match self.exchange.begin(datagram, &peer) {
-            Begun::Done(Some(made)) => {
-                answer.extend_from_slice(&made);
-                true
+        let usual = Usual::read(datagram);
+        if let Some(usual) = &usual
+            && let Some(is_sent) = self.repeat(usual, &peer, answer)
+        {
+            return is_sent;
+        }
+        match self.exchange.consider(datagram, &peer) {
+            Considered::Nothing => false,
+            Considered::Malformed(head) => {
+                let error = self.exchange.format_error(head);
+                answer.extend_from_slice(&error);
+                let guard = self.exchange.guard();
+                guard.verdict(source.ip(), Outcome::Malformed, &[]) == Verdict::Send
             }
-            Begun::Done(None) => false,
-            Begun::Wait(waiting) => {
+            Considered::Reply(asked, reply) => {
+                self.reply(&asked, &reply, usual.as_ref(), &peer, answer)
+            }
+            Considered::Wait(waiting) => {
                 let (exchange, sender) = (self.exchange.clone(), self.sender.clone());
                 self.runtime.spawn(async move {
                     if let Some(answer) = exchange.finish(*waiting).await {
@@ -53,6 +183,15 @@ impl Service for Datagrams {
     }
 
     fn batch_ended(&mut self, datagrams: usize, took: Duration) {
-        self.exchange.meters().took(took, datagrams);
+        let meters = self.exchange.meters();
+        meters.took(took, datagrams);
+        meters
+            .repeated
+            .increment(std::mem::take(&mut self.repeated));
+        for ((outcome, _), count) in Outcome::ALL.into_iter().zip(&mut self.outcomes) {
+            if *count > 0 {
+                meters.count_many(outcome, std::mem::take(count));
+            }
+        }
     }
 }

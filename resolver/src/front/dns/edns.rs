@@ -3,6 +3,7 @@
 use super::cookie::{CLIENT_BYTES, Cookies, MAX_SERVER_BYTES, SERVER_BYTES};
 use super::frame::Opt;
 use std::net::IpAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The EDNS version spoken (RFC 6891 §6.1.3).
 pub(super) const VERSION: u8 = 0;
@@ -145,8 +146,6 @@ pub(super) struct ServerEdns {
 pub(super) struct AnswerOptions<'a> {
     pub(super) client: &'a ClientEdns,
     pub(super) address: IpAddr,
-    /// Now, seconds since the Unix epoch, modulo 2³².
-    pub(super) now_s: u32,
     /// The connection can be kept open.
     pub(super) is_connection: bool,
     /// Options that belong to the answer itself, encoded.
@@ -166,9 +165,7 @@ impl ServerEdns {
         out.extend_from_slice(&[0, 0]);
         out.extend_from_slice(options.own);
         if let Some(cookie) = &client.cookie {
-            let server = self
-                .cookies
-                .make(&cookie.client, options.address, options.now_s);
+            let server = self.cookies.make(&cookie.client, options.address, now_s());
             append_option_head(code::COOKIE, CLIENT_BYTES + SERVER_BYTES, out);
             out.extend_from_slice(&cookie.client);
             out.extend_from_slice(&server);
@@ -209,4 +206,11 @@ fn set_length(at: usize, out: &mut [u8]) {
     if let Some(place) = out.get_mut(at..at + 2) {
         place.copy_from_slice(&length.to_be_bytes());
     }
+}
+
+/// Seconds since the Unix epoch, modulo 2³².
+pub(super) fn now_s() -> u32 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as u32)
 }

@@ -94,6 +94,10 @@ impl Tail {
     /// 9471); sets of records are never cut (RFC 2181 §9): what still does not fit is empty and
     /// truncated, and sends the client to TCP.
     pub(super) fn write(&self, frame: &AnswerFrame<'_>, out: &mut Vec<u8>) -> bool {
+        if frame.only_truncated {
+            frame.write(self, [0; 3], &[], true, out);
+            return true;
+        }
         let mut counts = self.counts;
         let mut records: &[u8] = &self.records;
         frame.write(self, counts, records, false, out);
@@ -131,6 +135,8 @@ pub(super) struct AnswerFrame<'a> {
     pub(super) padded: bool,
     /// The greatest message the client takes, bytes.
     pub(super) limit: usize,
+    /// The client is to ask again over TCP.
+    pub(super) only_truncated: bool,
 }
 
 impl AnswerFrame<'_> {

@@ -4,18 +4,21 @@
 use super::DnsOptions;
 use super::answer::{Deferred, Question, Responder, Step};
 use super::cookie::{Cookies, SECRET_BYTES};
-use super::edns::{self, AnswerOptions, ServerEdns};
-use super::encode::{AnswerFrame, Tail, question_section};
+use super::edns::{self, AnswerOptions, ClientEdns, ServerEdns, now_s};
+use super::encode::{AnswerFrame, Tail};
+use super::guard::{Admission, Guard};
 use super::meters::Meters;
 use super::query::{Asked, Head, Read};
 use super::reply::{ErrorCode, ExtendedError, Outcome, Reply};
+use crate::resolve::Resolver;
 use hickory_proto::op::{OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
+use idnode_proto::dnsname::ZoneKind;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// The greatest answer over UDP to those without EDNS (RFC 1035 §4.2.1), bytes.
@@ -64,6 +67,7 @@ pub(super) struct Exchange {
 struct Shared {
     responder: Responder,
     edns: ServerEdns,
+    guard: Guard,
     deadline: Duration,
     waiting: Semaphore,
     max_waiting: u32,
@@ -71,11 +75,15 @@ struct Shared {
     meters: Meters,
 }
 
-/// What became of a query at once.
+/// What a query comes to at once.
 #[derive(Debug)]
-pub(super) enum Begun {
-    /// It has its answer, or draws none.
-    Done(Option<Vec<u8>>),
+pub(super) enum Considered {
+    /// It draws no answer.
+    Nothing,
+    /// It cannot be parsed.
+    Malformed(Head),
+    /// What is answered.
+    Reply(Box<Asked>, Reply),
     /// The disk must be asked.
     Wait(Box<Waiting>),
 }
@@ -115,6 +123,7 @@ impl Exchange {
         let shared = Shared {
             responder,
             edns,
+            guard: Guard::new(&options.guard),
             deadline,
             waiting: Semaphore::new(max_waiting as usize),
             max_waiting,
@@ -150,33 +159,45 @@ impl Exchange {
     /// Answers one query; `None`: it draws no answer.
     pub(super) async fn answer(&self, query: &[u8], peer: &Peer) -> Option<Vec<u8>> {
         let began = Instant::now();
-        match self.begin(query, peer) {
-            Begun::Done(answer) => {
-                self.shared.meters.took(began.elapsed(), 1);
-                answer
-            }
-            Begun::Wait(waiting) => self.finish(*waiting).await,
-        }
+        let answer = match self.consider(query, peer) {
+            Considered::Nothing => None,
+            Considered::Malformed(head) => Some(self.format_error(head)),
+            Considered::Reply(asked, reply) => self.write(&asked, &reply, peer),
+            Considered::Wait(waiting) => return self.finish(*waiting).await,
+        };
+        self.shared.meters.took(began.elapsed(), 1);
+        answer
     }
 
-    /// The answer that memory knows, or what must be waited for. Never waits.
-    pub(super) fn begin(&self, query: &[u8], peer: &Peer) -> Begun {
+    /// What a query comes to as far as memory knows. Never waits.
+    pub(super) fn consider(&self, query: &[u8], peer: &Peer) -> Considered {
+        let admission = self.shared.guard.admission(peer.addr.ip());
+        if admission == Admission::Ignored {
+            return Considered::Nothing;
+        }
         let asked = match Asked::read(query, peer.addr) {
-            Read::Query(asked) => *asked,
-            Read::Malformed(head) => {
-                self.shared.meters.count(Outcome::Malformed);
-                return Begun::Done(Some(format_error(head)));
-            }
-            Read::Nothing => return Begun::Done(None),
+            Read::Query(asked) => asked,
+            Read::Malformed(head) => return Considered::Malformed(head),
+            Read::Nothing => return Considered::Nothing,
         };
+        if admission == Admission::Refused {
+            let text = "this address may not ask";
+            return Considered::Reply(asked, Reply::refused(ErrorCode::Prohibited, text));
+        }
         let question = match admissible(&asked) {
             Ok(question) => question.clone(),
-            Err(refusal) => return Begun::Done(self.write(&asked, &refusal, peer)),
+            Err(refusal) => return Considered::Reply(asked, *refusal),
         };
+        if let Some(zone) = self.zone_of(&question)
+            && !self.shared.guard.admits_to(zone)
+        {
+            let text = "too many ask for this zone";
+            return Considered::Reply(asked, Reply::refused(ErrorCode::Prohibited, text));
+        }
         match self.shared.responder.try_answer(&question) {
-            Step::Done(reply) => Begun::Done(self.write(&asked, &reply, peer)),
-            Step::Wait(deferred) => Begun::Wait(Box::new(Waiting {
-                asked,
+            Step::Done(reply) => Considered::Reply(asked, reply),
+            Step::Wait(deferred) => Considered::Wait(Box::new(Waiting {
+                asked: *asked,
                 question,
                 deferred,
                 peer: *peer,
@@ -208,54 +229,107 @@ impl Exchange {
     /// Encodes a reply for one client.
     fn write(&self, asked: &Asked, reply: &Reply, peer: &Peer) -> Option<Vec<u8>> {
         self.shared.meters.count(reply.outcome);
-        let root = Name::root();
-        let name = asked.question.as_ref().map_or(&root, |asked| &asked.name);
-        let tail = Tail::new(name, reply)
-            .or_else(|error| {
-                tracing::warn!(%error, "a DNS answer could not be encoded");
-                Tail::new(name, &Reply::failed("the answer is too large"))
-            })
-            .ok()?;
-        let question = asked
-            .question
-            .as_ref()
-            .map(|question| question_section(&question.name, question.qtype, asked.qclass));
-        let frame = AnswerFrame {
-            head: asked.head,
-            question: question.as_deref().unwrap_or_default(),
-            serial: None,
-            edns: asked.edns.as_ref().map(|client| {
-                let options = AnswerOptions {
-                    client,
-                    address: peer.addr.ip(),
-                    now_s: now_s(),
-                    is_connection: peer.transport.is_stream(),
-                    own: &[],
-                };
-                (&self.shared.edns, options)
-            }),
-            padded: peer.transport.is_encrypted()
-                && asked.edns.as_ref().is_some_and(|edns| edns.padding),
-            limit: self.size_limit(asked, peer.transport),
-        };
+        let tail = encode(asked, reply)?;
+        let question = asked.question_section();
         let mut out = Vec::with_capacity(usize::from(MIN_UDP_PAYLOAD));
-        if tail.write(&frame, &mut out) {
-            self.shared.meters.truncated.increment(1);
-        }
+        let frame = self.frame(asked.head, &question, asked.edns.as_ref(), peer);
+        self.fill(&tail, &frame, &mut out);
         Some(out)
     }
 
+    /// What goes around the records of an answer to a client.
+    pub(super) fn frame<'a>(
+        &'a self,
+        head: Head,
+        question: &'a [u8],
+        client: Option<&'a ClientEdns>,
+        peer: &Peer,
+    ) -> AnswerFrame<'a> {
+        let shared = &self.shared;
+        let edns = client.map(|client| {
+            let options = AnswerOptions {
+                client,
+                address: peer.addr.ip(),
+                is_connection: peer.transport.is_stream(),
+                own: &[],
+            };
+            (&shared.edns, options)
+        });
+        AnswerFrame {
+            head,
+            question,
+            serial: None,
+            edns,
+            padded: peer.transport.is_encrypted() && client.is_some_and(|client| client.padding),
+            limit: self.size_limit(client, peer.transport),
+            only_truncated: false,
+        }
+    }
+
+    /// Writes an answer to `out`, and counts it if it had to be truncated.
+    pub(super) fn fill(&self, tail: &Tail, frame: &AnswerFrame<'_>, out: &mut Vec<u8>) {
+        if tail.write(frame, out) {
+            self.shared.meters.truncated.increment(1);
+        }
+    }
+
+    /// FORMERR as a bare header, to what cannot be read further.
+    pub(super) fn format_error(&self, head: Head) -> Vec<u8> {
+        self.shared.meters.count(Outcome::Malformed);
+        let ([id_high, id_low], [flags, _]) = (head.id, head.flags);
+        let rcode = ResponseCode::FormErr.low();
+        vec![id_high, id_low, flags, rcode, 0, 0, 0, 0, 0, 0, 0, 0]
+    }
+
     /// The greatest message the client takes, bytes.
-    fn size_limit(&self, asked: &Asked, transport: Transport) -> usize {
+    fn size_limit(&self, client: Option<&ClientEdns>, transport: Transport) -> usize {
         if transport.is_stream() {
             return MAX_MESSAGE_BYTES;
         }
         let most = self.shared.edns.max_payload;
-        let limit = asked.edns.as_ref().map_or(MIN_UDP_PAYLOAD, |edns| {
-            edns.max_payload.clamp(MIN_UDP_PAYLOAD, most)
+        let limit = client.map_or(MIN_UDP_PAYLOAD, |client| {
+            client.max_payload.clamp(MIN_UDP_PAYLOAD, most)
         });
         usize::from(limit)
     }
+
+    /// The zone that a question is for.
+    pub(super) fn zone_of(&self, question: &Question) -> Option<ZoneKind> {
+        self.shared.responder.zone_of(question)
+    }
+
+    /// Who may ask, and how often.
+    pub(super) fn guard(&self) -> &Guard {
+        &self.shared.guard
+    }
+
+    /// Whether a client has shown a cookie that it was given here: its source is its own.
+    pub(super) fn knows(&self, client: Option<&ClientEdns>, peer: &Peer) -> bool {
+        let cookie = client.and_then(|client| client.cookie.as_ref());
+        let cookies = &self.shared.edns.cookies;
+        cookie.is_some_and(|cookie| cookie.is_own(cookies, peer.addr.ip(), now_s()))
+    }
+
+    /// The serial of the zones.
+    pub(super) fn serial(&self) -> u32 {
+        self.shared.responder.serial()
+    }
+
+    /// How answers are found.
+    pub(super) fn resolver(&self) -> &Resolver {
+        self.shared.responder.resolver()
+    }
+}
+
+/// A reply's records behind its question.
+pub(super) fn encode(asked: &Asked, reply: &Reply) -> Option<Tail> {
+    let root = Name::root();
+    let name = asked.question.as_ref().map_or(&root, |asked| &asked.name);
+    let tail = Tail::new(name, reply).or_else(|error| {
+        tracing::warn!(%error, "a DNS answer could not be encoded");
+        Tail::new(name, &Reply::failed("the answer is too large"))
+    });
+    tail.ok()
 }
 
 /// The question of a query that can be answered; otherwise the refusal.
@@ -299,19 +373,4 @@ fn admissible(asked: &Asked) -> Result<&Question, Box<Reply>> {
         return Err(Box::new(Reply::refused(ErrorCode::NotAuthoritative, text)));
     }
     Ok(question)
-}
-
-/// FORMERR as a bare header, to what cannot be read further.
-fn format_error(head: Head) -> Vec<u8> {
-    let [id_high, id_low] = head.id;
-    let [first, _] = head.flags;
-    let rcode = ResponseCode::FormErr.low();
-    vec![id_high, id_low, first, rcode, 0, 0, 0, 0, 0, 0, 0, 0]
-}
-
-/// Seconds since the Unix epoch, modulo 2³².
-pub(super) fn now_s() -> u32 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs() as u32)
 }

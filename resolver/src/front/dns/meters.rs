@@ -12,6 +12,8 @@ pub(super) struct Meters {
     pub(super) waiting_bound: Counter,
     /// Answers that did not fit and were truncated.
     pub(super) truncated: Counter,
+    /// Answers whose records had been encoded before.
+    pub(super) repeated: Counter,
 }
 
 impl std::fmt::Debug for Meters {
@@ -30,6 +32,7 @@ impl Meters {
             latency_us: metrics::histogram!("idnode_request_latency_us", "front" => "dns"),
             waiting_bound: bound("dns_waiting_queries"),
             truncated: bound("dns_answer_size"),
+            repeated: metrics::counter!("idnode_dns_kept_answers_total"),
         }
     }
 

@@ -14,6 +14,8 @@
 //! | `referral` | prefixes that are served elsewhere, and prefixes themselves |
 //! | `reply`, `encode` | what is answered, and its bytes |
 //! | `datagram` | queries in datagrams, on the batched loop of [`crate::udp`] |
+//! | `guard` | access lists and rate limits |
+//! | `kept` | encoded answers by question |
 //! | `tcp` | bounded TCP connections (RFC 7766) |
 //!
 //! Records and unusual messages are encoded and parsed by hickory. Its zone handlers are not
@@ -27,6 +29,8 @@ mod encode;
 mod exchange;
 mod existence;
 mod frame;
+mod guard;
+mod kept;
 mod meters;
 mod query;
 mod records;
@@ -43,6 +47,7 @@ use crate::udp::Sockets;
 use answer::Responder;
 use datagram::Datagrams;
 use exchange::Exchange;
+pub use guard::GuardOptions;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -89,11 +94,15 @@ pub struct DnsOptions {
     pub max_udp_payload: u16,
     /// UDP sockets, each with a thread of its own; 0: one a core.
     pub udp_threads: usize,
+    /// Memory for encoded answers, all threads together, bytes.
+    pub answer_cache_bytes: u64,
     /// What the node answers to those who ask for its name (NSID, RFC 5001); empty: nothing.
     pub nsid: String,
     /// Secret of the server cookies (RFC 9018), to be shared by nodes of one address; `None`:
     /// a new one.
     pub cookie_secret: Option<[u8; 16]>,
+    /// Who may ask, and how often.
+    pub guard: GuardOptions,
 }
 
 impl Default for DnsOptions {
@@ -112,8 +121,10 @@ impl Default for DnsOptions {
             max_waiting_queries: 4_096,
             max_udp_payload: DEFAULT_MAX_UDP_PAYLOAD,
             udp_threads: 0,
+            answer_cache_bytes: 64 << 20,
             nsid: String::new(),
             cookie_secret: None,
+            guard: GuardOptions::default(),
         }
     }
 }
@@ -175,7 +186,7 @@ impl DnsFront {
         };
         tokio::join!(
             tcp.serve(shutdown.clone()),
-            serve_udp(self.udp, self.exchange, shutdown)
+            serve_udp(self.udp, self.exchange, &self.options, shutdown)
         );
     }
 }
@@ -188,9 +199,16 @@ fn udp_threads(options: &DnsOptions) -> usize {
     }
 }
 
-async fn serve_udp(sockets: Sockets, exchange: Exchange, shutdown: CancellationToken) {
+async fn serve_udp(
+    sockets: Sockets,
+    exchange: Exchange,
+    options: &DnsOptions,
+    shutdown: CancellationToken,
+) {
     let runtime = Handle::current();
-    let service = |sender| Datagrams::new(exchange.clone(), sender, runtime.clone());
+    let capacity_bytes = options.answer_cache_bytes / udp_threads(options) as u64;
+    let service =
+        |sender| Datagrams::new(exchange.clone(), capacity_bytes, sender, runtime.clone());
     let served = sockets.serve("dns-udp", service, shutdown).await;
     if let Err(error) = served {
         tracing::error!(%error, "the DNS front's UDP threads cannot be started");

@@ -3,6 +3,7 @@
 
 use super::answer::Question;
 use super::edns::ClientEdns;
+use super::encode::question_section;
 use super::frame::{Frame, HEADER_BYTES, Opt, RESPONSE};
 use hickory_proto::op::OpCode;
 use hickory_proto::rr::{DNSClass, Name, RecordType};
@@ -74,6 +75,14 @@ impl Asked {
             None => Self::from_unusual(head, message, source),
         };
         asked.map_or(Read::Malformed(head), |asked| Read::Query(Box::new(asked)))
+    }
+
+    /// The question section; empty where there is no one question.
+    pub(super) fn question_section(&self) -> Vec<u8> {
+        let question = self.question.as_ref();
+        question.map_or_else(Vec::new, |question| {
+            question_section(&question.name, question.qtype, self.qclass)
+        })
     }
 
     /// Of a usual query.

@@ -1,5 +1,6 @@
 //! What is answered to a question, before it has a header and a size.
 
+use crate::resolve::Basis;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{RData, Record, RecordType};
 
@@ -69,6 +70,18 @@ impl ExtendedError {
     }
 }
 
+/// How long the bytes of a reply may be kept and given again.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Keep {
+    /// Nobody has said.
+    Unsaid,
+    /// Not at all: the next answer may be another.
+    Never,
+    /// While what it rests on stands, but for the serial of a SOA record in its authority
+    /// section.
+    While(Basis),
+}
+
 /// What is answered to a question.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reply {
@@ -80,6 +93,7 @@ pub(super) struct Reply {
     pub(super) authorities: Vec<Record>,
     pub(super) additionals: Vec<Record>,
     pub(super) error: Option<ExtendedError>,
+    pub(super) keep: Keep,
 }
 
 impl Reply {
@@ -93,6 +107,7 @@ impl Reply {
             authorities: Vec::new(),
             additionals: Vec::new(),
             error: None,
+            keep: Keep::Unsaid,
         }
     }
 
@@ -104,6 +119,7 @@ impl Reply {
 
     pub(super) fn failed(text: &str) -> Self {
         let mut reply = Self::bare(Outcome::Failed, ResponseCode::ServFail);
+        reply.keep = Keep::Never;
         reply.error = Some(ExtendedError::new(ErrorCode::Other, text.to_owned()));
         reply
     }

@@ -1,0 +1,113 @@
+//! Answers kept as bytes, by question: what is asked again is answered by copying. Each thread
+//! has its own, so that none waits for another. An answer is given again only while what it was
+//! made from stands: nothing that was acknowledged is ever missing in it.
+
+use super::edns::ClientEdns;
+use super::encode::Tail;
+use super::frame::Frame;
+use super::reply::Keep;
+use crate::resolve::{Basis, Resolver};
+use foldhash::fast::RandomState;
+use hickory_proto::rr::DNSClass;
+use idnode_proto::dnsname::ZoneKind;
+use quick_cache::Weighter;
+use quick_cache::unsync::{Cache, DefaultLifecycle};
+
+/// Longest question key: two bytes of type, one of flags, a name.
+const MAX_KEY_BYTES: usize = 3 + 255;
+/// What an entry takes beside its key and its answer, about, bytes.
+const ENTRY_BYTES: usize = 96;
+/// What an entry takes in all, about: to begin with room for as many as there will be.
+const USUAL_ENTRY_BYTES: u64 = 400;
+
+/// A question as answers are kept under it: what of a query its records depend on.
+#[derive(Debug)]
+pub(super) struct Key {
+    bytes: [u8; MAX_KEY_BYTES],
+    length: usize,
+}
+
+impl Key {
+    /// Of a usual query that may be answered from what is kept; `None`: it must be considered.
+    pub(super) fn of(frame: &Frame<'_>, client: Option<&ClientEdns>) -> Option<Self> {
+        if frame.qclass != u16::from(DNSClass::IN)
+            || client.is_some_and(|client| client.version > 0 || client.malformed)
+        {
+            return None;
+        }
+        let flags = client.map_or(0, |client| {
+            u8::from(client.dnssec_ok) | u8::from(client.compact_ok) << 1
+        });
+        let [type_high, type_low] = frame.qtype.to_be_bytes();
+        let mut bytes = [0; MAX_KEY_BYTES];
+        let length = 3 + frame.name.len();
+        let (head, name) = bytes.get_mut(..length)?.split_first_chunk_mut::<3>()?;
+        *head = [type_high, type_low, flags];
+        name.copy_from_slice(frame.name);
+        // Lengths of labels are no letters.
+        name.make_ascii_lowercase();
+        Some(Self { bytes, length })
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// An answer's records, and what they rest on.
+#[derive(Debug, Clone)]
+pub(super) struct KeptAnswer {
+    /// The zone it is in, if it is in one.
+    pub(super) zone: Option<ZoneKind>,
+    pub(super) tail: Tail,
+    pub(super) basis: Basis,
+}
+
+#[derive(Debug, Clone)]
+struct ByBytes;
+
+impl Weighter<Box<[u8]>, KeptAnswer> for ByBytes {
+    fn weight(&self, key: &Box<[u8]>, answer: &KeptAnswer) -> u64 {
+        (key.len() + answer.tail.weight() + ENTRY_BYTES) as u64
+    }
+}
+
+/// The answers of one thread.
+#[derive(Debug)]
+pub(super) struct KeptAnswers {
+    answers: Cache<Box<[u8]>, KeptAnswer, ByBytes, RandomState>,
+}
+
+impl KeptAnswers {
+    /// Room for about `capacity_bytes` of questions and answers.
+    pub(super) fn new(capacity_bytes: u64) -> Self {
+        let estimate = usize::try_from(capacity_bytes / USUAL_ENTRY_BYTES).unwrap_or(usize::MAX);
+        Self {
+            answers: Cache::with(
+                estimate,
+                capacity_bytes,
+                ByBytes,
+                RandomState::default(),
+                DefaultLifecycle::default(),
+            ),
+        }
+    }
+
+    /// The answer to a question, if it still is what would be answered now.
+    pub(super) fn get(&self, key: &Key, resolver: &Resolver) -> Option<&KeptAnswer> {
+        let kept = self.answers.get(key.as_bytes())?;
+        resolver.stands(&kept.basis).then_some(kept)
+    }
+
+    /// Keeps an answer, unless the next one may be another.
+    pub(super) fn keep(&mut self, key: &Key, zone: Option<ZoneKind>, tail: Tail, keep: &Keep) {
+        if let Keep::While(basis) = keep {
+            let answer = KeptAnswer {
+                zone,
+                tail,
+                basis: basis.clone(),
+            };
+            self.answers.insert(key.as_bytes().into(), answer);
+        }
+    }
+}
