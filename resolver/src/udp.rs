@@ -42,6 +42,13 @@ pub struct Sender {
 }
 
 impl Sender {
+    /// Sends from a socket.
+    pub fn new(socket: UdpSocket) -> Self {
+        Self {
+            socket: Arc::new(socket),
+        }
+    }
+
     /// Sends one datagram; one that cannot be sent is lost, as datagrams may be.
     pub fn send(&self, answer: &[u8], to: SocketAddr) {
         if let Err(error) = self.socket.send_to(answer, to) {

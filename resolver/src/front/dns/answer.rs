@@ -20,7 +20,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// A question for one name and type, in class IN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Question {
-    /// As it was asked: answers repeat its spelling.
+    /// In lower case. Answers repeat the spelling of the question all the same: their names
+    /// point to it.
     pub(super) name: Name,
     pub(super) qtype: RecordType,
 }

@@ -44,6 +44,12 @@ impl Datagrams {
         }
     }
 
+    /// Answers of this batch that had been kept.
+    #[cfg(test)]
+    pub(super) fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
     fn count(&mut self, outcome: Outcome) {
         if let Some(count) = self.outcomes.get_mut(outcome as usize) {
             *count += 1;
@@ -96,20 +102,18 @@ impl Datagrams {
             return false;
         };
         let client = asked.edns.as_ref();
-        let section = asked.question_section();
         let verdict = match exchange.knows(client, peer) {
             true => Verdict::Send,
             false => exchange.guard().verdict(
                 peer.addr.ip(),
                 reply.outcome,
-                usual.map_or(&section, |usual| usual.key.as_bytes()),
+                usual.map_or(&asked.section, |usual| usual.key.as_bytes()),
             ),
         };
         if verdict != Verdict::Drop {
-            let question = usual.map_or(&*section, |usual| usual.frame.question());
             let frame = AnswerFrame {
                 only_truncated: verdict == Verdict::Truncate,
-                ..exchange.frame(asked.head, question, client, peer)
+                ..exchange.frame(asked.head, &asked.section, client, peer)
             };
             exchange.fill(&tail, &frame, out);
         }

@@ -1,7 +1,7 @@
 //! EDNS (RFC 6891): what a client's OPT record says, and the OPT record of an answer.
 
 use super::cookie::{CLIENT_BYTES, Cookies, MAX_SERVER_BYTES, SERVER_BYTES};
-use super::frame::Opt;
+use super::frame::{Opt, next_option};
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -98,7 +98,6 @@ impl ClientEdns {
             edns.take(option, data);
             rest = after;
         }
-        edns.malformed |= !rest.is_empty();
         edns
     }
 
@@ -119,14 +118,6 @@ impl ClientEdns {
             _ => {}
         }
     }
-}
-
-/// Splits off the first option: code, data, what follows.
-fn next_option(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let (head, rest) = bytes.split_first_chunk::<OPTION_HEAD_BYTES>()?;
-    let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
-    let (data, after) = rest.split_at_checked(length)?;
-    Some((u16::from_be_bytes([head[0], head[1]]), data, after))
 }
 
 /// What this server says in its OPT records.

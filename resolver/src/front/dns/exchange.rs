@@ -184,6 +184,11 @@ impl Exchange {
             let text = "this address may not ask";
             return Considered::Reply(asked, Reply::refused(ErrorCode::Prohibited, text));
         }
+        self.consider_asked(asked, peer)
+    }
+
+    /// What a query that was taken apart comes to.
+    pub(super) fn consider_asked(&self, asked: Box<Asked>, peer: &Peer) -> Considered {
         let question = match admissible(&asked) {
             Ok(question) => question.clone(),
             Err(refusal) => return Considered::Reply(asked, *refusal),
@@ -227,12 +232,11 @@ impl Exchange {
     }
 
     /// Encodes a reply for one client.
-    fn write(&self, asked: &Asked, reply: &Reply, peer: &Peer) -> Option<Vec<u8>> {
+    pub(super) fn write(&self, asked: &Asked, reply: &Reply, peer: &Peer) -> Option<Vec<u8>> {
         self.shared.meters.count(reply.outcome);
         let tail = encode(asked, reply)?;
-        let question = asked.question_section();
         let mut out = Vec::with_capacity(usize::from(MIN_UDP_PAYLOAD));
-        let frame = self.frame(asked.head, &question, asked.edns.as_ref(), peer);
+        let frame = self.frame(asked.head, &asked.section, asked.edns.as_ref(), peer);
         self.fill(&tail, &frame, &mut out);
         Some(out)
     }

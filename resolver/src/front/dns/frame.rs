@@ -87,13 +87,37 @@ impl<'a> Opt<'a> {
             return None;
         };
         let length = usize::from(u16::from_be_bytes([l1, l2]));
-        (u16::from_be_bytes([t1, t2]) == OPT && length == options.len()).then_some(Self {
+        let is_opt = u16::from_be_bytes([t1, t2]) == OPT && length == options.len();
+        (is_opt && are_usual(options)).then_some(Self {
             max_payload: u16::from_be_bytes([c1, c2]),
             version,
             flags: u16::from_be_bytes([f1, f2]),
             options,
         })
     }
+}
+
+/// Splits off the first option: code, data, what follows.
+pub(super) fn next_option(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<4>()?;
+    let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+    let (data, after) = rest.split_at_checked(length)?;
+    Some((u16::from_be_bytes([head[0], head[1]]), data, after))
+}
+
+/// Whether options fill their record, and none is a client subnet (RFC 7871): whether that is
+/// well formed hickory knows.
+fn are_usual(options: &[u8]) -> bool {
+    /// Option code of a client subnet.
+    const SUBNET: u16 = 8;
+    let mut rest = options;
+    while let Some((code, _, after)) = next_option(rest) {
+        if code == SUBNET {
+            return false;
+        }
+        rest = after;
+    }
+    rest.is_empty()
 }
 
 /// Length of the uncompressed name at the start of `bytes`, the root's byte included.

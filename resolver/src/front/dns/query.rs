@@ -48,6 +48,9 @@ pub(super) struct Asked {
     /// The one question, if there is one.
     pub(super) question: Option<Question>,
     pub(super) qclass: DNSClass,
+    /// The question section as it came, but for compression; empty where there is no one
+    /// question.
+    pub(super) section: Box<[u8]>,
     pub(super) edns: Option<ClientEdns>,
     /// It has a TSIG record.
     pub(super) is_signed: bool,
@@ -77,14 +80,6 @@ impl Asked {
         asked.map_or(Read::Malformed(head), |asked| Read::Query(Box::new(asked)))
     }
 
-    /// The question section; empty where there is no one question.
-    pub(super) fn question_section(&self) -> Vec<u8> {
-        let question = self.question.as_ref();
-        question.map_or_else(Vec::new, |question| {
-            question_section(&question.name, question.qtype, self.qclass)
-        })
-    }
-
     /// Of a usual query.
     pub(super) fn from_frame(head: Head, frame: &Frame<'_>) -> Option<Self> {
         let name = Name::read(&mut BinDecoder::new(frame.name)).ok()?;
@@ -93,10 +88,11 @@ impl Asked {
             opcode: u8::from(OpCode::Query),
             questions: 1,
             question: Some(Question {
-                name,
+                name: name.to_lowercase(),
                 qtype: RecordType::from(frame.qtype),
             }),
             qclass: DNSClass::from(frame.qclass),
+            section: frame.question().into(),
             edns: frame.opt.as_ref().map(ClientEdns::read),
             is_signed: false,
         })
@@ -113,21 +109,27 @@ impl Asked {
                 questions,
                 question: None,
                 qclass: DNSClass::IN,
+                section: Box::default(),
                 edns: None,
                 is_signed: false,
             });
         }
         let request = Request::from_bytes(message.to_vec(), source, Protocol::Udp).ok()?;
         let query = request.queries.queries().first();
+        let section = query.map_or_else(Vec::new, |query| {
+            let name = query.original().name();
+            question_section(name, query.query_type(), query.query_class())
+        });
         Some(Self {
             head,
             opcode: u8::from(request.metadata.op_code),
             questions,
             question: query.map(|query| Question {
-                name: query.original().name().clone(),
+                name: query.original().name().to_lowercase(),
                 qtype: query.query_type(),
             }),
             qclass: query.map_or(DNSClass::IN, |query| query.query_class()),
+            section: section.into(),
             edns: match &request.edns {
                 Some(edns) => Some(read_again(edns)?),
                 None => None,

@@ -9,6 +9,7 @@
 
 mod answers;
 mod delegation;
+mod differential;
 pub(super) mod harness;
 mod names;
 mod protocol;
