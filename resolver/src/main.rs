@@ -16,7 +16,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -103,8 +103,10 @@ fn runtime(config: &Config) -> io::Result<Runtime> {
 fn run(config: &Config) -> Outcome {
     runtime(config)?.block_on(async {
         let node = Node::start(config).await?;
+        // Whoever reads where the node listens may tell it to stop.
+        let stop = StopSignals::listen()?;
         announce(&node.addresses())?;
-        serve(node).await
+        serve(node, stop).await
     })
 }
 
@@ -135,10 +137,11 @@ fn run_demo(config: &Config, args: &DemoArgs) -> Outcome {
             demo::examples::SHOWCASE.to_owned()
         };
         let node = Node::start_on(config, registry, cache).await?;
+        let stop = StopSignals::listen()?;
         announce(&node.addresses())?;
         print!("{}", four_commands(config, &node.addresses(), &shown)?);
         io::stdout().flush()?;
-        serve(node).await
+        serve(node, stop).await
     })
 }
 
@@ -192,18 +195,34 @@ fn idctl_command() -> String {
     short.unwrap_or(&path).display().to_string()
 }
 
+/// The signals that end the node.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// From here on they are waited for instead of ending the process.
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+    }
+}
+
 /// Serves until SIGTERM or SIGINT; a second signal ends the process at once.
-async fn serve(node: Node) -> Outcome {
+async fn serve(node: Node, mut stop: StopSignals) -> Outcome {
     let shutdown = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
-    let stop = shutdown.clone();
+    let stopping = shutdown.clone();
     tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        stop.cancel();
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        stop.received().await;
+        stopping.cancel();
+        stop.received().await;
         std::process::exit(1);
     });
     node.serve(shutdown).await;

@@ -3,7 +3,7 @@
 use crate::cache::HotCache;
 use crate::config::{Config, parse_cookie_secret, parse_network};
 use crate::front::Core;
-use crate::front::dns::{DnsFront, DnsOptions, GuardOptions};
+use crate::front::dns::{CertificateFiles, DnsFront, DnsOptions, EncryptedOptions, GuardOptions};
 use crate::front::grpc::{GrpcFront, GrpcOptions};
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
 use crate::front::http::{HttpFront, HttpOptions};
@@ -75,6 +75,15 @@ pub struct Addresses {
     pub dns: SocketAddr,
     /// Handle front.
     pub handle: SocketAddr,
+    /// DNS over TLS, if it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dot: Option<SocketAddr>,
+    /// DNS over HTTPS, if it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doh: Option<SocketAddr>,
+    /// DNS over QUIC, if it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doq: Option<SocketAddr>,
 }
 
 /// A node whose registry is open and whose fronts are bound.
@@ -176,11 +185,15 @@ impl Node {
 
     /// Where the fronts listen, with the ports that were chosen.
     pub fn addresses(&self) -> Addresses {
+        let encrypted = self.dns.encrypted_addresses();
         Addresses {
             grpc: self.grpc.local_addr(),
             http: self.http.local_addr(),
             dns: self.dns.local_addr(),
             handle: self.handle.local_addr(),
+            dot: encrypted.tls,
+            doh: encrypted.https,
+            doq: encrypted.quic,
         }
     }
 
@@ -310,6 +323,16 @@ fn dns_options(config: &Config) -> DnsOptions {
         node_addresses: dns.node_addresses.clone(),
         tcp_idle_s: dns.tcp_idle_s,
         max_tcp_connections: dns.max_tcp_connections as usize,
+        encrypted: EncryptedOptions {
+            tls: dns.tls_listen,
+            https: dns.https_listen,
+            quic: dns.quic_listen,
+            certificate: CertificateFiles {
+                certificate: dns.tls_certificate.clone(),
+                key: dns.tls_key.clone(),
+            },
+        },
+        max_queries_per_connection: dns.max_queries_per_connection as usize,
         max_waiting_queries: dns.max_waiting_queries as usize,
         max_udp_payload: dns.max_udp_payload_bytes,
         udp_threads: dns.udp_threads as usize,

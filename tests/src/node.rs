@@ -75,6 +75,12 @@ pub struct Addresses {
     pub dns: SocketAddr,
     /// Handle front.
     pub handle: SocketAddr,
+    /// DNS over TLS, if it is on.
+    pub dot: Option<SocketAddr>,
+    /// DNS over HTTPS, if it is on.
+    pub doh: Option<SocketAddr>,
+    /// DNS over QUIC, if it is on.
+    pub doq: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -86,6 +92,9 @@ impl Addresses {
             http: any,
             dns: any,
             handle: any,
+            dot: None,
+            doh: None,
+            doq: None,
         }
     }
 
@@ -98,6 +107,9 @@ impl Addresses {
             http: at("http")?,
             dns: at("dns")?,
             handle: at("handle")?,
+            dot: at("dot"),
+            doh: at("doh"),
+            doq: at("doq"),
         })
     }
 

@@ -17,6 +17,7 @@ pub(super) struct Conflict {
 pub(super) fn conflicts(config: &Config) -> Vec<Conflict> {
     let mut found = zones(config);
     found.extend(listeners(config));
+    found.extend(certificates(config));
     found.extend(soa_times(config));
     found
 }
@@ -42,6 +43,14 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
              node's zones have no address",
             config.dns.listen
         ));
+    }
+    let is_off = encrypted(config).iter().all(|(_, listen)| listen.is_none());
+    if is_off && !config.dns.tls_certificate.as_os_str().is_empty() {
+        found.push(
+            "dns.tls_certificate: is not used, as dns.tls_listen, dns.https_listen and \
+             dns.quic_listen are all off"
+                .to_owned(),
+        );
     }
     if u64::from(config.node.drain_deadline_s) * 1000 < u64::from(config.limits.request_deadline_ms)
     {
@@ -82,22 +91,70 @@ fn is_within(name: &str, zone: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Every front has a TCP listener, so no two can share an address.
+/// No two listeners of TCP can share an address, nor can two of UDP.
 fn listeners(config: &Config) -> Vec<Conflict> {
-    let fronts = [
-        ("grpc.listen", config.grpc.listen),
-        ("http.listen", config.http.listen),
-        ("dns.listen", config.dns.listen),
-        ("handle.listen", config.handle.listen),
+    let dns = &config.dns;
+    let tcp = [
+        ("grpc.listen", Some(config.grpc.listen)),
+        ("http.listen", Some(config.http.listen)),
+        ("dns.listen", Some(dns.listen)),
+        ("handle.listen", Some(config.handle.listen)),
+        ("dns.tls_listen", dns.tls_listen),
+        ("dns.https_listen", dns.https_listen),
     ];
-    pairs(fronts)
+    let udp = [
+        ("dns.listen", Some(dns.listen)),
+        ("handle.listen", Some(config.handle.listen)),
+        ("dns.quic_listen", dns.quic_listen),
+    ];
+    // Those of `dns.listen` and `handle.listen` have been seen among the first.
+    let udp = pairs(udp)
         .into_iter()
-        .filter(|((_, left), (_, right))| collide(*left, *right))
-        .map(|((left_key, left), (right_key, right))| Conflict {
-            keys: [left_key, right_key],
-            message: format!(
-                "two fronts cannot share an address, but {left_key} is {left} and {right_key} is {right}"
-            ),
+        .filter(|(_, (key, _))| *key == "dns.quic_listen");
+    pairs(tcp)
+        .into_iter()
+        .chain(udp)
+        .filter_map(|((left_key, left), (right_key, right))| {
+            let (left, right) = (left?, right?);
+            collide(left, right).then(|| Conflict {
+                keys: [left_key, right_key],
+                message: format!(
+                    "two fronts cannot share an address, but {left_key} is {left} and {right_key} is {right}"
+                ),
+            })
+        })
+        .collect()
+}
+
+/// The encrypted transports of DNS, each by its key, with where it listens if it is on.
+fn encrypted(config: &Config) -> [(&'static str, Option<SocketAddr>); 3] {
+    [
+        ("dns.tls_listen", config.dns.tls_listen),
+        ("dns.https_listen", config.dns.https_listen),
+        ("dns.quic_listen", config.dns.quic_listen),
+    ]
+}
+
+/// Whoever is to encrypt needs a certificate and its key.
+fn certificates(config: &Config) -> Vec<Conflict> {
+    let files = [
+        ("dns.tls_certificate", &config.dns.tls_certificate),
+        ("dns.tls_key", &config.dns.tls_key),
+    ];
+    let missing = files
+        .into_iter()
+        .filter(|(_, path)| path.as_os_str().is_empty());
+    let listeners = encrypted(config)
+        .into_iter()
+        .filter_map(|(key, address)| Some((key, address?)));
+    // One that is on is enough to say what is missing.
+    let Some((listen, address)) = listeners.into_iter().next() else {
+        return Vec::new();
+    };
+    missing
+        .map(|(file, _)| Conflict {
+            keys: [listen, file],
+            message: format!("{listen} is {address}, which needs {file}, a PEM file"),
         })
         .collect()
 }

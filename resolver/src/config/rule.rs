@@ -88,6 +88,8 @@ macro_rules! allowed {
     (node_id) => { "1 to 64 letters, digits, '.', '_' or '-'" };
     (path) => { "a path of 1 to 4096 bytes" };
     (listen) => { "an IP address and port such as 127.0.0.1:2643, IPv6 in brackets; port 0 takes any free port" };
+    (listen or off) => { "an IP address and port, IPv6 in brackets, port 0 taking any free port; or \"\": off" };
+    (path or none) => { "a path of at most 4096 bytes, or \"\"" };
     (zone) => { "a domain name of at most 100 bytes that ends in a dot; the node's three zones must not contain one another" };
     (mailbox) => { "a domain name that ends in a dot, or \"\"" };
     (names) => { "at most 16 domain names that end in a dot" };
@@ -112,6 +114,8 @@ macro_rules! rule {
     (@check node_id) => { $crate::config::rule::Check::Text($crate::config::rule::node_id) };
     (@check path) => { $crate::config::rule::Check::Text($crate::config::rule::path) };
     (@check listen) => { $crate::config::rule::Check::Text($crate::config::rule::listen) };
+    (@check listen or off) => { $crate::config::rule::Check::Text($crate::config::rule::optional_listen) };
+    (@check path or none) => { $crate::config::rule::Check::Text($crate::config::rule::optional_path) };
     (@check zone) => { $crate::config::rule::Check::Text($crate::config::rule::zone) };
     (@check mailbox) => { $crate::config::rule::Check::Text($crate::config::rule::mailbox) };
     (@check names) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::name) };
@@ -157,8 +161,16 @@ pub(super) fn path(text: &str) -> Result<(), String> {
     }
 }
 
+pub(super) fn optional_path(text: &str) -> Result<(), String> {
+    if text.is_empty() { Ok(()) } else { path(text) }
+}
+
 pub(super) fn listen(text: &str) -> Result<(), String> {
     value::parse_listen(text).map(drop)
+}
+
+pub(super) fn optional_listen(text: &str) -> Result<(), String> {
+    value::parse_optional_listen(text).map(drop)
 }
 
 pub(super) fn format(text: &str) -> Result<(), String> {

@@ -93,6 +93,16 @@ sections! {
     dns: DnsConfig {
         /// Where it listens (UDP and TCP).
         listen: SocketAddr = loopback(5353), [listen];
+        /// Where it listens for DNS over TLS (TCP, RFC 7858; the usual port is 853).
+        tls_listen: Option<SocketAddr> = None, [listen or off];
+        /// Where it listens for DNS over HTTPS, at the path /dns-query (TCP, RFC 8484; the usual port is 443).
+        https_listen: Option<SocketAddr> = None, [listen or off];
+        /// Where it listens for DNS over QUIC (UDP, RFC 9250; the usual port is 853).
+        quic_listen: Option<SocketAddr> = None, [listen or off];
+        /// File of the certificates for TLS, HTTPS and QUIC: PEM, the node's own first. Read again when it changes, and on SIGHUP.
+        tls_certificate: PathBuf = PathBuf::new(), [path or none];
+        /// File of the certificate's private key: PEM, readable by the node alone.
+        tls_key: PathBuf = PathBuf::new(), [path or none];
         /// The zone that holds a name for every identifier.
         zone: String = "id.example.".to_owned(), [zone];
         /// The zone of the OID resolution system (ORS, ITU-T X.672).
@@ -113,10 +123,12 @@ sections! {
         default_ttl_s: u32 = 3600, [0 to 2147483647 seconds];
         /// How long others may remember that a name or type does not exist (SOA MINIMUM, RFC 2308).
         negative_ttl_s: u32 = 300, [0 to 86400 seconds];
-        /// How long a TCP connection may be silent.
+        /// How long a connection may be silent: TCP, and TLS, HTTPS and QUIC alike.
         tcp_idle_s: u32 = 10, [1 to 3600 seconds];
-        /// TCP connections at once.
+        /// TCP connections at once, and as many over each of TLS, HTTPS and QUIC.
         max_tcp_connections: u32 = 1024, [1 to 1000000 connections];
+        /// Queries of one connection at once: those that wait for the disk over TCP and TLS, streams over HTTPS and QUIC.
+        max_queries_per_connection: u32 = 64, [1 to 1024 queries];
         /// Queries at once that wait for the disk; further ones get SERVFAIL.
         max_waiting_queries: u32 = 4096, [1 to 1000000 queries];
         /// The greatest UDP answer, whatever the client offers (EDNS, RFC 6891); longer ones are truncated.

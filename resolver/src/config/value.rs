@@ -234,6 +234,11 @@ text_setting!(
     |path: &PathBuf| { path.to_string_lossy().into_owned() }
 );
 text_setting!(SocketAddr, parse_listen, ToString::to_string);
+text_setting!(
+    Option<SocketAddr>,
+    parse_optional_listen,
+    |address: &Option<SocketAddr>| { address.map(|a| a.to_string()).unwrap_or_default() }
+);
 text_setting!(LogFormat, parse_format, |format: &LogFormat| {
     match format {
         LogFormat::Text => "text",
@@ -246,6 +251,14 @@ text_setting!(LogFormat, parse_format, |format: &LogFormat| {
 pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| format!("{text:?} is not an IP address with a port"))
+}
+
+/// Reads an address as [`parse_listen`] does; nothing: it is not listened on.
+pub fn parse_optional_listen(text: &str) -> Result<Option<SocketAddr>, String> {
+    match text {
+        "" => Ok(None),
+        address => parse_listen(address).map(Some),
+    }
 }
 
 /// Reads the name of a log format.

@@ -5,6 +5,7 @@ pub mod dns;
 pub mod grpc;
 pub mod handle;
 pub mod http;
+mod lifetime;
 
 use crate::resolve::Resolver;
 use idnode_proto::dnsname::Zones;

@@ -9,5 +9,6 @@
 mod ask;
 mod crash;
 mod demo;
+mod dns_transports;
 mod fronts;
 mod malformed;

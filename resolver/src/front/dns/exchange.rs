@@ -33,6 +33,12 @@ pub(super) enum Transport {
     Udp,
     /// On a connection.
     Tcp,
+    /// On a connection with TLS (RFC 7858).
+    Tls,
+    /// In a request of HTTP over TLS (RFC 8484).
+    Https,
+    /// On a stream of QUIC (RFC 9250).
+    Quic,
 }
 
 impl Transport {
@@ -46,7 +52,14 @@ impl Transport {
     pub(super) fn is_encrypted(self) -> bool {
         match self {
             Self::Udp | Self::Tcp => false,
+            Self::Tls | Self::Https | Self::Quic => true,
         }
+    }
+
+    /// Whether a query may ask how long its connection may be idle (RFC 7828 §3.1, RFC 9250
+    /// §5.5.2).
+    pub(super) fn has_keepalive(self) -> bool {
+        matches!(self, Self::Tcp | Self::Tls)
     }
 }
 
@@ -84,6 +97,15 @@ pub(super) enum Considered {
     Malformed(Head),
     /// What is answered.
     Reply(Box<Asked>, Reply),
+    /// The disk must be asked.
+    Wait(Box<Waiting>),
+}
+
+/// What became of a query at once.
+#[derive(Debug)]
+pub(super) enum Begun {
+    /// It has its answer, or draws none.
+    Done(Option<Vec<u8>>),
     /// The disk must be asked.
     Wait(Box<Waiting>),
 }
@@ -159,14 +181,23 @@ impl Exchange {
     /// Answers one query; `None`: it draws no answer.
     pub(super) async fn answer(&self, query: &[u8], peer: &Peer) -> Option<Vec<u8>> {
         let began = Instant::now();
-        let answer = match self.consider(query, peer) {
+        match self.begin(query, peer) {
+            Begun::Done(answer) => {
+                self.shared.meters.took(began.elapsed(), 1);
+                answer
+            }
+            Begun::Wait(waiting) => self.finish(*waiting).await,
+        }
+    }
+
+    /// The answer that memory knows, or what must be waited for. Never waits.
+    pub(super) fn begin(&self, query: &[u8], peer: &Peer) -> Begun {
+        Begun::Done(match self.consider(query, peer) {
             Considered::Nothing => None,
             Considered::Malformed(head) => Some(self.format_error(head)),
             Considered::Reply(asked, reply) => self.write(&asked, &reply, peer),
-            Considered::Wait(waiting) => return self.finish(*waiting).await,
-        };
-        self.shared.meters.took(began.elapsed(), 1);
-        answer
+            Considered::Wait(waiting) => return Begun::Wait(waiting),
+        })
     }
 
     /// What a query comes to as far as memory knows. Never waits.
@@ -254,7 +285,7 @@ impl Exchange {
             let options = AnswerOptions {
                 client,
                 address: peer.addr.ip(),
-                is_connection: peer.transport.is_stream(),
+                is_connection: peer.transport.has_keepalive(),
                 own: &[],
             };
             (&shared.edns, options)

@@ -1,4 +1,5 @@
-//! The DNS front (RFC 1034, 1035): identifiers as names in the node's zones, over UDP and TCP.
+//! The DNS front (RFC 1034, 1035): identifiers as names in the node's zones, over UDP and TCP,
+//! and encrypted over TLS, HTTPS and QUIC.
 //! `docs/dns.md` describes names, zones and records for those who ask.
 //!
 //! | module | holds |
@@ -16,42 +17,59 @@
 //! | `datagram` | queries in datagrams, on the batched loop of [`crate::udp`] |
 //! | `guard` | access lists and rate limits |
 //! | `kept` | encoded answers by question |
-//! | `tcp` | bounded TCP connections (RFC 7766) |
+//! | `accept` | connections over TCP, bounded in number |
+//! | `stream` | queries over a byte stream (RFC 7766) |
+//! | `encrypted`, `certificate` | which encrypted transports there are, and their certificate |
+//! | `tls`, `https`, `quic` | DNS over TLS (RFC 7858), HTTPS (RFC 8484) and QUIC (RFC 9250) |
+//! | `wire` | the records of a message without decoding it |
 //!
 //! Records and unusual messages are encoded and parsed by hickory. Its zone handlers are not
 //! used, since they hold a zone in memory.
 
+mod accept;
 mod answer;
+mod certificate;
 mod cookie;
 mod datagram;
 mod edns;
 mod encode;
+mod encrypted;
 mod exchange;
 mod existence;
 mod frame;
 mod guard;
+mod https;
 mod kept;
 mod meters;
 mod query;
+mod quic;
 mod records;
 mod referral;
 mod reply;
-mod tcp;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tls;
+mod wire;
 mod zone;
+
+pub use certificate::CertificateFiles;
+pub use encrypted::{EncryptedAddresses, EncryptedOptions};
 
 use super::Core;
 use crate::udp::Sockets;
+use accept::Acceptor;
 use answer::Responder;
 use datagram::Datagrams;
-use exchange::Exchange;
+use encrypted::Encrypted;
+use exchange::{Exchange, Peer, Transport};
 pub use guard::GuardOptions;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use stream::{Connections, Limits};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -84,10 +102,15 @@ pub struct DnsOptions {
     /// Addresses of those name servers whose names are in the zones; empty: the address that
     /// is listened on, unless that is 0.0.0.0 or `::`.
     pub node_addresses: Vec<IpAddr>,
-    /// How long a TCP connection may be without a whole query, seconds.
+    /// How long a connection may be without a whole query, seconds.
     pub tcp_idle_s: u32,
-    /// TCP connections at once.
+    /// TCP connections at once, and as many of each encrypted transport.
     pub max_tcp_connections: usize,
+    /// Encrypted transports.
+    pub encrypted: EncryptedOptions,
+    /// Queries of one connection at once: those that wait for the disk over TCP and TLS,
+    /// streams over HTTPS and QUIC.
+    pub max_queries_per_connection: usize,
     /// Queries at once that wait for the disk; those beyond get SERVFAIL.
     pub max_waiting_queries: usize,
     /// The greatest UDP answer, bytes, whatever the client offers; 512 at least.
@@ -118,6 +141,8 @@ impl Default for DnsOptions {
             node_addresses: Vec::new(),
             tcp_idle_s: 10,
             max_tcp_connections: 1_024,
+            encrypted: EncryptedOptions::default(),
+            max_queries_per_connection: 64,
             max_waiting_queries: 4_096,
             max_udp_payload: DEFAULT_MAX_UDP_PAYLOAD,
             udp_threads: 0,
@@ -129,11 +154,22 @@ impl Default for DnsOptions {
     }
 }
 
+impl DnsOptions {
+    /// Bounds of one connection.
+    fn limits(&self) -> Limits {
+        Limits {
+            idle: Duration::from_secs(u64::from(self.tcp_idle_s)),
+            max_queries: self.max_queries_per_connection,
+        }
+    }
+}
+
 /// The DNS front, bound and ready to serve.
 #[derive(Debug)]
 pub struct DnsFront {
     udp: Sockets,
     tcp: TcpListener,
+    encrypted: Option<Encrypted>,
     local_addr: SocketAddr,
     exchange: Exchange,
     options: DnsOptions,
@@ -143,8 +179,8 @@ impl DnsFront {
     /// Binds UDP and TCP on the same port; port 0 chooses one that both can have.
     ///
     /// # Errors
-    /// The address cannot be had; [`io::ErrorKind::InvalidInput`] naming the option that is no
-    /// domain name.
+    /// An address cannot be had; [`io::ErrorKind::InvalidInput`] naming the option that is no
+    /// domain name, or the certificate that cannot be used.
     pub async fn bind(
         addr: SocketAddr,
         core: Arc<Core>,
@@ -158,11 +194,13 @@ impl DnsFront {
         }
         let zones = zone::ZoneSet::new(&core.zones, &options, &addresses)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let encrypted = Encrypted::bind(&options.encrypted, options.limits()).await?;
         let deadline = core.request_deadline;
         let exchange = Exchange::new(Responder::new(core, zones), &options, deadline)?;
         Ok(Self {
             udp,
             tcp,
+            encrypted,
             local_addr,
             exchange,
             options,
@@ -174,21 +212,51 @@ impl DnsFront {
         self.local_addr
     }
 
+    /// Where the encrypted transports listen, those that are on.
+    pub fn encrypted_addresses(&self) -> EncryptedAddresses {
+        self.encrypted
+            .as_ref()
+            .map(Encrypted::addresses)
+            .unwrap_or_default()
+    }
+
     /// Answers until `shutdown` is cancelled; then takes no further queries, lets those under
     /// way finish, and returns. Dropping the future ends everything at once.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let idle = Duration::from_secs(u64::from(self.options.tcp_idle_s));
-        let tcp = tcp::Listener {
-            listener: self.tcp,
+        let connections = Connections {
             exchange: self.exchange.clone(),
-            idle,
+            limits: self.options.limits(),
+            meters: stream::Meters::new(),
+            shutdown: shutdown.clone(),
+        };
+        let tcp = Acceptor {
+            listener: self.tcp,
             max_connections: self.options.max_tcp_connections,
+            over_limit: bound_counter("dns_tcp_connections"),
+        };
+        let tcp = tcp.serve(shutdown.clone(), |stream, addr| {
+            let transport = Transport::Tcp;
+            connections
+                .clone()
+                .converse(stream, Peer { addr, transport })
+        });
+        let max_connections = self.options.max_tcp_connections;
+        let encrypted = async {
+            if let Some(encrypted) = self.encrypted {
+                encrypted.serve(connections.clone(), max_connections).await;
+            }
         };
         tokio::join!(
-            tcp.serve(shutdown.clone()),
+            tcp,
+            encrypted,
             serve_udp(self.udp, self.exchange, &self.options, shutdown)
         );
     }
+}
+
+/// Counts how often a bound was met.
+fn bound_counter(bound: &'static str) -> metrics::Counter {
+    metrics::counter!("idnode_bound_hits_total", "bound" => bound)
 }
 
 /// Threads that serve UDP.

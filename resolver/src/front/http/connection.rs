@@ -2,15 +2,15 @@
 //! how they end.
 
 use super::{Shared, service};
+use crate::front::lifetime::Watch;
 use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::io::{self, Write};
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
@@ -22,8 +22,6 @@ use tokio_util::sync::CancellationToken;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
-/// How long a connection that is closed for idling may take to flush.
-const CLOSING_GRACE: Duration = Duration::from_secs(5);
 /// How long accepting rests after an error, such as too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(20);
 
@@ -87,17 +85,12 @@ async fn talk(stream: TcpStream, router: Router, shared: Arc<Shared>, shutdown: 
     // Answers are small and whole: waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
     let idle_timeout = shared.options.idle_timeout;
-    let begun = Arc::new(AtomicU64::new(0));
-    let requests = begun.clone();
+    let watch = Watch::new(idle_timeout, shutdown);
+    let begun = watch.begun();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        requests.fetch_add(1, Ordering::Relaxed);
+        begun.one_more();
         service::answer(shared.clone(), router.clone(), request)
     });
-    let watch = Watch {
-        begun: &begun,
-        idle_timeout,
-        shutdown: &shutdown,
-    };
     let io = TokioIo::new(stream);
     if http2 {
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -133,78 +126,5 @@ async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
         }
         // The rest of the preface is on its way; peeking again would find the same bytes.
         tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// A connection that can be told to finish what it has begun.
-trait Finish: Future {
-    fn finish(self: Pin<&mut Self>);
-}
-
-impl<S, B> Finish for http1::Connection<TokioIo<TcpStream>, S>
-where
-    Self: Future,
-    S: hyper::service::HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: hyper::body::Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-impl<S, B, E> Finish for http2::Connection<TokioIo<TcpStream>, S, E>
-where
-    Self: Future,
-    S: hyper::service::HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: hyper::body::Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    E: hyper::rt::bounds::Http2ServerConnExec<S::Future, B>,
-{
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
-}
-
-/// What may end a connection besides its client.
-struct Watch<'a> {
-    begun: &'a AtomicU64,
-    idle_timeout: Duration,
-    shutdown: &'a CancellationToken,
-}
-
-impl Watch<'_> {
-    /// Runs a connection to its end. A request is answered within the node's deadline, so one
-    /// on which none began for the idle time has a client that is silent or hardly reads.
-    async fn drive(self, connection: impl Finish) {
-        let mut connection = pin!(connection);
-        let (mut seen, mut idle, mut stopping) = (0, false, false);
-        loop {
-            let wait = if idle {
-                CLOSING_GRACE
-            } else {
-                self.idle_timeout
-            };
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                () = self.shutdown.cancelled(), if !stopping => {
-                    stopping = true;
-                    connection.as_mut().finish();
-                }
-                () = tokio::time::sleep(wait) => {
-                    if idle {
-                        return;
-                    }
-                    let begun = self.begun.load(Ordering::Relaxed);
-                    if begun == seen {
-                        idle = true;
-                        connection.as_mut().finish();
-                    }
-                    seen = begun;
-                }
-            }
-        }
     }
 }
