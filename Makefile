@@ -1,5 +1,5 @@
 # The two commands that do everything, and the rest of a working day.
-.PHONY: demo test lint bench bench-import
+.PHONY: demo test lint bench bench-import bench-dns
 
 demo: ## a running node with a real data set, and how to resolve from it
 	tools/demo.sh
@@ -17,3 +17,7 @@ bench: ## criterion benches
 bench-import: ## a million identifiers, against a bare RocksDB loop
 	cargo build --release --workspace --bins
 	"$${CARGO_TARGET_DIR:-target}"/release/import_vs_rocksdb
+
+bench-dns: ## a million names, against NSD, Knot, BIND and PowerDNS
+	cargo build --release --workspace --bins
+	benches/dns-peers/dns-peers

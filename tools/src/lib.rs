@@ -2,8 +2,10 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`bench`] | `idbench`, the load generator |
 //! | [`bulk`] | the files of bulk registration (批量注册): CSV and JSON Lines, compression, chunks |
 //! | [`ctl`] | `idctl`, the operator and enterprise CLI |
 
+pub mod bench;
 pub mod bulk;
 pub mod ctl;

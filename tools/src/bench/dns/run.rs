@@ -1,0 +1,136 @@
+//! One run: its senders, each on a thread, and their tallies together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::questions::{Questions, Shape};
+use super::tls::Tls;
+use super::{Transport, https, stream, udp};
+use crate::bench::error::Failure;
+use crate::bench::order::{Draws, Order};
+use crate::bench::pace::{Clock, Limits, Pace};
+use crate::bench::tally::Tally;
+
+/// What all senders of a run have alike.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) server: SocketAddr,
+    pub(super) transport: Transport,
+    pub(super) questions: Arc<Questions>,
+    pub(super) shape: Shape,
+    pub(super) clock: Clock,
+    /// When an unanswered query is lost, nanoseconds after it was sent.
+    pub(super) timeout_ns: u64,
+    /// Queries a second, all senders together; nothing in a closed loop.
+    pub(super) rate_qps: Option<f64>,
+    /// Whether senders never sleep.
+    pub(super) spin: bool,
+    /// How encrypted connections are made.
+    pub(super) tls: Option<Tls>,
+    /// Where DNS over HTTPS is asked.
+    pub(super) url: String,
+}
+
+/// What each sender has of its own.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) pace: Pace,
+    pub(super) draws: Draws,
+    /// Sockets or connections.
+    pub(super) connections: usize,
+    /// Most queries in flight over all of them.
+    pub(super) in_flight: usize,
+}
+
+/// How a run is divided among senders.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Division {
+    pub(super) threads: usize,
+    pub(super) connections: usize,
+    pub(super) in_flight: usize,
+    pub(super) limits: Limits,
+    pub(super) order: Order,
+    pub(super) seed: u64,
+    /// Questions passed over at the beginning.
+    pub(super) skip: u32,
+}
+
+impl Job {
+    /// Whether queries are sent by the clock.
+    pub(super) fn is_open_loop(&self) -> bool {
+        self.rate_qps.is_some()
+    }
+
+    /// Runs all senders to their end.
+    pub(super) fn run(&self, division: &Division) -> Result<Tally, Failure> {
+        let draws = Draws::split(
+            division.order,
+            self.questions.count(),
+            division.seed,
+            division.skip,
+            division.threads,
+        );
+        // The clock starts when everything is prepared: a permutation of millions takes a while.
+        let job = Self {
+            clock: Clock::start(),
+            ..self.clone()
+        };
+        let senders = draws
+            .into_iter()
+            .enumerate()
+            .map(|(number, draws)| division.sender(number, draws, self.rate_qps));
+        let mut total = Tally::new()?;
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = senders
+                .map(|sender| scope.spawn(|| job.run_sender(sender)))
+                .collect();
+            for thread in threads {
+                let panicked = |_| Failure::Protocol("a sender has panicked".to_owned());
+                total.add(&thread.join().map_err(panicked)??)?;
+            }
+            Ok(())
+        })?;
+        Ok(total)
+    }
+
+    fn run_sender(&self, sender: Sender) -> Result<Tally, Failure> {
+        match (self.transport, &self.tls) {
+            (Transport::Udp, _) => udp::run(self, sender),
+            (Transport::Https, Some(tls)) => block_on(https::run(self, tls, sender)),
+            _ => block_on(stream::run(self, sender)),
+        }
+    }
+}
+
+/// Runs a sender's connections on this thread.
+fn block_on(senders: impl Future<Output = Result<Tally, Failure>>) -> Result<Tally, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::io("starting"))?;
+    runtime.block_on(senders)
+}
+
+impl Division {
+    fn sender(&self, number: usize, draws: Draws, rate_qps: Option<f64>) -> Sender {
+        let share = |total: usize| {
+            let even = total / self.threads + usize::from(number < total % self.threads);
+            even.max(1)
+        };
+        let threads = self.threads as u64;
+        let limits = Limits {
+            queries: self.limits.queries / threads
+                + u64::from((number as u64) < self.limits.queries % threads),
+            ..self.limits
+        };
+        Sender {
+            pace: match rate_qps {
+                Some(rate_qps) => Pace::open(limits, rate_qps, number, self.threads),
+                None => Pace::closed(limits),
+            },
+            draws,
+            connections: share(self.connections),
+            in_flight: share(self.in_flight),
+        }
+    }
+}
