@@ -3,7 +3,7 @@
 # when they are there. Rust (rustup or another way) must be there already.
 set -eu
 
-packages='g++ clang libclang-dev make curl python3 bind9-dnsutils knot-dnsutils ieee-data pci.ids usb.ids'
+packages='g++ clang libclang-dev make curl python3 bind9-dnsutils knot-dnsutils knot nsd ieee-data pci.ids usb.ids'
 
 command -v cargo >/dev/null 2>&1 || {
     echo 'setup: cargo is missing; install Rust 1.95 or later first (https://rustup.rs)' >&2
@@ -20,5 +20,21 @@ done
 if [ "$(id -u)" = 0 ]; then as_root=''; else as_root='sudo'; fi
 echo "setup: installing$missing" >&2
 $as_root apt-get update -qq
+# The tests start the name servers themselves: installing must not. A policy that is there
+# already is left alone.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod 755 "$policy"
+    trap '$as_root rm -f "$policy"' EXIT
+fi
 # shellcheck disable=SC2086
 DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+# Nor must they start with the machine.
+for service in nsd knot; do
+    case "$missing" in
+    *" $service"*)
+        if [ -d /run/systemd/system ]; then $as_root systemctl disable -q "$service" || true; fi
+        ;;
+    esac
+done

@@ -45,8 +45,8 @@ mod tests;
 mod zone;
 
 pub use encode::{
-    MappedName, name_hash, ons_name, ors_name, prefix_name_hash, prefix_to_name, scheme_name,
-    to_name,
+    MappedName, name_hash, ons_name, ons_prefix_names, ors_name, prefix_name_hash, prefix_to_name,
+    scheme_name, to_name,
 };
 pub use zone::{ZoneName, Zones};
 

@@ -66,6 +66,10 @@ pub struct IdentifierChange {
     /// Its record as stored: live, or a tombstone.
     #[prost(bytes = "bytes", tag = "2")]
     pub record: Bytes,
+    /// Version of the record it replaced, a tombstone included; 0: there was none. `None`:
+    /// the entry does not tell, as those written before this field was.
+    #[prost(uint64, optional, tag = "3")]
+    pub replaced: Option<Sequence>,
 }
 
 /// One prefix.
@@ -77,6 +81,9 @@ pub struct PrefixChange {
     /// It is gone.
     #[prost(bool, tag = "2")]
     pub removed: bool,
+    /// As it was before. `None`: it is new, or the entry was written before this field was.
+    #[prost(message, optional, tag = "3")]
+    pub replaced: Option<PrefixRecord>,
 }
 
 /// One template.

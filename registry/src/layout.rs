@@ -14,7 +14,7 @@
 //! | idempotency | caller, 0, key; caller, 1, import id | [`crate::write::idempotency::Remembered`] |
 //! | statistics | prefix key, or empty for the node | [`crate::read::Counters`] |
 //! | log | sequence u64 | [`crate::change::LogEntry`], records that are in `identifiers` or `superseded` left out |
-//! | superseded | sequence u64 of the entry that wrote it, identifier key | the record that a later entry has replaced |
+//! | superseded | sequence u64 of the entry that wrote it, identifier key | the record that a later entry has replaced, until that one is trimmed |
 //! | meta | name | format version |
 //!
 //! Integers in keys are big-endian, so that byte order is numeric order. Every value begins

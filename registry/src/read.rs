@@ -2,8 +2,10 @@
 
 mod below;
 mod export;
+mod moment;
 mod page;
 
+pub use moment::Moment;
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page, PageRequest};
 
 use crate::credential::Credential;

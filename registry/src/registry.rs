@@ -295,6 +295,10 @@ impl Registry {
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }
+
+    pub(crate) fn log(&self) -> &dyn ChangeLog {
+        &*self.log
+    }
 }
 
 impl Drop for Registry {

@@ -267,6 +267,14 @@ impl View<'_> {
         }))
     }
 
+    /// The last key of a family.
+    pub fn last_key(&self, family: Family) -> Result<Option<Bytes>> {
+        let mut rows = self
+            .snapshot
+            .iterator_cf(self.store.cf(family)?, IteratorMode::End);
+        Ok(rows.next().transpose()?.map(|(key, _)| Bytes::from(key)))
+    }
+
     /// Rows whose key begins with `prefix`.
     pub fn scan_prefix(
         &self,

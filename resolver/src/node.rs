@@ -3,7 +3,10 @@
 use crate::cache::HotCache;
 use crate::config::{Config, parse_cookie_secret, parse_network};
 use crate::front::Core;
-use crate::front::dns::{CertificateFiles, DnsFront, DnsOptions, EncryptedOptions, GuardOptions};
+use crate::front::dns::{
+    Allowed, BadEntry, CertificateFiles, DnsFront, DnsOptions, EncryptedOptions, GuardOptions,
+    Keys, Secondary,
+};
 use crate::front::grpc::{GrpcFront, GrpcOptions};
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
 use crate::front::http::{HttpFront, HttpOptions};
@@ -18,6 +21,7 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 use serde::Serialize;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
@@ -168,9 +172,11 @@ impl Node {
             .map_err(bind_error("grpc", config.grpc.listen))?;
         let http_options = http_options(config, metrics);
         let http = HttpFront::new(http_listener, core.clone(), http_options).map_err(http_error)?;
-        let dns = DnsFront::bind(config.dns.listen, core.clone(), dns_options(config))
+        let dns_error = bind_error("dns", config.dns.listen);
+        let dns_options = dns_options(config).map_err(&dns_error)?;
+        let dns = DnsFront::bind(config.dns.listen, core.clone(), dns_options)
             .await
-            .map_err(bind_error("dns", config.dns.listen))?;
+            .map_err(dns_error)?;
         let handle = HandleFront::new(sockets, core.clone(), handle_options(config));
         Ok(Self {
             core,
@@ -310,9 +316,15 @@ fn http_options(config: &Config, metrics: PrometheusHandle) -> HttpOptions {
     }
 }
 
-fn dns_options(config: &Config) -> DnsOptions {
+/// # Errors
+/// The file of keys cannot be read, or not by its owner alone.
+fn dns_options(config: &Config) -> io::Result<DnsOptions> {
     let dns = &config.dns;
-    DnsOptions {
+    let key_file = Some(Path::new(&dns.tsig_key_file)).filter(|file| !file.as_os_str().is_empty());
+    let parsed = |error: BadEntry| io::Error::new(io::ErrorKind::InvalidInput, error);
+    let allowed = dns.allow_transfer.iter().map(|text| Allowed::parse(text));
+    let secondaries = dns.notify.iter().map(|text| Secondary::parse(text));
+    Ok(DnsOptions {
         name_servers: dns.ns.clone(),
         soa_rname: dns.soa_rname.clone(),
         refresh_s: dns.refresh_s,
@@ -350,7 +362,13 @@ fn dns_options(config: &Config) -> DnsOptions {
             exempt: networks(&dns.rrl_exempt),
             zone_queries_per_s: dns.max_zone_queries_per_s,
         },
-    }
+        tsig_keys: Keys::read(&dns.tsig_keys, key_file)?,
+        allow_transfer: allowed.collect::<Result<_, _>>().map_err(parsed)?,
+        notify: secondaries.collect::<Result<_, _>>().map_err(parsed)?,
+        notify_delay: Duration::from_millis(dns.notify_delay_ms.into()),
+        max_transfers: dns.max_transfers as usize,
+        state_file: Some(config.node.data_dir.join("zones.state")),
+    })
 }
 
 /// Networks that the configuration has checked.

@@ -107,6 +107,11 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// A live record of an enterprise's.
+    pub(crate) fn new(record: Arc<Record>, owner: EnterpriseId) -> Self {
+        Self { record, owner }
+    }
+
     /// The values that are asked for and that the caller may read, ascending by index. The one
     /// place where reading is granted: no front sees any other value.
     pub fn values<'a>(&'a self, query: &'a Query<'a>) -> impl Iterator<Item = ValueRef<'a>> {
@@ -439,10 +444,7 @@ fn answer_from(prefix: &PrefixEntry, entry: &CacheEntry) -> Answer {
                 at_ms: record.updated_at_ms,
                 reason: reason.clone(),
             }),
-            None => Answer::Found(Resolved {
-                record: record.clone(),
-                owner: prefix.record.owner(),
-            }),
+            None => Answer::Found(Resolved::new(record.clone(), prefix.record.owner())),
         },
     };
     prefix.traffic.count(matches!(answer, Answer::Found(_)));

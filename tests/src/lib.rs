@@ -12,3 +12,4 @@
 pub mod api;
 pub mod node;
 pub mod run;
+pub mod secondary;

@@ -144,6 +144,24 @@ pub fn ons_name(identifier: &Identifier, zones: &Zones) -> Option<MappedName> {
     Some(MappedName::of(Relative::of_labels(&labels, None), zone))
 }
 
+/// The names of a GS1 company prefix under the ONS zone, one below each kind of key; none for other
+/// schemes and without such a zone. Twelve digits below `gln` are a GLN's name, too.
+pub fn ons_prefix_names(prefix: &Prefix, zones: &Zones) -> Vec<MappedName> {
+    let Some(zone) = zones
+        .ons
+        .as_ref()
+        .filter(|_| prefix.scheme() == Scheme::Gs1)
+    else {
+        return Vec::new();
+    };
+    let names = ONS_KEYS.iter().map(|(key_label, _)| {
+        let mut labels: Vec<&[u8]> = prefix.head().rchunks(1).collect();
+        labels.extend([key_label.as_bytes(), b"gs1", b"id"]);
+        MappedName::of(Relative::of_labels(&labels, None), zone)
+    });
+    names.collect()
+}
+
 /// The prefix an identifier describes and whose name it therefore has.
 pub(super) fn describes_prefix(identifier: &Identifier) -> Option<Prefix> {
     match identifier.scheme() {

@@ -44,6 +44,7 @@ fn entry(sequence: u64, size: usize) -> LogEntry {
     let item = IdentifierChange {
         key: Bytes::from(format!("key {sequence}")),
         record: Bytes::from(vec![sequence as u8; size]),
+        replaced: None,
     };
     LogEntry {
         sequence,
@@ -218,13 +219,15 @@ fn replaced_records_stay_in_their_entries(subject: &mut Subject) {
         key,
         value: Some(value),
     };
-    let change = |sequence, keys: &[&'static str]| LogEntry {
+    // Each key with the version of the record that is replaced there.
+    let change = |sequence, keys: &[(&'static str, u64)]| LogEntry {
         change: Some(Change::Identifiers(IdentifierChanges {
             items: keys
                 .iter()
-                .map(|key| IdentifierChange {
+                .map(|(key, replaced)| IdentifierChange {
                     key: Bytes::from_static(key.as_bytes()),
                     record: record(sequence, key.len()),
+                    replaced: Some(*replaced),
                 })
                 .collect(),
         })),
@@ -245,10 +248,10 @@ fn replaced_records_stay_in_their_entries(subject: &mut Subject) {
     };
     // The second entry's items are out of order, and one of them is replaced in its own group.
     let entries = [
-        change(1, &["a", "b", "c"]),
-        change(2, &["c", "bb", "b"]),
-        change(3, &["b"]),
-        change(4, &["a"]),
+        change(1, &[("a", 0), ("b", 0), ("c", 0)]),
+        change(2, &[("c", 1), ("bb", 0), ("b", 1)]),
+        change(3, &[("b", 2)]),
+        change(4, &[("a", 1)]),
     ];
     let [first, second, third, fourth] = &entries;
     {
@@ -273,9 +276,13 @@ fn replaced_records_stay_in_their_entries(subject: &mut Subject) {
     assert_eq!(log.read(1, 10, 1 << 20), Ok(entries.to_vec()), "reopened");
     log.trim(2).unwrap();
     assert_eq!(log.read(2, 10, 1 << 20), Ok(entries[1..].to_vec()));
-    assert_eq!(
-        state(Family::Superseded, &index_key(1, b"a")),
-        None,
-        "what only a forgotten entry tells of goes with it"
-    );
+    log.trim(4).unwrap();
+    assert_eq!(log.read(4, 10, 1 << 20), Ok(entries[3..].to_vec()));
+    for (version, key) in [(1, &b"b"[..]), (1, b"c"), (2, b"b")] {
+        assert_eq!(
+            state(Family::Superseded, &index_key(version, key)),
+            None,
+            "what only forgotten entries tell of, and replaced, goes with them"
+        );
+    }
 }

@@ -99,52 +99,67 @@ impl ChangeLog for LocalLog {
         max_bytes: usize,
     ) -> Result<Vec<LogEntry>, Error> {
         let view = self.store.snapshot();
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        for row in view.scan(Family::Log, &from.to_be_bytes(), None)? {
-            let (key, value) = row?;
-            let expected = from + entries.len() as u64;
-            if parse_number(&key)? != expected {
-                let what = format!("entry {expected} is no longer kept; the oldest one");
-                return Err(Error::Bound {
-                    what,
-                    limit: parse_number(&key)?,
-                });
-            }
-            let entry = with_records(decode_value(&value)?, &view)?;
-            bytes += entry.encoded_len();
-            entries.push(entry);
-            if entries.len() >= max_entries || bytes >= max_bytes {
-                break;
-            }
-        }
-        Ok(entries)
+        let bounds = (max_entries, max_bytes);
+        entries_in(&view, from, bounds, |entry| with_records(entry, &view))
+    }
+
+    fn head_in(&self, view: &View<'_>) -> Result<Sequence, Error> {
+        view.last_key(Family::Log)?
+            .map_or(Ok(0), |key| parse_number(&key))
+    }
+
+    fn read_in(
+        &self,
+        view: &View<'_>,
+        from: Sequence,
+        max_entries: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<LogEntry>, Error> {
+        entries_in(view, from, (max_entries, max_bytes), Ok)
     }
 
     fn trim(&self, before: Sequence) -> Result<(), Error> {
         // The last entry is always kept: it is what remembers the head across restarts.
         let end = before.min(self.head()?).to_be_bytes();
-        for family in [Family::Log, Family::Superseded] {
-            self.delete_before(family, &end)?;
+        if !self.delete_entries_before(&end)? {
+            self.delete_superseded_before(&end)?;
         }
         Ok(())
     }
 }
 
 impl LocalLog {
-    fn delete_before(&self, family: Family, end: &[u8]) -> Result<(), Error> {
+    /// Deletes entries, each with the records it replaced, which nobody can ask for any more;
+    /// whether all of them told which those were.
+    fn delete_entries_before(&self, end: &[u8]) -> Result<bool, Error> {
+        let mut all_told = true;
         loop {
             let view = self.store.snapshot();
-            let batch = view
-                .scan(family, &[], Some(end))?
+            let mut batch = Vec::new();
+            for row in view.scan(Family::Log, &[], Some(end))? {
+                let (key, value) = row?;
+                all_told &= delete_replaced(&decode_value(&value)?, &mut batch);
+                batch.push(deletion(Family::Log, key));
+                if batch.len() >= TRIM_BATCH {
+                    break;
+                }
+            }
+            if batch.is_empty() {
+                return Ok(all_told);
+            }
+            self.store.write(&batch, false)?;
+        }
+    }
+
+    /// Deletes the superseded records that entries before `end` wrote. Some of them may have
+    /// been replaced by entries that are kept.
+    fn delete_superseded_before(&self, end: &[u8]) -> Result<(), Error> {
+        loop {
+            let view = self.store.snapshot();
+            let rows = view.scan(Family::Superseded, &[], Some(end))?;
+            let batch = rows
                 .take(TRIM_BATCH)
-                .map(|row| {
-                    row.map(|(key, _)| Mutation {
-                        family,
-                        key,
-                        value: None,
-                    })
-                })
+                .map(|row| row.map(|(key, _)| deletion(Family::Superseded, key)))
                 .collect::<Result<Vec<_>, Error>>()?;
             if batch.is_empty() {
                 return Ok(());
@@ -152,6 +167,62 @@ impl LocalLog {
             self.store.write(&batch, false)?;
         }
     }
+}
+
+fn deletion(family: Family, key: Bytes) -> Mutation {
+    Mutation {
+        family,
+        key,
+        value: None,
+    }
+}
+
+/// Adds the deletion of the records an entry replaced; whether it tells which they are.
+fn delete_replaced(entry: &LogEntry, batch: &mut Vec<Mutation>) -> bool {
+    let Some(Change::Identifiers(changes)) = &entry.change else {
+        return true;
+    };
+    let mut all_told = true;
+    for item in &changes.items {
+        match item.replaced {
+            Some(0) => {}
+            Some(version) => {
+                let key = index_key(version, &item.key);
+                batch.push(deletion(Family::Superseded, key));
+            }
+            None => all_told = false,
+        }
+    }
+    all_told
+}
+
+/// Entries of a view from a number on, up to about so many of them and so many bytes.
+fn entries_in(
+    view: &View<'_>,
+    from: Sequence,
+    (max_entries, max_bytes): (usize, usize),
+    finish: impl Fn(LogEntry) -> Result<LogEntry, Error>,
+) -> Result<Vec<LogEntry>, Error> {
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    for row in view.scan(Family::Log, &from.to_be_bytes(), None)? {
+        let (key, value) = row?;
+        let expected = from + entries.len() as u64;
+        if parse_number(&key)? != expected {
+            let what = format!("entry {expected} is no longer kept; the oldest one");
+            return Err(Error::Bound {
+                what,
+                limit: parse_number(&key)?,
+            });
+        }
+        let entry = finish(decode_value(&value)?)?;
+        bytes += entry.encoded_len();
+        entries.push(entry);
+        if entries.len() >= max_entries || bytes >= max_bytes {
+            break;
+        }
+    }
+    Ok(entries)
 }
 
 /// An entry as it is kept beside mutations that are sorted by key: without the records among
@@ -184,6 +255,7 @@ fn without_records(entry: &LogEntry, mutations: &[Mutation]) -> LogEntry {
             } else {
                 item.record.clone()
             },
+            replaced: item.replaced,
         }
     };
     let items = changes.items.iter().map(kept).collect();

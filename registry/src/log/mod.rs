@@ -8,7 +8,7 @@ pub mod contract;
 pub mod local;
 
 use crate::change::LogEntry;
-use crate::store::Mutation;
+use crate::store::{Mutation, View};
 use crate::{Error, Sequence};
 use thiserror::Error as ThisError;
 
@@ -50,8 +50,9 @@ pub trait ChangeLog: Send + Sync {
     ///
     /// The mutations are sorted by family and key. Where they replace an identifier's record
     /// that an earlier entry tells of, they also put that record into [`Family::Superseded`],
-    /// so that an engine whose entries share the state's records can still read the entry. An
-    /// engine that keeps whole entries may leave these rows out.
+    /// so that an engine whose entries share the state's records can still read the entry, and
+    /// what an entry replaced can be read as long as the entry. An engine that keeps whole
+    /// entries may leave these rows out; then nobody learns what entries replaced.
     ///
     /// [`Family::Superseded`]: crate::layout::Family::Superseded
     fn append(
@@ -71,6 +72,22 @@ pub trait ChangeLog: Send + Sync {
         max_bytes: usize,
     ) -> Result<Vec<LogEntry>, Error>;
 
-    /// Forgets the entries before number `before`. The head stays, however much is forgotten.
+    /// Number of the last entry whose effects a view of the store shows; 0: of none.
+    fn head_in(&self, view: &View<'_>) -> Result<Sequence, Error>;
+
+    /// As [`ChangeLog::read`], of the entries a view of the store shows. Identifiers' records
+    /// may be left out: who asks for a view has the state that the entries lead to.
+    fn read_in(
+        &self,
+        view: &View<'_>,
+        from: Sequence,
+        max_entries: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<LogEntry>, Error>;
+
+    /// Forgets the entries before number `before`, and the records that none but these
+    /// replaced ([`Family::Superseded`]). The head stays, however much is forgotten.
+    ///
+    /// [`Family::Superseded`]: crate::layout::Family::Superseded
     fn trim(&self, before: Sequence) -> Result<(), Error>;
 }

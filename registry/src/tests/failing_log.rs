@@ -4,7 +4,7 @@ use super::support::*;
 use crate::change::LogEntry;
 use crate::log::local::LocalLog;
 use crate::log::{AppendError, ChangeLog};
-use crate::store::{Mutation, Store, StoreOptions};
+use crate::store::{Mutation, Store, StoreOptions, View};
 use crate::{CommitObserver, Error, Options, Registry, Sequence};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -58,6 +58,20 @@ impl ChangeLog for FailsOnce {
         max_bytes: usize,
     ) -> Result<Vec<LogEntry>, Error> {
         self.log.read(from, max_entries, max_bytes)
+    }
+
+    fn head_in(&self, view: &View<'_>) -> Result<Sequence, Error> {
+        self.log.head_in(view)
+    }
+
+    fn read_in(
+        &self,
+        view: &View<'_>,
+        from: Sequence,
+        max_entries: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<LogEntry>, Error> {
+        self.log.read_in(view, from, max_entries, max_bytes)
     }
 
     fn trim(&self, before: Sequence) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::Error;
-use crate::change::LogEntry;
+use crate::change::{Change, LogEntry};
 use std::time::Duration;
 
 fn numbers(entries: &[LogEntry]) -> Vec<u64> {
@@ -126,4 +126,66 @@ fn what_is_forgotten_is_said_and_numbers_go_on() {
         node.record("88.118.8/3").map(|record| record.is_live()),
         Ok(true)
     );
+}
+
+/// What an entry replaced can be read as long as the entry is kept, however old it is.
+#[test]
+fn an_entry_tells_what_it_replaced() {
+    let mut node = Node::with_prefixes(&["88.118.8"]);
+    let created = node.write(create("88.118.8/a", "first")).sequence;
+    for n in 0..20 {
+        node.write(create(&format!("88.118.8/{n}"), "x"));
+    }
+    let deleted = node.write(delete("88.118.8/a", None)).sequence;
+    let again = node.write(create("88.118.8/a", "second")).sequence;
+    // The first entries go; the one that replaced the oldest record stays.
+    std::thread::sleep(Duration::from_millis(5));
+    node.write(create("88.118.8/b", "x"));
+    let entry = node.registry().read_log(deleted, 1, usize::MAX).unwrap();
+    node.registry().trim_log(entry[0].committed_at_ms).unwrap();
+    node.reopen();
+    let moment = node.registry().moment().unwrap();
+    assert_eq!(moment.sequence(), node.registry().applied());
+    let replaced = |sequence: u64| match &moment.entries(sequence).unwrap()[0].change {
+        Some(Change::Identifiers(changes)) => {
+            let item = changes.items[0].clone();
+            let version = item.replaced.expect("entries tell");
+            (version, moment.replaced(&item.key, version).unwrap())
+        }
+        other => panic!("{other:?}"),
+    };
+    let (version, record) = replaced(deleted);
+    assert_eq!(version, created);
+    assert!(record.unwrap().is_live());
+    let (version, record) = replaced(again);
+    assert_eq!(version, deleted);
+    assert!(!record.unwrap().is_live());
+    assert_eq!(replaced(again + 1), (0, None), "there was none");
+    // When its last reader is forgotten, so is the record.
+    let key = idnode_proto::identifier::Identifier::parse("88.118.8/a").unwrap();
+    assert!(moment.replaced(key.key(), created).unwrap().is_some());
+    drop(moment);
+    node.registry().trim_log(u64::MAX).unwrap();
+    let moment = node.registry().moment().unwrap();
+    for version in [created, deleted] {
+        assert_eq!(moment.replaced(key.key(), version), Ok(None));
+    }
+}
+
+/// A moment shows one place of the log, whatever is written meanwhile.
+#[test]
+fn a_moment_does_not_move() {
+    let node = Node::with_prefixes(&["88.118.8"]);
+    node.write(create("88.118.8/a", "x"));
+    let moment = node.registry().moment().unwrap();
+    let sequence = moment.sequence();
+    node.write(create("88.118.8/b", "x"));
+    assert_eq!(moment.sequence(), sequence);
+    assert_eq!(moment.entries(sequence + 1).unwrap(), vec![]);
+    assert_eq!(moment.live_identifiers(), Ok(1));
+    assert_eq!(moment.identifiers(&[], None).unwrap().count(), 1);
+    assert_eq!(moment.prefixes(&[], None).unwrap().count(), 1);
+    let now = node.registry().moment().unwrap();
+    assert_eq!(now.sequence(), sequence + 1);
+    assert_eq!(now.identifiers(&[], None).unwrap().count(), 2);
 }

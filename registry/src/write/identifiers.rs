@@ -256,6 +256,7 @@ pub(super) fn put(
     let change = IdentifierChange {
         key,
         record: space.split().freeze(),
+        replaced: Some(replaced.map_or(0, |replaced| replaced.version)),
     };
     txn.set(
         Family::Identifiers,

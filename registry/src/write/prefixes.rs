@@ -55,7 +55,7 @@ pub(super) fn apply(
     );
     index_name(txn, prefix, true);
     txn.count_node(|counters| counters.prefixes += 1)?;
-    Ok(store(txn, caller, record))
+    Ok(store(txn, caller, None, record))
 }
 
 pub(super) fn transition(
@@ -88,6 +88,7 @@ pub(super) fn transition(
             format!("is {}: {action:?} is not possible", state.label()),
         )
     })?;
+    let replaced = record.clone();
     record.review_message = message.to_owned();
     match step {
         Step::To(next) => {
@@ -95,7 +96,7 @@ pub(super) fn transition(
                 enterprises::require_verified(txn, record.owner())?;
             }
             record.set_state(next);
-            Ok(store(txn, caller, record))
+            Ok(store(txn, caller, Some(replaced), record))
         }
         Step::Gone => remove(txn, caller, prefix, record),
     }
@@ -110,8 +111,9 @@ pub(super) fn delegate(
 ) -> Result<Outcome> {
     let mut record = owned(txn, caller, prefix)?;
     expect_version(Object::Prefix, prefix, expected_version, record.version)?;
+    let replaced = record.clone();
     record.delegation = delegation.cloned().map(Delegation::validated).transpose()?;
-    Ok(store(txn, caller, record))
+    Ok(store(txn, caller, Some(replaced), record))
 }
 
 pub(super) fn current(txn: &Txn<'_>, prefix: &Prefix) -> Result<Outcome> {
@@ -146,6 +148,7 @@ fn remove(
             "still has live identifiers",
         ));
     }
+    let replaced = record.clone();
     record.version = txn.next_sequence();
     record.updated_at_ms = txn.now_ms();
     txn.set(Family::Prefixes, record.key.clone(), None);
@@ -163,6 +166,7 @@ fn remove(
     let change = PrefixChange {
         record: record.clone(),
         removed: true,
+        replaced: Some(replaced),
     };
     txn.log(caller.credential(), Change::Prefix(change));
     Ok(Outcome::Prefix(Box::new(record)))
@@ -193,13 +197,19 @@ fn index_name(txn: &mut Txn<'_>, prefix: &Prefix, present: bool) {
     );
 }
 
-fn store(txn: &mut Txn<'_>, caller: &Caller, mut record: PrefixRecord) -> Outcome {
+fn store(
+    txn: &mut Txn<'_>,
+    caller: &Caller,
+    replaced: Option<PrefixRecord>,
+    mut record: PrefixRecord,
+) -> Outcome {
     record.version = txn.next_sequence();
     record.updated_at_ms = txn.now_ms();
     txn.put_message(Family::Prefixes, record.key.clone(), &record);
     let change = PrefixChange {
         record: record.clone(),
         removed: false,
+        replaced,
     };
     txn.log(caller.credential(), Change::Prefix(change));
     Outcome::Prefix(Box::new(record))

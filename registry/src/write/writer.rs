@@ -140,7 +140,10 @@ impl Writer {
     /// Lets everything in this process see a durable group, before it is acknowledged.
     fn publish(&self, entries: &[LogEntry], head: Sequence) {
         for entry in entries {
-            if let Some(Change::Prefix(PrefixChange { record, removed })) = &entry.change {
+            if let Some(Change::Prefix(PrefixChange {
+                record, removed, ..
+            })) = &entry.change
+            {
                 if *removed {
                     self.prefixes.remove(&record.key);
                 } else {

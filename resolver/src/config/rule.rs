@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::error::Problem;
 use super::value::{self, Value};
+use crate::front::dns::{Allowed, Key, Secondary};
 
 /// Bytes of a zone's name in text form: leaves 150 of DNS's 255 for an identifier's labels.
 pub const ZONE_NAME_BYTES: usize = 100;
@@ -37,6 +38,8 @@ pub enum Check {
     Text(fn(&str) -> Result<(), String>),
     /// Every entry of a list of at most so many, none twice.
     Each(usize, fn(&str) -> Result<(), String>),
+    /// Every entry of a list of at most 16 secrets, which no error repeats.
+    EachSecret(fn(&str) -> Result<(), String>),
 }
 
 impl Rule {
@@ -59,9 +62,19 @@ impl Rule {
             (Check::Each(most, check), Value::List(items)) => {
                 each(most, check, items).map_err(refused)
             }
+            (Check::EachSecret(check), Value::List(items)) => few(LIST_ITEMS, items)
+                .and_then(|()| items.iter().try_for_each(|item| check(item)))
+                .map_err(refused),
             _ => Ok(()),
         }
     }
+}
+
+fn few(most: usize, items: &[String]) -> Result<(), String> {
+    if items.len() > most {
+        return Err(format!("{} entries are too many", items.len()));
+    }
+    Ok(())
 }
 
 fn each(
@@ -69,9 +82,7 @@ fn each(
     check: fn(&str) -> Result<(), String>,
     items: &[String],
 ) -> Result<(), String> {
-    if items.len() > most {
-        return Err(format!("{} entries are too many", items.len()));
-    }
+    few(most, items)?;
     let mut seen = BTreeSet::new();
     for item in items {
         check(item)?;
@@ -99,6 +110,10 @@ macro_rules! allowed {
     (networks) => { "at most 1024 networks such as 192.0.2.0/24 or 2001:db8::/32, or addresses" };
     (nsid) => { "at most 128 printable ASCII characters" };
     (cookie_secret) => { "32 hexadecimal digits, or \"\"" };
+    (tsig_keys) => { "at most 16 keys name:algorithm:base64, the algorithm hmac-sha256, hmac-sha384, hmac-sha512, hmac-sha224 or hmac-sha1" };
+    (key_file) => { "a path of at most 4096 bytes, or \"\"" };
+    (allowed) => { "at most 16 entries such as \"192.0.2.0/24\", \"key:name\" or \"192.0.2.0/24 key:name\"" };
+    (secondaries) => { "at most 16 entries such as \"192.0.2.1:53\" or \"192.0.2.1:53 key:name\"" };
     (directives) => { "a level (off, error, warn, info, debug, trace), then module=level, separated by commas" };
     (format) => { "\"text\" or \"json\"" };
     ($least:literal to $most:literal) => { concat!($least, " to ", $most) };
@@ -125,6 +140,10 @@ macro_rules! rule {
     (@check networks) => { $crate::config::rule::Check::Each($crate::config::rule::NETWORKS, $crate::config::rule::network) };
     (@check nsid) => { $crate::config::rule::Check::Text($crate::config::rule::nsid) };
     (@check cookie_secret) => { $crate::config::rule::Check::Text($crate::config::rule::cookie_secret) };
+    (@check tsig_keys) => { $crate::config::rule::Check::EachSecret($crate::config::rule::tsig_key) };
+    (@check key_file) => { $crate::config::rule::Check::Text($crate::config::rule::key_file) };
+    (@check allowed) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::allowed_transfer) };
+    (@check secondaries) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::secondary) };
     (@check directives) => { $crate::config::rule::Check::Text($crate::logging::check_directives) };
     (@check format) => { $crate::config::rule::Check::Text($crate::config::rule::format) };
     (@check $least:literal to $most:literal $($unit:ident)?) => {
@@ -291,4 +310,25 @@ pub(super) fn cookie_secret(text: &str) -> Result<(), String> {
         "the text of {} bytes is no secret of 16 bytes",
         text.len()
     ))
+}
+
+/// The text is a secret: errors do not repeat it.
+pub(super) fn tsig_key(text: &str) -> Result<(), String> {
+    Key::parse(text)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+pub(super) fn key_file(text: &str) -> Result<(), String> {
+    if text.is_empty() { Ok(()) } else { path(text) }
+}
+
+pub(super) fn allowed_transfer(text: &str) -> Result<(), String> {
+    let entry = Allowed::parse(text);
+    entry.map(drop).map_err(|error| error.to_string())
+}
+
+pub(super) fn secondary(text: &str) -> Result<(), String> {
+    let entry = Secondary::parse(text);
+    entry.map(drop).map_err(|error| error.to_string())
 }

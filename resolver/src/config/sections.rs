@@ -155,6 +155,18 @@ sections! {
         max_zone_queries_per_s: u32 = 0, [0 to 100000000 queries];
         /// Addresses of the name servers that lie in the zones (glue); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.
         node_addresses: Vec<IpAddr> = Vec::new(), [addresses];
+        /// Keys shared with secondaries (TSIG, RFC 8945). Who reads this reads the secrets: prefer tsig_key_file.
+        tsig_keys: Vec<String> = Vec::new(), [tsig_keys];
+        /// File of further such keys, one a line, '#' before remarks; only its owner may have access (mode 0600). "" means none.
+        tsig_key_file: String = String::new(), [key_file];
+        /// Who may have zone transfers (AXFR, IXFR): networks, keys, or both at once; an empty list means nobody.
+        allow_transfer: Vec<String> = Vec::new(), [allowed];
+        /// Secondaries that are told of changes (NOTIFY, RFC 1996).
+        notify: Vec<String> = Vec::new(), [secondaries];
+        /// How long changes are gathered before a secondary is told of them, and so the least time between two NOTIFY for a zone.
+        notify_delay_ms: u32 = 1000, [0 to 3600000 milliseconds];
+        /// Zone transfers at once, each with a thread and a snapshot of the registry; further ones get SERVFAIL.
+        max_transfers: u32 = 8, [1 to 1024 transfers];
     }
 
     /// The Handle front (RFC 3652).

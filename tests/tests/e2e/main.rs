@@ -12,3 +12,4 @@ mod demo;
 mod dns_transports;
 mod fronts;
 mod malformed;
+mod secondaries;

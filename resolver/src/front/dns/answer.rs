@@ -5,7 +5,7 @@ use super::super::Core;
 use super::existence::Below;
 use super::records::{Found, any_record};
 use super::referral::{Service, cut_labels, prefix_heading, text_of, to_name_servers};
-use super::reply::{ErrorCode, ExtendedError, Keep, Reply, is_transfer};
+use super::reply::{ErrorCode, ExtendedError, Keep, Reply};
 use super::zone::{Zone, ZoneSet};
 use crate::resolve::{Answer, Filter, Missing, Query, Resolved, Resolver};
 use hickory_proto::rr::{Name, Record, RecordType};
@@ -50,13 +50,13 @@ pub(super) enum Deferred {
 #[derive(Debug)]
 pub(super) struct Responder {
     core: Arc<Core>,
-    zones: ZoneSet,
+    zones: Arc<ZoneSet>,
     nobody: Caller,
     everything: Filter,
 }
 
 impl Responder {
-    pub(super) fn new(core: Arc<Core>, zones: ZoneSet) -> Self {
+    pub(super) fn new(core: Arc<Core>, zones: Arc<ZoneSet>) -> Self {
         Self {
             core,
             zones,
@@ -87,12 +87,6 @@ impl Responder {
             let text = "the name is in none of this node's zones";
             return Step::Done(Reply::refused(ErrorCode::NotAuthoritative, text));
         };
-        if is_transfer(question.qtype) {
-            return Step::Done(Reply::refused(
-                ErrorCode::Prohibited,
-                "zone transfers are not offered",
-            ));
-        }
         At {
             responder: self,
             question,
@@ -593,7 +587,7 @@ mod tests {
     async fn memory_and_disk_agree() {
         let node = Node::start().await;
         let zones = ZoneSet::new(&node.core.zones, &DnsOptions::default(), &[]).unwrap();
-        let responder = Responder::new(node.core.clone(), zones);
+        let responder = Responder::new(node.core.clone(), Arc::new(zones));
         for (text, outcome) in [
             (HANDLE, Outcome::Answered),
             ("88.118.8/gone", Outcome::NoName),

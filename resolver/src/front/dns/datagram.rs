@@ -115,7 +115,7 @@ impl Datagrams {
                 only_truncated: verdict == Verdict::Truncate,
                 ..exchange.frame(asked.head, &asked.section, client, peer)
             };
-            exchange.fill(&tail, &frame, out);
+            exchange.fill_signed(&tail, frame, &asked.signing, out);
         }
         if let Some(usual) = usual {
             let zone = asked.question.as_ref();
@@ -164,7 +164,8 @@ impl Service for Datagrams {
             return is_sent;
         }
         match self.exchange.consider(datagram, &peer) {
-            Considered::Nothing => false,
+            // There are no transfers in datagrams.
+            Considered::Nothing | Considered::Messages(_) => false,
             Considered::Malformed(head) => {
                 let error = self.exchange.format_error(head);
                 answer.extend_from_slice(&error);

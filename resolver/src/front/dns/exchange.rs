@@ -9,7 +9,10 @@ use super::encode::{AnswerFrame, Tail};
 use super::guard::{Admission, Guard};
 use super::meters::Meters;
 use super::query::{Asked, Head, Read};
-use super::reply::{ErrorCode, ExtendedError, Outcome, Reply};
+use super::raw;
+use super::reply::{ErrorCode, ExtendedError, Outcome, Reply, is_transfer};
+use super::transfer::{Messages, Opening, Started, Transfers, Wanted};
+use super::tsig::{self, Checked, Keys, Signing};
 use crate::resolve::Resolver;
 use hickory_proto::op::{OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
@@ -47,6 +50,11 @@ impl Transport {
         self != Self::Udp
     }
 
+    /// Whether one query may draw many messages (RFC 5936 §4, RFC 9103).
+    pub(super) fn carries_transfers(self) -> bool {
+        matches!(self, Self::Tcp | Self::Tls)
+    }
+
     /// Whether nobody on the way reads along, so that the size of answers may tell something
     /// (RFC 7830).
     pub(super) fn is_encrypted(self) -> bool {
@@ -79,6 +87,8 @@ pub(super) struct Exchange {
 #[derive(Debug)]
 struct Shared {
     responder: Responder,
+    transfers: Transfers,
+    keys: Keys,
     edns: ServerEdns,
     guard: Guard,
     deadline: Duration,
@@ -99,6 +109,8 @@ pub(super) enum Considered {
     Reply(Box<Asked>, Reply),
     /// The disk must be asked.
     Wait(Box<Waiting>),
+    /// A zone transfer, message by message; only on connections that carry them.
+    Messages(Messages),
 }
 
 /// What became of a query at once.
@@ -108,6 +120,8 @@ pub(super) enum Begun {
     Done(Option<Vec<u8>>),
     /// The disk must be asked.
     Wait(Box<Waiting>),
+    /// A zone transfer, message by message; only on connections that carry them.
+    Messages(Messages),
 }
 
 /// A query that waits for the disk.
@@ -125,6 +139,7 @@ impl Exchange {
     /// The system has no random numbers for a secret.
     pub(super) fn new(
         responder: Responder,
+        transfers: Transfers,
         options: &DnsOptions,
         deadline: Duration,
     ) -> io::Result<Self> {
@@ -144,6 +159,8 @@ impl Exchange {
         };
         let shared = Shared {
             responder,
+            transfers,
+            keys: options.tsig_keys.clone(),
             edns,
             guard: Guard::new(&options.guard),
             deadline,
@@ -178,7 +195,7 @@ impl Exchange {
         self.shared.draining.load(Ordering::Acquire)
     }
 
-    /// Answers one query; `None`: it draws no answer.
+    /// Answers one query where no zone transfers are carried; `None`: it draws no answer.
     pub(super) async fn answer(&self, query: &[u8], peer: &Peer) -> Option<Vec<u8>> {
         let began = Instant::now();
         match self.begin(query, peer) {
@@ -187,6 +204,7 @@ impl Exchange {
                 answer
             }
             Begun::Wait(waiting) => self.finish(*waiting).await,
+            Begun::Messages(_) => None,
         }
     }
 
@@ -197,6 +215,7 @@ impl Exchange {
             Considered::Malformed(head) => Some(self.format_error(head)),
             Considered::Reply(asked, reply) => self.write(&asked, &reply, peer),
             Considered::Wait(waiting) => return Begun::Wait(waiting),
+            Considered::Messages(messages) => return Begun::Messages(messages),
         })
     }
 
@@ -215,11 +234,19 @@ impl Exchange {
             let text = "this address may not ask";
             return Considered::Reply(asked, Reply::refused(ErrorCode::Prohibited, text));
         }
-        self.consider_asked(asked, peer)
+        self.consider_asked(query, asked, peer)
     }
 
     /// What a query that was taken apart comes to.
-    pub(super) fn consider_asked(&self, asked: Box<Asked>, peer: &Peer) -> Considered {
+    pub(super) fn consider_asked(
+        &self,
+        query: &[u8],
+        mut asked: Box<Asked>,
+        peer: &Peer,
+    ) -> Considered {
+        if let Some(refusal) = self.verify(query, &mut asked) {
+            return Considered::Reply(asked, refusal);
+        }
         let question = match admissible(&asked) {
             Ok(question) => question.clone(),
             Err(refusal) => return Considered::Reply(asked, *refusal),
@@ -229,6 +256,9 @@ impl Exchange {
         {
             let text = "too many ask for this zone";
             return Considered::Reply(asked, Reply::refused(ErrorCode::Prohibited, text));
+        }
+        if is_transfer(question.qtype) {
+            return self.transfer(query, asked, &question, peer);
         }
         match self.shared.responder.try_answer(&question) {
             Step::Done(reply) => Considered::Reply(asked, reply),
@@ -240,6 +270,66 @@ impl Exchange {
                 began: Instant::now(),
             })),
         }
+    }
+
+    /// Verifies a query's signature, if it has one, and notes how its answer is signed; what is
+    /// answered if that is wrong.
+    fn verify(&self, query: &[u8], asked: &mut Asked) -> Option<Reply> {
+        if !asked.is_signed {
+            return None;
+        }
+        match self.shared.keys.check(query, tsig::now_s()) {
+            Checked::Signed(signer) => {
+                asked.signing = Signing::With(signer);
+                None
+            }
+            Checked::Failed(failure) => {
+                tracing::debug!(reason = failure.reason(), "a signed DNS query is refused");
+                asked.signing = Signing::Refused(failure);
+                Some(Reply::bare(Outcome::Refused, ResponseCode::NotAuth))
+            }
+            Checked::Unsigned | Checked::Malformed => {
+                Some(Reply::bare(Outcome::Malformed, ResponseCode::FormErr))
+            }
+        }
+    }
+
+    /// Begins a zone transfer.
+    fn transfer(
+        &self,
+        query: &[u8],
+        asked: Box<Asked>,
+        question: &Question,
+        peer: &Peer,
+    ) -> Considered {
+        let wanted = Wanted {
+            question,
+            serial: raw::serial_of_sender(query),
+            address: peer.addr.ip(),
+            is_connection: peer.transport.carries_transfers(),
+            opening: Opening {
+                head: asked.head,
+                question: asked.section.to_vec(),
+                opt: self.opt(asked.edns.as_ref(), peer),
+                signer: asked.signing.signer(),
+            },
+        };
+        match self.shared.transfers.begin(wanted) {
+            Started::Reply(reply) => Considered::Reply(asked, *reply),
+            Started::Messages(messages) => {
+                self.shared.meters.count(Outcome::Answered);
+                Considered::Messages(messages)
+            }
+        }
+    }
+
+    /// The OPT record of an answer without options of its own; empty to those without EDNS.
+    fn opt(&self, client: Option<&ClientEdns>, peer: &Peer) -> Vec<u8> {
+        let mut opt = Vec::new();
+        if let Some((edns, options)) = self.frame(Head::default(), &[], client, peer).edns {
+            edns.append(0, &options, &mut opt);
+        }
+        opt
     }
 
     /// Goes on with what memory did not know.
@@ -268,7 +358,7 @@ impl Exchange {
         let tail = encode(asked, reply)?;
         let mut out = Vec::with_capacity(usize::from(MIN_UDP_PAYLOAD));
         let frame = self.frame(asked.head, &asked.section, asked.edns.as_ref(), peer);
-        self.fill(&tail, &frame, &mut out);
+        self.fill_signed(&tail, frame, &asked.signing, &mut out);
         Some(out)
     }
 
@@ -306,6 +396,19 @@ impl Exchange {
         if tail.write(frame, out) {
             self.shared.meters.truncated.increment(1);
         }
+    }
+
+    /// As [`Exchange::fill`], and signs the answer.
+    pub(super) fn fill_signed(
+        &self,
+        tail: &Tail,
+        mut frame: AnswerFrame<'_>,
+        signing: &Signing,
+        out: &mut Vec<u8>,
+    ) {
+        frame.limit = frame.limit.saturating_sub(signing.room());
+        self.fill(tail, &frame, out);
+        signing.sign(out);
     }
 
     /// FORMERR as a bare header, to what cannot be read further.
@@ -398,10 +501,6 @@ fn admissible(asked: &Asked) -> Result<&Question, Box<Reply>> {
     // These stand beside a question, never in it (RFC 6891 §6.1.1, RFC 8945 §4.2).
     if matches!(question.qtype, RecordType::OPT | RecordType::TSIG) {
         return refuse(Outcome::Malformed, ResponseCode::FormErr);
-    }
-    // Whoever signs wants a signed answer, and there is no key to sign with (RFC 8945 §5.2.1).
-    if asked.is_signed {
-        return refuse(Outcome::Refused, ResponseCode::NotAuth);
     }
     if asked.qclass != DNSClass::IN {
         let text = "only class IN is served";

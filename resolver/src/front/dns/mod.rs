@@ -22,6 +22,8 @@
 //! | `encrypted`, `certificate` | which encrypted transports there are, and their certificate |
 //! | `tls`, `https`, `quic` | DNS over TLS (RFC 7858), HTTPS (RFC 8484) and QUIC (RFC 9250) |
 //! | `wire` | the records of a message without decoding it |
+//! | `transfer` | zones for secondary servers (RFC 5936, RFC 1995, RFC 1996) |
+//! | `tsig`, `raw` | signed messages (RFC 8945); messages read where they lie |
 //!
 //! Records and unusual messages are encoded and parsed by hickory. Its zone handlers are not
 //! used, since they hold a zone in memory.
@@ -43,6 +45,7 @@ mod kept;
 mod meters;
 mod query;
 mod quic;
+mod raw;
 mod records;
 mod referral;
 mod reply;
@@ -51,11 +54,15 @@ mod stream;
 mod tests;
 mod text;
 mod tls;
+mod transfer;
+mod tsig;
 mod wire;
 mod zone;
 
 pub use certificate::CertificateFiles;
 pub use encrypted::{EncryptedAddresses, EncryptedOptions};
+pub use transfer::{Allowed, BadEntry, Secondary};
+pub use tsig::{BadKey, Key, Keys};
 
 use super::Core;
 use crate::udp::Sockets;
@@ -67,12 +74,14 @@ use exchange::{Exchange, Peer, Transport};
 pub use guard::GuardOptions;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use stream::{Connections, Limits};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use transfer::{Notifier, Transfers};
 
 /// How often a port that is free for UDP is looked for when any port will do.
 const PORT_ATTEMPTS: usize = 16;
@@ -126,6 +135,19 @@ pub struct DnsOptions {
     pub cookie_secret: Option<[u8; 16]>,
     /// Who may ask, and how often.
     pub guard: GuardOptions,
+    /// Keys that queries may be signed with (TSIG, RFC 8945).
+    pub tsig_keys: Keys,
+    /// Who may have zone transfers; empty: nobody.
+    pub allow_transfer: Vec<Allowed>,
+    /// Secondaries that are told of changes (NOTIFY, RFC 1996).
+    pub notify: Vec<Secondary>,
+    /// How long changes are gathered before a secondary is told.
+    pub notify_delay: Duration,
+    /// Zone transfers at once, each with a thread and a snapshot of the store.
+    pub max_transfers: usize,
+    /// Where it is kept since when the zones are made as they are now; `None`: since the node
+    /// runs.
+    pub state_file: Option<PathBuf>,
 }
 
 impl Default for DnsOptions {
@@ -150,6 +172,12 @@ impl Default for DnsOptions {
             nsid: String::new(),
             cookie_secret: None,
             guard: GuardOptions::default(),
+            tsig_keys: Keys::default(),
+            allow_transfer: Vec::new(),
+            notify: Vec::new(),
+            notify_delay: Duration::from_secs(1),
+            max_transfers: 8,
+            state_file: None,
         }
     }
 }
@@ -172,6 +200,7 @@ pub struct DnsFront {
     encrypted: Option<Encrypted>,
     local_addr: SocketAddr,
     exchange: Exchange,
+    notifier: Notifier,
     options: DnsOptions,
 }
 
@@ -195,14 +224,19 @@ impl DnsFront {
         let zones = zone::ZoneSet::new(&core.zones, &options, &addresses)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let encrypted = Encrypted::bind(&options.encrypted, options.limits()).await?;
+        let zones = Arc::new(zones);
+        let transfers = Transfers::new(core.clone(), zones.clone(), &options, &addresses)?;
+        let notifier = Notifier::new(core.clone(), zones.clone(), &options, local_addr)?;
         let deadline = core.request_deadline;
-        let exchange = Exchange::new(Responder::new(core, zones), &options, deadline)?;
+        let responder = Responder::new(core, zones);
+        let exchange = Exchange::new(responder, transfers, &options, deadline)?;
         Ok(Self {
             udp,
             tcp,
             encrypted,
             local_addr,
             exchange,
+            notifier,
             options,
         })
     }
@@ -249,6 +283,7 @@ impl DnsFront {
         tokio::join!(
             tcp,
             encrypted,
+            self.notifier.serve(shutdown.clone()),
             serve_udp(self.udp, self.exchange, &self.options, shutdown)
         );
     }

@@ -5,6 +5,7 @@ use super::answer::Question;
 use super::edns::ClientEdns;
 use super::encode::question_section;
 use super::frame::{Frame, HEADER_BYTES, Opt, RESPONSE};
+use super::tsig::Signing;
 use hickory_proto::op::OpCode;
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder};
@@ -18,7 +19,7 @@ const REPEATED: u8 = 0b0111_1001;
 const CHECKING_DISABLED: u8 = 0b0001_0000;
 
 /// What an answer's header repeats of the query's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     /// ID.
     pub(super) id: [u8; 2],
@@ -54,6 +55,8 @@ pub(super) struct Asked {
     pub(super) edns: Option<ClientEdns>,
     /// It has a TSIG record.
     pub(super) is_signed: bool,
+    /// What its answer is signed with.
+    pub(super) signing: Signing,
 }
 
 /// What can be made of a message.
@@ -95,6 +98,7 @@ impl Asked {
             section: frame.question().into(),
             edns: frame.opt.as_ref().map(ClientEdns::read),
             is_signed: false,
+            signing: Signing::Unsigned,
         })
     }
 
@@ -112,6 +116,7 @@ impl Asked {
                 section: Box::default(),
                 edns: None,
                 is_signed: false,
+                signing: Signing::Unsigned,
             });
         }
         let request = Request::from_bytes(message.to_vec(), source, Protocol::Udp).ok()?;
@@ -139,6 +144,7 @@ impl Asked {
                     .additionals
                     .iter()
                     .any(|record| record.record_type() == RecordType::TSIG),
+            signing: Signing::Unsigned,
         })
     }
 }

@@ -13,6 +13,14 @@ use std::net::IpAddr;
 
 /// The URI record (RFC 7553), which the DNS library has no type for.
 pub(super) const URI: RecordType = RecordType::Unknown(256);
+/// The types of records that names of identifiers and prefixes have.
+pub(super) const ZONE_TYPES: [RecordType; 5] = [
+    RecordType::TXT,
+    URI,
+    RecordType::NAPTR,
+    RecordType::A,
+    RecordType::AAAA,
+];
 /// Most bytes of one set of records, about: with the question and a negative section it stays
 /// within a message of 65,535.
 pub(super) const MAX_SET_BYTES: usize = 60_000;

@@ -8,6 +8,7 @@
 //! waiting, is not read from meanwhile.
 
 use super::exchange::{Begun, Exchange, Peer};
+use super::transfer::Messages;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use metrics::Counter;
 use std::future::poll_fn;
@@ -129,6 +130,8 @@ struct Conversation<S> {
     unflushed: bool,
     /// Queries that wait for the disk.
     waiting: FuturesUnordered<Answer>,
+    /// The zone transfer under way: queries behind it wait for its end.
+    transfer: Option<Messages>,
     /// A whole query is in the inbox and must stay there for now.
     is_full: bool,
     /// Bytes that are still read once the node shuts down.
@@ -153,6 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             outbox: Outbox::default(),
             unflushed: false,
             waiting: FuturesUnordered::new(),
+            transfer: None,
             is_full: false,
             last_bytes: None,
             is_over: false,
@@ -167,10 +171,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut moved = self.collect(cx);
+            moved |= self.forward(cx)?;
             moved |= self.answer();
             moved |= self.send(cx)?;
             moved |= self.receive(cx)?;
-            let is_idle = self.waiting.is_empty() && self.outbox.is_empty() && !self.unflushed;
+            let is_idle = !self.has_work() && self.outbox.is_empty() && !self.unflushed;
             if self.is_over && is_idle && whole_query(&self.inbox).is_none() {
                 return Pin::new(&mut self.stream).poll_shutdown(cx);
             }
@@ -193,6 +198,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         moved
     }
 
+    /// Whether answers are still to be found.
+    fn has_work(&self) -> bool {
+        !self.waiting.is_empty() || self.transfer.is_some()
+    }
+
+    /// Takes messages of the zone transfer under way, as many as may wait to be sent. A transfer
+    /// that ends early ends the connection, as does the node's end.
+    fn forward(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut moved = false;
+        while let Some(messages) = &mut self.transfer {
+            if self.last_bytes.is_some() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            if self.outbox.len() >= UNSENT_BYTES {
+                break;
+            }
+            match messages.poll_recv(cx) {
+                Poll::Ready(Some(Ok(message))) => self.outbox.put(Some(message)),
+                Poll::Ready(Some(Err(_))) => return Err(io::ErrorKind::ConnectionAborted.into()),
+                Poll::Ready(None) => self.transfer = None,
+                Poll::Pending => break,
+            }
+            moved = true;
+        }
+        if moved {
+            self.quiet_since = Instant::now();
+        }
+        Ok(moved)
+    }
+
     /// Answers whole queries of the inbox, as many as may be.
     fn answer(&mut self) -> bool {
         let was_full = std::mem::take(&mut self.is_full);
@@ -201,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         let mut rest = self.inbox.as_slice();
         while let Some((query, behind)) = whole_query(rest) {
             let waits = self.waiting.len() >= self.shared.limits.max_queries;
-            if waits || self.outbox.len() >= UNSENT_BYTES {
+            if waits || self.transfer.is_some() || self.outbox.len() >= UNSENT_BYTES {
                 if waits && !was_full {
                     self.shared.meters.waiting.increment(1);
                 }
@@ -218,6 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     let answer = async move { exchange.finish(*waiting).await };
                     self.waiting.push(Box::pin(answer));
                 }
+                Begun::Messages(messages) => self.transfer = Some(messages),
             }
             rest = behind;
         }
@@ -304,7 +340,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     fn deadline(&self) -> Option<Instant> {
         match self.to_be_sent {
             Some((_, since)) => Some(since + self.shared.limits.idle),
-            None if self.waiting.is_empty() => Some(self.quiet_since + self.shared.limits.idle),
+            None if !self.has_work() => Some(self.quiet_since + self.shared.limits.idle),
             None => None,
         }
     }

@@ -86,6 +86,20 @@ impl ZoneSet {
         self.hosts.contains(name)
     }
 
+    /// The name servers that are in this zone, and in none below it.
+    pub(super) fn hosts_in<'a>(&'a self, zone: &'a Zone) -> impl Iterator<Item = &'a Name> {
+        let is_inside = |host: &&Name| {
+            let enclosing = self.enclosing(host);
+            enclosing.is_some_and(|enclosing| enclosing.apex == zone.apex)
+        };
+        self.hosts.iter().filter(is_inside)
+    }
+
+    /// The zones.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Zone> {
+        self.zones.iter()
+    }
+
     /// Whether the zones themselves have a name at or below this one.
     pub(super) fn has_own_names_below(&self, name: &Name) -> bool {
         let apexes = self.zones.iter().map(|zone| &zone.apex);
@@ -180,6 +194,11 @@ impl Zone {
             name_servers,
             rname,
         })
+    }
+
+    /// Its name, in lower case.
+    pub(super) fn apex(&self) -> &Name {
+        &self.apex
     }
 
     pub(super) fn is_apex(&self, name: &Name) -> bool {

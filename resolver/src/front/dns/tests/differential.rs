@@ -8,10 +8,12 @@ use crate::front::dns::datagram::Datagrams;
 use crate::front::dns::exchange::{Considered, Exchange, Peer, Transport};
 use crate::front::dns::frame::Frame;
 use crate::front::dns::query::{Asked, Head};
+use crate::front::dns::transfer::Transfers;
 use crate::front::dns::zone::ZoneSet;
 use crate::udp::{Sender, Service};
 use hickory_proto::rr::RecordType;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Packets of the test as it always runs; `IDNODE_DIFFERENTIAL_PACKETS` takes more.
@@ -112,7 +114,7 @@ fn by_hickory(exchange: &Exchange, packet: &[u8], peer: &Peer) -> Option<Vec<u8>
     let Some(asked) = Asked::from_unusual(head, packet, peer.addr) else {
         return Some(exchange.format_error(head));
     };
-    match exchange.consider_asked(Box::new(asked), peer) {
+    match exchange.consider_asked(packet, Box::new(asked), peer) {
         Considered::Reply(asked, reply) => exchange.write(&asked, &reply, peer),
         _ => None,
     }
@@ -122,9 +124,10 @@ fn by_hickory(exchange: &Exchange, packet: &[u8], peer: &Peer) -> Option<Vec<u8>
 async fn what_is_read_in_place_and_what_is_kept_is_what_hickory_gives() {
     let node = Node::start().await;
     let options = DnsOptions::default();
-    let zones = ZoneSet::new(&node.core.zones, &options, &[]).unwrap();
+    let zones = Arc::new(ZoneSet::new(&node.core.zones, &options, &[]).unwrap());
+    let transfers = Transfers::new(node.core.clone(), zones.clone(), &options, &[]).unwrap();
     let responder = Responder::new(node.core.clone(), zones);
-    let exchange = Exchange::new(responder, &options, Duration::from_secs(5)).unwrap();
+    let exchange = Exchange::new(responder, transfers, &options, Duration::from_secs(5)).unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     // Answers that waited go to where nobody reads them.
     let source: SocketAddr = socket.local_addr().unwrap();

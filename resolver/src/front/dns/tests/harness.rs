@@ -13,7 +13,7 @@ use idnode_proto::value::{Permissions, Ttl, Value, types};
 use idnode_registry::enterprise::{CertificateType, EnterpriseId, Profile, ReviewAction};
 use idnode_registry::prefix::{Delegation, NameServer, PrefixAction};
 use idnode_registry::write::{Command, Draft, Outcome};
-use idnode_registry::{Caller, Options, Registry};
+use idnode_registry::{Caller, Error, Options, Registry};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ fn hidden(index: u32, value_type: &str, data: &str) -> Value {
     }
 }
 
-fn site(http: u16) -> Site {
+pub fn site(http: u16) -> Site {
     let ports = NodePorts {
         tcp: Some(2641),
         udp: Some(2641),
@@ -81,6 +81,21 @@ impl Filling {
             .await
             .unwrap()
             .outcome
+    }
+
+    pub async fn try_write(&self, command: Command) -> Result<Outcome, Error> {
+        let written = self.registry.write(&self.operator, None, command).await;
+        written.map(|receipt| receipt.outcome)
+    }
+
+    /// Applies for a prefix and approves it, unless it is there.
+    pub async fn try_prefix(&self, text: &str) {
+        let (prefix, enterprise) = (Prefix::parse(text).unwrap(), self.enterprise);
+        let applied = self.try_write(Command::ApplyPrefix { prefix, enterprise });
+        if applied.await.is_ok() {
+            self.step(text, PrefixAction::StartReview).await;
+            self.step(text, PrefixAction::Approve).await;
+        }
     }
 
     async fn enterprise(&mut self) {

@@ -14,3 +14,4 @@ pub(super) mod harness;
 mod names;
 mod protocol;
 mod tools;
+mod transfer;
