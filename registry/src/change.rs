@@ -70,6 +70,10 @@ pub struct IdentifierChange {
     /// the entry does not tell, as those written before this field was.
     #[prost(uint64, optional, tag = "3")]
     pub replaced: Option<Sequence>,
+    /// The enterprise whose prefix it was under: only this one may learn of the change later,
+    /// whoever the prefix belongs to by then.
+    #[prost(uint64, tag = "4")]
+    pub enterprise: u64,
 }
 
 /// One prefix.

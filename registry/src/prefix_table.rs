@@ -98,6 +98,14 @@ impl PrefixTable {
         })
     }
 
+    /// The prefix that owns an identifier, in whatever state, if it is registered.
+    pub fn owner_of(&self, identifier: &Identifier) -> Option<Arc<PrefixEntry>> {
+        identifier
+            .prefix_candidates()
+            .filter(|candidate| candidate.relation == Relation::Owner)
+            .find_map(|candidate| self.get(candidate.key))
+    }
+
     /// Puts many prefixes at once, as when the node starts.
     pub fn load(&self, records: impl Iterator<Item = PrefixRecord>) {
         let mut parts: Vec<Shard> = (0..SHARDS).map(|_| Shard::default()).collect();

@@ -12,6 +12,7 @@ use crate::credential::Credential;
 use crate::enterprise::{Enterprise, EnterpriseId};
 use crate::layout::{Family, decode_value, number_key};
 use crate::prefix::{PrefixRecord, PrefixState};
+use crate::prefix_table::PrefixEntry;
 use crate::record::Record;
 use crate::registry::Registry;
 use crate::template::Template;
@@ -85,7 +86,25 @@ impl Registry {
         Ok((stored_identifier(identifier.key(), &record)?, record))
     }
 
-    /// A page of a prefix's identifiers, for its owner.
+    /// A stored row for a caller: `None` where a longer prefix, another's, owns it.
+    fn shown(
+        &self,
+        caller: &Caller,
+        key: &[u8],
+        record: Record,
+    ) -> Result<Option<(Identifier, Record)>> {
+        let identifier = stored_identifier(key, &record)?;
+        let owner = |entry: &PrefixEntry| entry.record.owner();
+        let is_own = caller.is_operator()
+            || self
+                .prefixes()
+                .owner_of(&identifier)
+                .is_some_and(|entry| caller.owns(owner(&entry)));
+        Ok(is_own.then_some((identifier, record)))
+    }
+
+    /// A page of a prefix's identifiers, for its owner; without those of longer prefixes that
+    /// are another's.
     pub fn list_identifiers(
         &self,
         caller: &Caller,
@@ -104,9 +123,11 @@ impl Registry {
         listing.page(self, |key, stored| {
             let record = Record::decode(stored)?;
             let wanted = include_deleted || record.is_live();
-            wanted
-                .then(|| Ok((stored_identifier(key, &record)?, record)))
-                .transpose()
+            if wanted {
+                self.shown(caller, key, record)
+            } else {
+                Ok(None)
+            }
         })
     }
 

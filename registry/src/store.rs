@@ -132,7 +132,8 @@ impl Store {
             // silently lose the cache and the bloom filters.
             ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache))
         });
-        let db = DB::open_cf_descriptors(&db_options, dir, families)?;
+        let db = DB::open_cf_descriptors(&db_options, dir, families)
+            .map_err(|error| not_opened(dir, error))?;
         let mut memory_only = ReadOptions::default();
         memory_only.set_read_tier(ReadTier::BlockCache);
         Ok(Self { db, memory_only })
@@ -284,6 +285,18 @@ impl View<'_> {
         let end = prefix_end(prefix);
         self.scan(family, prefix, end.as_deref())
     }
+}
+
+/// Why a store can't be opened. RocksDB speaks of a lock file and an error number where another
+/// process has it open.
+fn not_opened(dir: &Path, error: rocksdb::Error) -> Error {
+    let lock = dir.join("LOCK");
+    let error = error.into_string();
+    if error.contains("lock ") && error.contains(&*lock.to_string_lossy()) {
+        let dir = dir.display();
+        return Error::Storage(format!("{dir} is in use by another process"));
+    }
+    Error::Storage(error)
 }
 
 fn family_options(family: Family, options: &StoreOptions, cache: &Cache) -> Options {

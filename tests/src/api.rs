@@ -9,7 +9,7 @@ use idnode_proto::api::prefix_service_client::PrefixServiceClient;
 use idnode_proto::api::resolution_service_client::ResolutionServiceClient;
 use idnode_proto::api::template_service_client::TemplateServiceClient;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 /// Social credit codes with right check characters.
@@ -277,4 +277,20 @@ pub fn fields(status: &Status) -> Vec<String> {
     let violations = request.map(|request| request.field_violations);
     let violations = violations.unwrap_or_default().into_iter();
     violations.map(|violation| violation.field).collect()
+}
+
+/// The code of a call's outcome.
+pub fn code<T>(outcome: &Result<T, Status>) -> Code {
+    outcome.as_ref().map_or_else(Status::code, |_| Code::Ok)
+}
+
+/// A call with the credential: `call!(api, prefixes.get_prefix(message))` is the message of the
+/// answer, or the stream of answers, or the refusal.
+#[macro_export]
+macro_rules! call {
+    ($api:expr, $client:ident.$method:ident($message:expr)) => {{
+        let request = $api.request($message);
+        let answer = $api.$client().$method(request).await;
+        answer.map(tonic::Response::into_inner)
+    }};
 }

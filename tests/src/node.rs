@@ -230,7 +230,12 @@ impl Node {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        success(Command::new("kill").args(["-TERM", &self.pid().to_string()]));
+        self.signal("TERM");
+    }
+
+    /// A signal by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        success(Command::new("kill").args(["-s", name, &self.pid().to_string()]));
     }
 
     /// Waits for the end.

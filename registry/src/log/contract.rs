@@ -45,6 +45,7 @@ fn entry(sequence: u64, size: usize) -> LogEntry {
         key: Bytes::from(format!("key {sequence}")),
         record: Bytes::from(vec![sequence as u8; size]),
         replaced: None,
+        enterprise: sequence,
     };
     LogEntry {
         sequence,
@@ -228,6 +229,7 @@ fn replaced_records_stay_in_their_entries(subject: &mut Subject) {
                     key: Bytes::from_static(key.as_bytes()),
                     record: record(sequence, key.len()),
                     replaced: Some(*replaced),
+                    enterprise: 1,
                 })
                 .collect(),
         })),

@@ -256,6 +256,7 @@ fn without_records(entry: &LogEntry, mutations: &[Mutation]) -> LogEntry {
                 item.record.clone()
             },
             replaced: item.replaced,
+            enterprise: item.enterprise,
         }
     };
     let items = changes.items.iter().map(kept).collect();

@@ -1,6 +1,6 @@
 //! Exports: everything of a prefix or of a caller, from one snapshot.
 
-use super::{MAX_PAGE, stored_identifier};
+use super::MAX_PAGE;
 use crate::layout::Family;
 use crate::record::Record;
 use crate::registry::Registry;
@@ -9,8 +9,8 @@ use idnode_proto::identifier::{Identifier, Prefix};
 use std::ops::ControlFlow;
 
 impl Registry {
-    /// Hands every identifier of a prefix, or of all the caller may see, to `sink` in key
-    /// order, from one snapshot, in batches of up to about 1 MiB. Returns the log position of
+    /// Hands every identifier of a prefix, or of everything, that is the caller's to `sink` in
+    /// key order, from one snapshot, in batches of up to about 1 MiB. Returns the log position of
     /// the snapshot. Blocks: not for async tasks.
     pub fn export(
         &self,
@@ -31,7 +31,7 @@ impl Registry {
                 bytes += stored.len() + key.len();
                 let record = Record::decode(stored)?;
                 if include_deleted || record.is_live() {
-                    batch.push((stored_identifier(&key, &record)?, record));
+                    batch.extend(self.shown(caller, &key, record)?);
                 }
                 if bytes > 1 << 20 || batch.len() >= MAX_PAGE {
                     bytes = 0;

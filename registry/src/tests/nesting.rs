@@ -1,9 +1,12 @@
 //! Prefixes inside prefixes, and identifiers that are deleted and made again.
 
 use super::support::*;
+use crate::Caller;
+use crate::change::Change;
 use crate::prefix::PrefixAction;
 use crate::read::PageRequest;
-use idnode_proto::identifier::Identifier;
+use idnode_proto::identifier::{Identifier, Prefix};
+use std::ops::ControlFlow;
 
 /// The prefix that answers for an identifier.
 fn governing(node: &Node, identifier: &str) -> Option<String> {
@@ -83,6 +86,95 @@ fn gs1_company_prefixes_nest_and_handle_prefixes_do_not() {
     node.write(create("88.118/a", "x"));
     node.write(apply("88.118.8", long));
     assert_eq!(node.refusal(create("88.118.8/a", "x")), "PREFIX_NOT_ACTIVE");
+}
+
+#[test]
+fn who_holds_the_shorter_prefix_is_not_shown_the_longer_ones_identifiers() {
+    let node = Node::new();
+    let (arc, company) = (node.enterprise("arc"), node.enterprise("company"));
+    node.activate("oid:1.2.156.3001", arc);
+    node.activate("oid:1.2.156.3001.7", company);
+    node.activate("oid:1.2.156.3001.7.1.2", arc);
+    let owned = [
+        ("1.2.156.3001.6", arc),
+        ("1.2.156.3001.7.1", company),
+        ("1.2.156.3001.7.1.2.9", arc),
+        ("1.2.156.3001.8", arc),
+    ];
+    for (identifier, owner) in owned {
+        node.write_as(&holder(owner), None, create(identifier, "x"))
+            .unwrap();
+    }
+    let of = |owner: Option<_>| -> Vec<_> {
+        let wanted = owned
+            .iter()
+            .filter(|(_, of)| owner.is_none_or(|o| o == *of));
+        wanted
+            .map(|(identifier, _)| (*identifier).to_owned())
+            .collect()
+    };
+    let outer = parsed("oid:1.2.156.3001");
+    let page = PageRequest::default();
+    for (caller, expected) in [
+        (node.operator.clone(), of(None)),
+        (holder(arc), of(Some(arc))),
+    ] {
+        let listed = node
+            .registry()
+            .list_identifiers(&caller, &outer, &page, false);
+        let listed = listed.unwrap().items.into_iter();
+        let listed: Vec<_> = listed
+            .map(|(identifier, _)| identifier.canonical())
+            .collect();
+        assert_eq!(listed, expected, "{caller:?}");
+        for prefix in [Some(&outer), None] {
+            assert_eq!(exported(&node, &caller, prefix), expected, "{caller:?}");
+        }
+    }
+    assert_eq!(exported(&node, &holder(company), None), of(Some(company)));
+}
+
+fn exported(node: &Node, caller: &Caller, prefix: Option<&Prefix>) -> Vec<String> {
+    let mut names = Vec::new();
+    let done = node.registry().export(caller, prefix, false, |_, batch| {
+        names.extend(batch.iter().map(|(identifier, _)| identifier.canonical()));
+        ControlFlow::Continue(())
+    });
+    done.unwrap();
+    names
+}
+
+#[test]
+fn a_change_stays_with_who_owned_it_then() {
+    let node = Node::new();
+    let (first, second) = (node.enterprise("first"), node.enterprise("second"));
+    node.activate("88.118.8", first);
+    node.write(create("88.118.8/a", "x"));
+    node.write(delete("88.118.8/a", None));
+    node.write(step("88.118.8", PrefixAction::MarkForDeletion));
+    node.write(step("88.118.8", PrefixAction::Remove));
+    node.activate("88.118.8", second);
+    let counters = node
+        .registry()
+        .prefix_counters(&holder(second), &parsed("88.118.8"))
+        .unwrap();
+    // The tombstone is there still; what led to it is not the second one's.
+    assert_eq!(
+        (counters.creations, counters.deletions, counters.deleted),
+        (0, 0, 1)
+    );
+    node.write(create("88.118.8/a", "y"));
+    let entries = node.registry().read_log(1, usize::MAX, usize::MAX).unwrap();
+    let owners: Vec<_> = entries
+        .into_iter()
+        .filter_map(|entry| match entry.change {
+            Some(Change::Identifiers(changes)) => Some(changes.items),
+            _ => None,
+        })
+        .flatten()
+        .map(|item| item.enterprise)
+        .collect();
+    assert_eq!(owners, [first.0, first.0, second.0]);
 }
 
 #[test]

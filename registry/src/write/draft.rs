@@ -11,6 +11,7 @@ use idnode_proto::value::{
     MAX_DATA_LEN, MAX_HANDLE_LEN, MAX_REFERENCES, MAX_TYPE_LEN, MAX_VALUES, Value, ValueRef,
     Values, types,
 };
+use std::collections::HashSet;
 
 /// Most bytes of all of an identifier's encoded values: what fits one Handle message of
 /// 262,144 bytes beside a handle of 2,048, so that every front can answer it whole.
@@ -177,19 +178,21 @@ fn prepared(mut values: Vec<Value>, now_s: u32, field: &str) -> Result<Vec<Value
     }
     let ascending = values.is_sorted_by(|a, b| a.index < b.index);
     if !ascending {
-        values.sort_by_key(|value| value.index);
-        let twice = values
-            .iter()
-            .zip(values.iter().skip(1))
-            .find(|(a, b)| a.index == b.index);
-        if let Some((value, _)) = twice {
+        if let Some(place) = second_of_an_index(&values) {
             return Err(Error::invalid(
-                field,
-                format!("index {} occurs twice", value.index),
+                format!("{field}[{place}].index"),
+                "occurs twice",
             ));
         }
+        values.sort_by_key(|value| value.index);
     }
     Ok(values)
+}
+
+/// The place of a value whose index an earlier one has as well.
+fn second_of_an_index(values: &[Value]) -> Option<usize> {
+    let mut seen = HashSet::with_capacity(values.len());
+    values.iter().position(|value| !seen.insert(value.index))
 }
 
 /// Gives values of index 0 the lowest free ones, in order.

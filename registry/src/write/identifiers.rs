@@ -28,6 +28,7 @@ pub(super) fn create(txn: &mut Txn<'_>, caller: &Caller, draft: &Draft) -> Resul
         txn,
         caller,
         &draft.identifier,
+        prefix.owner(),
         existing.as_ref(),
         &record,
     ))
@@ -66,6 +67,7 @@ pub(super) fn update(
         txn,
         caller,
         &update.identifier,
+        prefix.owner(),
         Some(&existing),
         &record,
     ))
@@ -102,6 +104,7 @@ pub(super) fn delete(
         txn,
         caller,
         identifier,
+        prefix.owner(),
         Some(&existing),
         &record,
     ))
@@ -236,11 +239,12 @@ fn merged(existing: &Record, update: &IdentifierUpdate, caller: &Caller) -> Resu
     Ok(values)
 }
 
-/// Puts a record in place of `replaced`, which the log may still tell
-/// of. Key and record are written into `space`, which many may share.
+/// Puts a record, its `owner`'s, in place of `replaced`, which the log may still tell of. Key
+/// and record are written into `space`, which many may share.
 pub(super) fn put(
     txn: &mut Txn<'_>,
     identifier: &Identifier,
+    owner: EnterpriseId,
     replaced: Option<&Record>,
     record: &Record,
     space: &mut BytesMut,
@@ -257,6 +261,7 @@ pub(super) fn put(
         key,
         record: space.split().freeze(),
         replaced: Some(replaced.map_or(0, |replaced| replaced.version)),
+        enterprise: owner.0,
     };
     txn.set(
         Family::Identifiers,
@@ -270,10 +275,18 @@ fn commit_one(
     txn: &mut Txn<'_>,
     caller: &Caller,
     identifier: &Identifier,
+    owner: EnterpriseId,
     replaced: Option<&Record>,
     record: &Record,
 ) -> Outcome {
-    let change = put(txn, identifier, replaced, record, &mut BytesMut::new());
+    let change = put(
+        txn,
+        identifier,
+        owner,
+        replaced,
+        record,
+        &mut BytesMut::new(),
+    );
     txn.log(
         caller.credential(),
         Change::Identifiers(IdentifierChanges {

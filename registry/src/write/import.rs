@@ -202,6 +202,7 @@ impl Chunk {
         self.changes.push(identifiers::put(
             txn,
             &draft.identifier,
+            prefix.owner(),
             existing.as_ref(),
             &record,
             &mut self.space,

@@ -154,8 +154,9 @@ fn remove(
     txn.set(Family::Prefixes, record.key.clone(), None);
     if let Some(shorter) = shorter_owner(txn, &inside)? {
         txn.count_row(shorter, |c| c.deleted += inside.deleted)?;
-        txn.count_row(record.key.clone(), |c| c.deleted = 0)?;
     }
+    // Counted since it is registered: whoever holds it next begins anew.
+    txn.set(Family::Statistics, record.key.clone(), None);
     txn.set(
         Family::PrefixesByEnterprise,
         index_key(record.enterprise, &record.key),

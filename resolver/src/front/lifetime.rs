@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a connection that is closed for idling may take to flush.
 const CLOSING_GRACE: Duration = Duration::from_secs(5);
+/// How long a connection that never asked anything is kept when the node stops: what it has sent
+/// by then is read.
+const SILENT_GRACE: Duration = Duration::from_millis(200);
 
 /// A connection that can be told to finish what it has begun.
 pub(super) trait Finish: Future {
@@ -89,6 +92,11 @@ impl Watch {
         self.begun.clone()
     }
 
+    /// Whether no request ever began.
+    fn is_silent(&self) -> bool {
+        self.begun.count() == 0
+    }
+
     /// Runs a connection to its end. A request is answered within the node's deadline, so one
     /// on which none began for the idle time has a client that is silent or hardly reads.
     pub(super) async fn drive(self, connection: impl Finish) {
@@ -105,6 +113,12 @@ impl Watch {
                 () = self.shutdown.cancelled(), if !stopping => {
                     stopping = true;
                     connection.as_mut().finish();
+                }
+                () = tokio::time::sleep(SILENT_GRACE), if stopping && self.is_silent() => {
+                    // Half a request's head, or half of HTTP/2's preface.
+                    if self.is_silent() {
+                        return;
+                    }
                 }
                 () = tokio::time::sleep(wait) => {
                     if idle {

@@ -6,10 +6,14 @@
     clippy::indexing_slicing
 )]
 
+mod access;
 mod ask;
+mod bulk;
 mod crash;
 mod demo;
 mod dns_transports;
 mod fronts;
 mod malformed;
+mod operators;
+mod registration;
 mod secondaries;

@@ -60,13 +60,13 @@ pub enum ReadError {
         source: io::Error,
     },
     /// A column of the header means nothing here.
-    #[error("unknown column `{0}`; columns are {columns}", columns = super::csv::HEADER.join(", "))]
+    #[error("line 1: unknown column `{0}`; columns are {columns}", columns = super::csv::HEADER.join(", "))]
     UnknownColumn(String),
     /// A column occurs twice.
-    #[error("column `{0}` occurs twice")]
+    #[error("line 1: column `{0}` occurs twice")]
     RepeatedColumn(String),
     /// A column every file needs is not in the header.
-    #[error("column `{0}` is missing; identifier, type and data are needed")]
+    #[error("line 1: column `{0}` is missing; identifier, type and data are needed")]
     MissingColumn(&'static str),
     /// The header row cannot be read.
     #[error("line 1 is no CSV header: {0}")]

@@ -193,6 +193,16 @@ impl From<Status> for Refusal {
             ),
             None => (String::new(), BTreeMap::new()),
         };
+        if out_of_time(&status) {
+            return Self {
+                code: code_name(Code::DeadlineExceeded),
+                reason,
+                message: "no answer in time (--timeout); a write may still happen".to_owned(),
+                fields,
+                metadata,
+                may_be_retried: true,
+            };
+        }
         // A status with a source was made here, out of a broken connection.
         let lost = status.source().is_some();
         let mut message = status.message().to_owned();
@@ -208,8 +218,13 @@ impl From<Status> for Refusal {
             }
             source = cause.source();
         }
+        // Of a connection that broke in the middle tonic knows no code.
+        let code = match status.code() {
+            Code::Unknown | Code::Internal if lost => Code::Unavailable,
+            code => code,
+        };
         Self {
-            code: code_name(status.code()),
+            code: code_name(code),
             reason,
             message,
             fields,
@@ -219,6 +234,18 @@ impl From<Status> for Refusal {
                 || details.retry_info().is_some(),
         }
     }
+}
+
+/// Whether the call's own deadline passed here, which tonic calls a cancellation.
+fn out_of_time(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(cause) = source {
+        if cause.is::<tonic::TimeoutExpired>() {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 impl Refusal {
@@ -347,6 +374,17 @@ mod tests {
         assert!(!Failure::from(Status::permission_denied("")).may_be_retried());
         assert!(!Failure::from(Status::unknown("")).may_be_retried());
         let lost = Status::from_error(Box::new(io::Error::other("connection reset")));
-        assert!(Failure::from(lost).may_be_retried());
+        let failure = Failure::from(lost);
+        assert!(failure.may_be_retried());
+        assert_eq!(failure.to_json()["error"]["code"], "UNAVAILABLE");
+    }
+
+    #[test]
+    fn a_deadline_that_passed_here_is_called_one() {
+        let status = Status::from_error(Box::new(tonic::TimeoutExpired(())));
+        assert_eq!(status.code(), Code::Cancelled);
+        let failure = Failure::from(status);
+        assert_eq!(failure.to_json()["error"]["code"], "DEADLINE_EXCEEDED");
+        assert!(failure.to_string().contains("--timeout"));
     }
 }

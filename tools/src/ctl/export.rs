@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use idnode_proto::api::ExportRequest;
 use idnode_proto::api::identifier_service_client::IdentifierServiceClient;
+use idnode_proto::api::{ExportRequest, ExportResponse};
 use serde_json::json;
+use tonic::Streaming;
 
 use super::error::Failure;
 use super::output::Table;
@@ -62,26 +63,12 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
         .into_inner();
 
     let target = Target::create(args.output.as_deref())?;
-    let broken = |source| target.broken(source);
-    let mut records = target
-        .open()
-        .and_then(|stream| Output::new(stream, compression))
-        .and_then(|output| Records::new(output, format))
-        .map_err(broken)?;
-    let (mut identifiers, mut values, mut sequence) = (0u64, 0u64, 0u64);
-    while let Some(answer) = answers.message().await? {
-        sequence = answer.sequence;
-        for mut record in answer
-            .identifiers
-            .into_iter()
-            .filter(|record| !record.deleted)
-        {
-            identifiers += 1;
-            values += record.values.len() as u64;
-            records.write(&mut record).map_err(broken)?;
-        }
-    }
-    records.finish().map_err(broken)?;
+    let written = write(&mut answers, &target, format, compression).await;
+    let Written {
+        identifiers,
+        values,
+        sequence,
+    } = written.inspect_err(|_| target.discard())?;
     let Some(path) = target.complete()? else {
         return Ok(());
     };
@@ -103,6 +90,41 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
             ])
         },
     )
+}
+
+/// What has been written.
+#[derive(Default)]
+struct Written {
+    identifiers: u64,
+    values: u64,
+    /// The log position of the snapshot.
+    sequence: u64,
+}
+
+async fn write(
+    answers: &mut Streaming<ExportResponse>,
+    target: &Target,
+    format: Format,
+    compression: Compression,
+) -> Result<Written, Failure> {
+    let broken = |source| target.broken(source);
+    let mut records = target
+        .open()
+        .and_then(|stream| Output::new(stream, compression))
+        .and_then(|output| Records::new(output, format))
+        .map_err(broken)?;
+    let mut written = Written::default();
+    while let Some(answer) = answers.message().await? {
+        written.sequence = answer.sequence;
+        let live = answer.identifiers.into_iter();
+        for mut record in live.filter(|record| !record.deleted) {
+            written.identifiers += 1;
+            written.values += record.values.len() as u64;
+            records.write(&mut record).map_err(broken)?;
+        }
+    }
+    records.finish().map_err(broken)?;
+    Ok(written)
 }
 
 /// Standard output, or a file that gets its name when it is complete.
@@ -143,6 +165,14 @@ impl Target {
                 what: format!("writing {}", partial.display()),
                 source,
             },
+        }
+    }
+
+    /// Leaves nothing behind of a file that was not completed.
+    fn discard(&self) {
+        if let Self::File { partial, .. } = self {
+            // It is no use to anybody; that it cannot be removed is not worth hiding the cause.
+            let _ = fs::remove_file(partial);
         }
     }
 

@@ -87,6 +87,9 @@ pub fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// In the place of a prefix: all that are no longer registered.
+const GONE: usize = usize::MAX;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelPrefix {
     pub state: PrefixState,
@@ -318,7 +321,15 @@ impl Model {
         match found.state.after(action) {
             None => return Err("PREFIX_STATE"),
             Some(Step::Gone) if any_live => return Err("PREFIX_STATE"),
-            Some(Step::Gone) => drop(self.prefixes.remove(&prefix)),
+            Some(Step::Gone) => {
+                self.prefixes.remove(&prefix);
+                // The node's counters keep what it had, the next one of its name begins anew.
+                let [creations, updates, deletions] = self.ever.remove(&prefix).unwrap_or_default();
+                let gone = self.ever.entry(GONE).or_default();
+                gone[0] += creations;
+                gone[1] += updates;
+                gone[2] += deletions;
+            }
             Some(Step::To(next)) => (found.state, found.version) = (next, version),
         }
         Ok(vec![])

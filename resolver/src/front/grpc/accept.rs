@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_stream::Stream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// How long a client may take to send the connection preface. From then on HTTP/2 pings find
@@ -25,15 +26,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) fn connections(
     listener: TcpListener,
     limit: usize,
+    shutdown: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let permits = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
-    futures_util::stream::unfold((listener, permits), |(listener, permits)| async move {
-        let connection = accept(&listener, &permits).await;
-        Some((Ok(connection), (listener, permits)))
+    let accepting = (listener, permits, shutdown);
+    futures_util::stream::unfold(accepting, |accepting| async move {
+        let (listener, permits, shutdown) = &accepting;
+        let connection = accept(listener, permits, shutdown).await;
+        Some((Ok(connection), accepting))
     })
 }
 
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Connection {
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+    shutdown: &CancellationToken,
+) -> Connection {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -57,6 +65,7 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Connection 
             preface: Some(Preface {
                 left: PREFACE_BYTES,
                 deadline: Box::pin(tokio::time::sleep(PREFACE_TIMEOUT)),
+                shutdown: Box::pin(shutdown.clone().cancelled_owned()),
             }),
             _permit: permit,
         };
@@ -76,6 +85,8 @@ pub(super) struct Connection {
 struct Preface {
     left: usize,
     deadline: Pin<Box<Sleep>>,
+    /// Who has not begun to speak when the node stops has nothing under way.
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Connected for Connection {
@@ -92,6 +103,11 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(preface) = &mut self.preface
+            && preface.shutdown.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         if let Some(preface) = &mut self.preface
             && preface.deadline.as_mut().poll(context).is_ready()
         {

@@ -131,7 +131,7 @@ impl GrpcFront {
             options,
             ..
         } = self;
-        let connections = accept::connections(listener, options.max_connections);
+        let connections = accept::connections(listener, options.max_connections, shutdown.clone());
         let router = router(&Api::new(core, options, shutdown.clone()));
         let served = router
             .serve_with_incoming_shutdown(connections, shutdown.cancelled_owned())

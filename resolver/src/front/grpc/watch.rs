@@ -5,11 +5,11 @@ use super::convert::{api_key, enterprise, prefix, record, template, timestamp};
 use super::status::{Refused, Result};
 use idnode_proto::api;
 use idnode_proto::api::change::Change as Shown;
-use idnode_proto::identifier::{Identifier, Prefix, Relation};
+use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_registry::change::{Change, IdentifierChange, LogEntry};
 use idnode_registry::enterprise::EnterpriseId;
 use idnode_registry::record::Record;
-use idnode_registry::{Caller, Error, Registry, Sequence};
+use idnode_registry::{Caller, Error, Sequence};
 use prost::Message;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -143,7 +143,7 @@ impl Watch {
             let mut messages = Messages::default();
             for entry in entries {
                 revoked |= scope.is_revoked_by(&entry);
-                scope.show(registry, entry, &mut messages)?;
+                scope.show(entry, &mut messages)?;
             }
             Ok((next, messages.finish(), revoked))
         });
@@ -209,12 +209,7 @@ impl Scope {
     }
 
     /// Adds what the watcher may see of an entry.
-    fn show(
-        &self,
-        registry: &Registry,
-        entry: LogEntry,
-        messages: &mut Messages,
-    ) -> idnode_registry::Result<()> {
+    fn show(&self, entry: LogEntry, messages: &mut Messages) -> idnode_registry::Result<()> {
         let LogEntry {
             sequence,
             committed_at_ms,
@@ -226,7 +221,7 @@ impl Scope {
                 let mut identifiers = Vec::new();
                 let mut bytes = 0;
                 for item in changes.items {
-                    let Some(shown) = self.identifier(registry, item)? else {
+                    let Some(shown) = self.identifier(item)? else {
                         continue;
                     };
                     let length = shown.encoded_len();
@@ -253,33 +248,25 @@ impl Scope {
 
     fn identifier(
         &self,
-        registry: &Registry,
         item: IdentifierChange,
     ) -> idnode_registry::Result<Option<api::IdentifierRecord>> {
+        // Whose it was when it was changed: its prefix may have gone to another since.
+        if !self.caller.owns(EnterpriseId(item.enterprise)) {
+            return Ok(None);
+        }
         let identifier =
             Identifier::from_key(&item.key).map_err(|e| Error::Storage(e.to_string()))?;
         let inside = self
             .prefix
             .as_ref()
             .is_none_or(|prefix| prefix.covers(&identifier));
-        if !inside || !self.owns_identifier(registry, &identifier) {
+        if !inside {
             return Ok(None);
         }
         Ok(Some(record::shown(
             &identifier,
             Record::decode(item.record)?,
         )))
-    }
-
-    fn owns_identifier(&self, registry: &Registry, identifier: &Identifier) -> bool {
-        let Some(own) = self.caller.enterprise() else {
-            return self.caller.is_operator();
-        };
-        let owner = identifier
-            .prefix_candidates()
-            .filter(|candidate| candidate.relation == Relation::Owner)
-            .find_map(|candidate| registry.prefixes().get(candidate.key));
-        owner.is_some_and(|entry| entry.record.owner() == own)
     }
 
     /// A change of anything but identifiers, if it is the watcher's.
