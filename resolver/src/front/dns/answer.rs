@@ -317,7 +317,11 @@ impl At<'_> {
                 .registry
                 .prefixes()
                 .governing(identifier),
-            Subject::Prefix(prefix) => self.governing(prefix),
+            Subject::Prefix(prefix)
+            | Subject::HashedIdentifier {
+                prefix: Some(prefix),
+                ..
+            } => self.governing(prefix),
             _ => None,
         }?;
         Some(entry)

@@ -200,7 +200,7 @@ async fn wrong_values_are_refused_by_their_place() {
             ],
             "values[1].type",
         ),
-        (vec![text(1, "A", ""), text(1, "B", "")], "values"),
+        (vec![text(1, "A", ""), text(1, "B", "")], "values[1].index"),
         (
             vec![good(), good(), text(3, "HS_SITE", "junk")],
             "values[2].data",

@@ -178,7 +178,7 @@ async fn every_item_has_a_result_and_a_bad_one_stops_no_other() {
             (6, "IDENTIFIER_EXISTS", "identifier"),
             (7, "DENIED", ""),
             (6, "IDENTIFIER_EXISTS", "identifier"),
-            (3, "INVALID", "values"),
+            (3, "INVALID", "values[1].index"),
             (3, "INVALID", "values[1].permissions"),
             (5, "TEMPLATE_NOT_FOUND", "template"),
         ]
