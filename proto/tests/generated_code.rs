@@ -5,7 +5,7 @@
 use prost::Message;
 use std::path::{Path, PathBuf};
 
-const PROTOS: [&str; 4] = ["common", "resolution", "registry", "sync"];
+const PROTOS: [&str; 5] = ["common", "resolution", "registry", "sync", "dnssec"];
 
 fn generate(out: &Path) {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("proto");

@@ -14,6 +14,8 @@ pub const MAX_SITES: usize = 16;
 pub const MAX_NAME_SERVERS: usize = 16;
 /// Most addresses of one DNS name server.
 pub const MAX_GLUE: usize = 8;
+/// Most DS records of a delegation.
+pub const MAX_DS: usize = 8;
 
 /// Where a prefix stands in its lifecycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
@@ -112,6 +114,47 @@ pub struct NameServer {
     pub addresses: Vec<String>,
 }
 
+/// A DS record of a zone below a cut (RFC 4034 §5): which key that zone is signed with.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct DelegationSigner {
+    /// Tag of the key, at most 65,535.
+    #[prost(uint32, tag = "1")]
+    pub key_tag: u32,
+    /// The key's algorithm, 1 to 255.
+    #[prost(uint32, tag = "2")]
+    pub algorithm: u32,
+    /// How the digest is made: 1 (SHA-1), 2 (SHA-256) or 4 (SHA-384).
+    #[prost(uint32, tag = "3")]
+    pub digest_type: u32,
+    /// The digest.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub digest: Bytes,
+}
+
+impl DelegationSigner {
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.key_tag > u16::MAX.into() {
+            return Err(format!("key tag {} is above {}", self.key_tag, u16::MAX));
+        }
+        if !(1..=255).contains(&self.algorithm) {
+            return Err(format!("algorithm {} is not 1 to 255", self.algorithm));
+        }
+        let length = match self.digest_type {
+            1 => 20,
+            2 => 32,
+            4 => 48,
+            other => return Err(format!("digest type {other} is not 1, 2 or 4")),
+        };
+        if self.digest.len() != length {
+            let (kind, has) = (self.digest_type, self.digest.len());
+            return Err(format!(
+                "a digest of type {kind} has {length} bytes, not {has}"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Where a prefix is served when it is not served here.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Delegation {
@@ -121,6 +164,9 @@ pub struct Delegation {
     /// Name servers of the prefix's own DNS zone.
     #[prost(message, repeated, tag = "2")]
     pub name_servers: Vec<NameServer>,
+    /// DS records of that zone; none: it is not signed.
+    #[prost(message, repeated, tag = "3")]
+    pub ds: Vec<DelegationSigner>,
 }
 
 impl Delegation {
@@ -144,6 +190,7 @@ impl Delegation {
                 format!("more than {MAX_NAME_SERVERS}"),
             ));
         }
+        self.check_ds()?;
         // A referral over the Handle protocol carries all of them in one message.
         if self.sites.iter().map(Bytes::len).sum::<usize>() > crate::write::MAX_RECORD_BYTES {
             let reason = format!(
@@ -181,6 +228,26 @@ impl Delegation {
             }
         }
         Ok(self)
+    }
+
+    fn check_ds(&self) -> Result<()> {
+        if self.ds.len() > MAX_DS {
+            let reason = format!("more than {MAX_DS}");
+            return Err(Error::invalid("delegation.ds", reason));
+        }
+        if self.name_servers.is_empty() && !self.ds.is_empty() {
+            let reason = "without a name server there is no zone that could be signed";
+            return Err(Error::invalid("delegation.ds", reason));
+        }
+        for (position, ds) in self.ds.iter().enumerate() {
+            ds.check()
+                .map_err(|reason| Error::invalid(format!("delegation.ds[{position}]"), reason))?;
+            if self.ds.iter().take(position).any(|other| other == ds) {
+                let reason = "is listed twice";
+                return Err(Error::invalid(format!("delegation.ds[{position}]"), reason));
+            }
+        }
+        Ok(())
     }
 
     /// The service sites, decoded.

@@ -4,8 +4,8 @@ use crate::cache::HotCache;
 use crate::config::{Config, parse_cookie_secret, parse_network};
 use crate::front::Core;
 use crate::front::dns::{
-    Allowed, BadEntry, CertificateFiles, DnsFront, DnsOptions, EncryptedOptions, GuardOptions,
-    Keys, Secondary,
+    Allowed, BadEntry, CertificateFiles, DnsFront, DnsOptions, Dnssec, DnssecOptions,
+    EncryptedOptions, GuardOptions, Keys, Secondary, StoreError as KeyStoreError,
 };
 use crate::front::grpc::{GrpcFront, GrpcOptions};
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
@@ -45,6 +45,9 @@ pub enum NodeError {
     /// A zone is not a name.
     #[error("zones: {0}")]
     Zones(#[from] NameError),
+    /// The keys of signed zones can't be read.
+    #[error("DNSSEC keys: {0}")]
+    Keys(#[from] KeyStoreError),
     /// A front can't listen.
     #[error("{front} front on {address}: {error}")]
     Bind {
@@ -151,6 +154,11 @@ impl Node {
             Some(&config.dns.ors_zone),
             Some(&config.dns.ons_zone),
         )?;
+        let dnssec = Dnssec::open(
+            config.node.data_dir.join("dnssec"),
+            &zones,
+            dnssec_options(config),
+        )?;
         let sockets = HandleSockets::bind(config.handle.listen, 0)
             .map_err(bind_error("handle", config.handle.listen))?;
         // Bound before the core is made, as the Handle sockets are: the site names its port.
@@ -164,6 +172,7 @@ impl Node {
             resolver: Resolver::new(registry.clone(), cache, own_site),
             registry,
             zones,
+            dnssec: Arc::new(dnssec),
             started_at_ms: now_ms(),
             request_deadline: Duration::from_millis(config.limits.request_deadline_ms.into()),
         });
@@ -369,6 +378,16 @@ fn dns_options(config: &Config) -> io::Result<DnsOptions> {
         max_transfers: dns.max_transfers as usize,
         state_file: Some(config.node.data_dir.join("zones.state")),
     })
+}
+
+fn dnssec_options(config: &Config) -> DnssecOptions {
+    let dns = &config.dns;
+    DnssecOptions {
+        signature_validity_s: dns.dnssec_signature_validity_s,
+        zone_ttl_s: dns.default_ttl_s,
+        negative_ttl_s: dns.negative_ttl_s,
+        cache_bytes: u64::from(dns.dnssec_cache_mib) << 20,
+    }
 }
 
 /// Networks that the configuration has checked.

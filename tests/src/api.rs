@@ -3,6 +3,7 @@
 use idnode_proto::api as pb;
 use idnode_proto::api::change_service_client::ChangeServiceClient;
 use idnode_proto::api::credential_service_client::CredentialServiceClient;
+use idnode_proto::api::dnssec_service_client::DnssecServiceClient;
 use idnode_proto::api::enterprise_service_client::EnterpriseServiceClient;
 use idnode_proto::api::identifier_service_client::IdentifierServiceClient;
 use idnode_proto::api::prefix_service_client::PrefixServiceClient;
@@ -83,6 +84,11 @@ impl Api {
     /// Client of ChangeService.
     pub fn changes(&self) -> ChangeServiceClient<Channel> {
         ChangeServiceClient::new(self.channel.clone())
+    }
+
+    /// Client of DnssecService.
+    pub fn dnssec(&self) -> DnssecServiceClient<Channel> {
+        DnssecServiceClient::new(self.channel.clone())
     }
 
     /// Client of ResolutionService.

@@ -55,12 +55,20 @@ pub fn success(command: &mut Command) -> String {
 ///
 /// # Panics
 /// It is not so within a minute.
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn until(what: &str, holds: impl FnMut() -> bool) {
+    until_within(Duration::from_secs(60), what, holds);
+}
+
+/// Waits until something is so.
+///
+/// # Panics
+/// It is not so within that time.
+pub fn until_within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "{what}: not within a minute"
+            began.elapsed() < patience,
+            "{what}: not within {patience:?}"
         );
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -84,6 +84,7 @@ impl Secondary {
     /// Knot DNS.
     pub fn knot(setup: &Setup<'_>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(dir.path().join("db")).expect("a directory");
         let file = dir.path().join("knot.conf");
         fs::write(&file, knot_conf(setup, dir.path())).expect("a configuration");
         let mut command = Command::new("/usr/sbin/knotd");

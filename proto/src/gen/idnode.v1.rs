@@ -59,6 +59,25 @@ pub struct Delegation {
     /// DNS servers of the prefix's own zone
     #[prost(message, repeated, tag = "2")]
     pub name_servers: ::prost::alloc::vec::Vec<NameServer>,
+    /// of the keys that zone is signed with; empty: it is not signed
+    #[prost(message, repeated, tag = "3")]
+    pub ds: ::prost::alloc::vec::Vec<DsRecord>,
+}
+/// A DS record (RFC 4034 section 5): which key a zone below a cut is signed with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DsRecord {
+    /// 0 to 65535
+    #[prost(uint32, tag = "1")]
+    pub key_tag: u32,
+    /// IANA, DNS security algorithm numbers, 1 to 255
+    #[prost(uint32, tag = "2")]
+    pub algorithm: u32,
+    /// 1: SHA-1, 2: SHA-256, 4: SHA-384
+    #[prost(uint32, tag = "3")]
+    pub digest_type: u32,
+    /// 20, 32 or 48 bytes by its type
+    #[prost(bytes = "vec", tag = "4")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
 }
 /// A service site of a prefix (HS_SITE, RFC 3651 section 3.2.2).
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5317,6 +5336,948 @@ pub mod change_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "idnode.v1.ChangeService";
     impl<T> tonic::server::NamedService for ChangeServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// A key, which signs all of its zone (flags 257).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DnssecKey {
+    /// with its final dot
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub key_tag: u32,
+    #[prost(enumeration = "DnssecAlgorithm", tag = "3")]
+    pub algorithm: i32,
+    #[prost(enumeration = "DnssecKeyState", tag = "4")]
+    pub state: i32,
+    /// as in DNSKEY
+    #[prost(bytes = "vec", tag = "5")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "6")]
+    pub published_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "7")]
+    pub activated_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "8")]
+    pub retired_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When a published key may be activated or a retired one removed, if that is limited.
+    #[prost(message, optional, tag = "9")]
+    pub ready_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SignedZone {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    /// it has an active key
+    #[prost(bool, tag = "2")]
+    pub signed: bool,
+    /// CDS and CDNSKEY ask for the removal of DS
+    #[prost(bool, tag = "3")]
+    pub ds_withdrawn: bool,
+    #[prost(uint32, tag = "4")]
+    pub dnskey_ttl_s: u32,
+    /// in the order in which they were made
+    #[prost(message, repeated, tag = "5")]
+    pub keys: ::prost::alloc::vec::Vec<DnssecKey>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDnssecKeysRequest {
+    /// empty: all zones
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDnssecKeysResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub zones: ::prost::alloc::vec::Vec<SignedZone>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GenerateDnssecKeyRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(enumeration = "DnssecAlgorithm", tag = "2")]
+    pub algorithm: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ActivateDnssecKeyRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub key_tag: u32,
+    /// although caches may not know the key yet
+    #[prost(bool, tag = "3")]
+    pub force: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetireDnssecKeyRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub key_tag: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveDnssecKeyRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub key_tag: u32,
+    /// although caches may hold signatures made by it
+    #[prost(bool, tag = "3")]
+    pub force: bool,
+    /// although the zone is no longer signed then
+    #[prost(bool, tag = "4")]
+    pub unsign: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveDnssecKeyResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDsRecordsRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetDsRecordsResponse {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub records: ::prost::alloc::vec::Vec<DsRecord>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetDsWithdrawalRequest {
+    #[prost(string, tag = "1")]
+    pub zone: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub withdrawn: bool,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DnssecAlgorithm {
+    /// in requests: ECDSAP256SHA256
+    Unspecified = 0,
+    /// RFC 6605
+    Ecdsap256sha256 = 13,
+    /// RFC 8080
+    Ed25519 = 15,
+}
+impl DnssecAlgorithm {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DNSSEC_ALGORITHM_UNSPECIFIED",
+            Self::Ecdsap256sha256 => "DNSSEC_ALGORITHM_ECDSAP256SHA256",
+            Self::Ed25519 => "DNSSEC_ALGORITHM_ED25519",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DNSSEC_ALGORITHM_UNSPECIFIED" => Some(Self::Unspecified),
+            "DNSSEC_ALGORITHM_ECDSAP256SHA256" => Some(Self::Ecdsap256sha256),
+            "DNSSEC_ALGORITHM_ED25519" => Some(Self::Ed25519),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DnssecKeyState {
+    Unspecified = 0,
+    /// in the DNSKEY set, does not sign yet
+    Published = 1,
+    /// signs
+    Active = 2,
+    /// in the DNSKEY set still, signs no longer
+    Retired = 3,
+}
+impl DnssecKeyState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DNSSEC_KEY_STATE_UNSPECIFIED",
+            Self::Published => "DNSSEC_KEY_STATE_PUBLISHED",
+            Self::Active => "DNSSEC_KEY_STATE_ACTIVE",
+            Self::Retired => "DNSSEC_KEY_STATE_RETIRED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DNSSEC_KEY_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DNSSEC_KEY_STATE_PUBLISHED" => Some(Self::Published),
+            "DNSSEC_KEY_STATE_ACTIVE" => Some(Self::Active),
+            "DNSSEC_KEY_STATE_RETIRED" => Some(Self::Retired),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod dnssec_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Keys of signed zones. The operator's alone; what is changed takes effect at once. A zone is
+    /// named as in the node's configuration, in any spelling, a key by its zone and its tag.
+    ///
+    /// NOT_FOUND for a zone or key that is not there, FAILED_PRECONDITION where the guard against
+    /// answers that would not validate holds; its message says what to wait for.
+    #[derive(Debug, Clone)]
+    pub struct DnssecServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl DnssecServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> DnssecServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> DnssecServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            DnssecServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        pub async fn list_dnssec_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDnssecKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDnssecKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.DnssecService/ListDnssecKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.DnssecService", "ListDnssecKeys"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a key and publishes it in the zone's DNSKEY set. It does not sign yet.
+        pub async fn generate_dnssec_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GenerateDnssecKeyRequest>,
+        ) -> std::result::Result<tonic::Response<super::DnssecKey>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.DnssecService/GenerateDnssecKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.DnssecService", "GenerateDnssecKey"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets a key sign; active keys of the same algorithm are retired in the same step. Refused until
+        /// the TTL of the DNSKEY set has passed since the key was published, unless forced or the first.
+        pub async fn activate_dnssec_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ActivateDnssecKeyRequest>,
+        ) -> std::result::Result<tonic::Response<super::DnssecKey>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.DnssecService/ActivateDnssecKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.DnssecService", "ActivateDnssecKey"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets an active key cease to sign. Refused for the zone's only one.
+        pub async fn retire_dnssec_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetireDnssecKeyRequest>,
+        ) -> std::result::Result<tonic::Response<super::DnssecKey>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.DnssecService/RetireDnssecKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.DnssecService", "RetireDnssecKey"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets a key. Refused for the zone's only active one unless the zone is to be unsigned, and
+        /// for a retired one while caches may hold its signatures, unless forced.
+        pub async fn remove_dnssec_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveDnssecKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveDnssecKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.DnssecService/RemoveDnssecKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.DnssecService", "RemoveDnssecKey"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The DS records for the parent zone: those of published and active keys, as in CDS.
+        pub async fn get_ds_records(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetDsRecordsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDsRecordsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.DnssecService/GetDsRecords",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.DnssecService", "GetDsRecords"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets whether CDS and CDNSKEY ask the parent to take the DS records away (RFC 8078), which is
+        /// the first step before a zone is unsigned.
+        pub async fn set_ds_withdrawal(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetDsWithdrawalRequest>,
+        ) -> std::result::Result<tonic::Response<super::SignedZone>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.DnssecService/SetDsWithdrawal",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.DnssecService", "SetDsWithdrawal"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod dnssec_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with DnssecServiceServer.
+    #[async_trait]
+    pub trait DnssecService: std::marker::Send + std::marker::Sync + 'static {
+        async fn list_dnssec_keys(
+            &self,
+            request: tonic::Request<super::ListDnssecKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDnssecKeysResponse>,
+            tonic::Status,
+        >;
+        /// Makes a key and publishes it in the zone's DNSKEY set. It does not sign yet.
+        async fn generate_dnssec_key(
+            &self,
+            request: tonic::Request<super::GenerateDnssecKeyRequest>,
+        ) -> std::result::Result<tonic::Response<super::DnssecKey>, tonic::Status>;
+        /// Lets a key sign; active keys of the same algorithm are retired in the same step. Refused until
+        /// the TTL of the DNSKEY set has passed since the key was published, unless forced or the first.
+        async fn activate_dnssec_key(
+            &self,
+            request: tonic::Request<super::ActivateDnssecKeyRequest>,
+        ) -> std::result::Result<tonic::Response<super::DnssecKey>, tonic::Status>;
+        /// Lets an active key cease to sign. Refused for the zone's only one.
+        async fn retire_dnssec_key(
+            &self,
+            request: tonic::Request<super::RetireDnssecKeyRequest>,
+        ) -> std::result::Result<tonic::Response<super::DnssecKey>, tonic::Status>;
+        /// Forgets a key. Refused for the zone's only active one unless the zone is to be unsigned, and
+        /// for a retired one while caches may hold its signatures, unless forced.
+        async fn remove_dnssec_key(
+            &self,
+            request: tonic::Request<super::RemoveDnssecKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveDnssecKeyResponse>,
+            tonic::Status,
+        >;
+        /// The DS records for the parent zone: those of published and active keys, as in CDS.
+        async fn get_ds_records(
+            &self,
+            request: tonic::Request<super::GetDsRecordsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDsRecordsResponse>,
+            tonic::Status,
+        >;
+        /// Sets whether CDS and CDNSKEY ask the parent to take the DS records away (RFC 8078), which is
+        /// the first step before a zone is unsigned.
+        async fn set_ds_withdrawal(
+            &self,
+            request: tonic::Request<super::SetDsWithdrawalRequest>,
+        ) -> std::result::Result<tonic::Response<super::SignedZone>, tonic::Status>;
+    }
+    /// Keys of signed zones. The operator's alone; what is changed takes effect at once. A zone is
+    /// named as in the node's configuration, in any spelling, a key by its zone and its tag.
+    ///
+    /// NOT_FOUND for a zone or key that is not there, FAILED_PRECONDITION where the guard against
+    /// answers that would not validate holds; its message says what to wait for.
+    #[derive(Debug)]
+    pub struct DnssecServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> DnssecServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for DnssecServiceServer<T>
+    where
+        T: DnssecService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/idnode.v1.DnssecService/ListDnssecKeys" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDnssecKeysSvc<T: DnssecService>(pub Arc<T>);
+                    impl<
+                        T: DnssecService,
+                    > tonic::server::UnaryService<super::ListDnssecKeysRequest>
+                    for ListDnssecKeysSvc<T> {
+                        type Response = super::ListDnssecKeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDnssecKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DnssecService>::list_dnssec_keys(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDnssecKeysSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.DnssecService/GenerateDnssecKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct GenerateDnssecKeySvc<T: DnssecService>(pub Arc<T>);
+                    impl<
+                        T: DnssecService,
+                    > tonic::server::UnaryService<super::GenerateDnssecKeyRequest>
+                    for GenerateDnssecKeySvc<T> {
+                        type Response = super::DnssecKey;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GenerateDnssecKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DnssecService>::generate_dnssec_key(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GenerateDnssecKeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.DnssecService/ActivateDnssecKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct ActivateDnssecKeySvc<T: DnssecService>(pub Arc<T>);
+                    impl<
+                        T: DnssecService,
+                    > tonic::server::UnaryService<super::ActivateDnssecKeyRequest>
+                    for ActivateDnssecKeySvc<T> {
+                        type Response = super::DnssecKey;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ActivateDnssecKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DnssecService>::activate_dnssec_key(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ActivateDnssecKeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.DnssecService/RetireDnssecKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetireDnssecKeySvc<T: DnssecService>(pub Arc<T>);
+                    impl<
+                        T: DnssecService,
+                    > tonic::server::UnaryService<super::RetireDnssecKeyRequest>
+                    for RetireDnssecKeySvc<T> {
+                        type Response = super::DnssecKey;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetireDnssecKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DnssecService>::retire_dnssec_key(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetireDnssecKeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.DnssecService/RemoveDnssecKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveDnssecKeySvc<T: DnssecService>(pub Arc<T>);
+                    impl<
+                        T: DnssecService,
+                    > tonic::server::UnaryService<super::RemoveDnssecKeyRequest>
+                    for RemoveDnssecKeySvc<T> {
+                        type Response = super::RemoveDnssecKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveDnssecKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DnssecService>::remove_dnssec_key(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveDnssecKeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.DnssecService/GetDsRecords" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetDsRecordsSvc<T: DnssecService>(pub Arc<T>);
+                    impl<
+                        T: DnssecService,
+                    > tonic::server::UnaryService<super::GetDsRecordsRequest>
+                    for GetDsRecordsSvc<T> {
+                        type Response = super::GetDsRecordsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetDsRecordsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DnssecService>::get_ds_records(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetDsRecordsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.DnssecService/SetDsWithdrawal" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetDsWithdrawalSvc<T: DnssecService>(pub Arc<T>);
+                    impl<
+                        T: DnssecService,
+                    > tonic::server::UnaryService<super::SetDsWithdrawalRequest>
+                    for SetDsWithdrawalSvc<T> {
+                        type Response = super::SignedZone;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetDsWithdrawalRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DnssecService>::set_ds_withdrawal(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetDsWithdrawalSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for DnssecServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "idnode.v1.DnssecService";
+    impl<T> tonic::server::NamedService for DnssecServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

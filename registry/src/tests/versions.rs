@@ -99,6 +99,7 @@ fn prefixes() {
             name: "ns.example.".into(),
             addresses: Vec::new(),
         }],
+        ds: Vec::new(),
     };
     let delegated = check(&node, approved.sequence, |expected_version| {
         Command::SetDelegation {

@@ -153,6 +153,10 @@ sections! {
         rrl_exempt: Vec<String> = list(["127.0.0.0/8", "::1/128"]), [networks];
         /// Queries for one zone in a second; further ones get REFUSED; 0 sets no limit.
         max_zone_queries_per_s: u32 = 0, [0 to 100000000 queries];
+        /// How long signatures of signed zones are valid (RRSIG); of those that are answered at least seven eighths are left.
+        dnssec_signature_validity_s: u32 = 1_209_600, [86400 to 5184000 seconds];
+        /// Memory for signatures of signed zones.
+        dnssec_cache_mib: u32 = 32, [1 to 65536 MiB];
         /// Addresses of the name servers that lie in the zones (glue); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.
         node_addresses: Vec<IpAddr> = Vec::new(), [addresses];
         /// Keys shared with secondaries (TSIG, RFC 8945). Who reads this reads the secrets: prefer tsig_key_file.

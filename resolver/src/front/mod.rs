@@ -22,6 +22,8 @@ pub struct Core {
     pub registry: Arc<Registry>,
     /// The node's DNS zones.
     pub zones: Zones,
+    /// The keys of those that are signed.
+    pub dnssec: Arc<dns::Dnssec>,
     /// When this process began, milliseconds since the Unix epoch.
     pub started_at_ms: u64,
     /// How long one request may take.

@@ -12,6 +12,7 @@ mod bulk;
 mod crash;
 mod demo;
 mod dns_transports;
+mod dnssec;
 mod fronts;
 mod malformed;
 mod operators;

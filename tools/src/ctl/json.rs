@@ -112,7 +112,19 @@ pub(crate) fn delegation(delegation: &api::Delegation) -> Value {
         .iter()
         .map(|server| json!({"name": server.name, "addresses": server.addresses}))
         .collect();
-    json!({"sites": sites, "name_servers": name_servers})
+    let ds: Vec<_> = delegation
+        .ds
+        .iter()
+        .map(|ds| {
+            json!({
+                "key_tag": ds.key_tag,
+                "algorithm": ds.algorithm,
+                "digest_type": ds.digest_type,
+                "digest": data_encoding::HEXUPPER.encode(&ds.digest),
+            })
+        })
+        .collect();
+    json!({"sites": sites, "name_servers": name_servers, "ds": ds})
 }
 
 fn site(site: &api::Site) -> Value {

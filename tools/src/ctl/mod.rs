@@ -14,6 +14,8 @@
 
 mod batch_resolve;
 mod dns_name;
+mod dnssec;
+mod dnssec_rollover;
 mod enterprise;
 mod error;
 mod export;
@@ -77,6 +79,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Keys that the node signs its DNS zones with
+    #[command(subcommand)]
+    Dnssec(dnssec::Command),
     /// Who the credential belongs to
     Whoami,
     DnsName(dns_name::Args),
@@ -133,6 +138,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Watch(args) => watch::run(args, &session).await,
         Command::Stats => stats::run(&session).await,
         Command::Key(command) => key::run(command, &session).await,
+        Command::Dnssec(command) => dnssec::run(command, &session).await,
         Command::Whoami => key::whoami(&session).await,
         Command::DnsName(args) => dns_name::run(&args, &session),
     }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use idnode_proto::api::interface::Protocol;
-use idnode_proto::api::{Delegation, Interface, NameServer, Server, Site};
+use idnode_proto::api::{Delegation, DsRecord, Interface, NameServer, Server, Site};
 use serde::Deserialize;
 
 use super::error::Failure;
@@ -24,8 +24,12 @@ pub(crate) struct DelegateArgs {
     /// administration as well as resolution
     #[arg(long = "service", value_name = "ADDRESS,PROTOCOL:PORT,…", value_parser = service)]
     services: Vec<Server>,
+    /// A DS record of the prefix's zone, as its data stands in a zone file:
+    /// "KEYTAG ALGORITHM DIGESTTYPE DIGEST"
+    #[arg(long = "ds", value_name = "DATA", value_parser = ds, requires = "name_servers")]
+    ds: Vec<DsRecord>,
     /// The whole delegation as JSON, as `prefix get --json` shows it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["name_servers", "services"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name_servers", "services", "ds"])]
     file: Option<PathBuf>,
 }
 
@@ -59,6 +63,7 @@ impl DelegateArgs {
                 vec![site]
             },
             name_servers: self.name_servers,
+            ds: self.ds,
         })
     }
 }
@@ -74,6 +79,34 @@ fn name_server(text: &str) -> Result<NameServer, String> {
         name: name.to_owned(),
         addresses,
     })
+}
+
+fn ds(text: &str) -> Result<DsRecord, String> {
+    let mut fields = text.split_ascii_whitespace();
+    let mut number = |what: &str| {
+        let field = fields.next().unwrap_or_default();
+        field
+            .parse()
+            .map_err(|_| format!("the {what} `{field}` is not a number"))
+    };
+    let (key_tag, algorithm) = (number("key tag")?, number("algorithm")?);
+    let digest_type = number("digest type")?;
+    // Zone files may break the digest into several parts (RFC 4034 §5.3).
+    let digest: String = fields.collect();
+    Ok(DsRecord {
+        key_tag,
+        algorithm,
+        digest_type,
+        digest: hexadecimal(&digest)?,
+    })
+}
+
+fn hexadecimal(digest: &str) -> Result<Vec<u8>, String> {
+    data_encoding::HEXUPPER_PERMISSIVE
+        .decode(digest.as_bytes())
+        .ok()
+        .filter(|bytes| !bytes.is_empty())
+        .ok_or_else(|| format!("the digest `{digest}` is not hexadecimal"))
 }
 
 fn service(text: &str) -> Result<Server, String> {
@@ -127,6 +160,17 @@ struct DelegationIn {
     sites: Vec<SiteIn>,
     #[serde(default)]
     name_servers: Vec<NameServerIn>,
+    #[serde(default)]
+    ds: Vec<DsIn>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DsIn {
+    key_tag: u32,
+    algorithm: u32,
+    digest_type: u32,
+    digest: String,
 }
 
 #[derive(Deserialize)]
@@ -186,9 +230,18 @@ impl DelegationIn {
                 addresses: server.addresses,
             })
             .collect();
+        let ds = self.ds.into_iter().map(|ds| {
+            Ok::<_, String>(DsRecord {
+                key_tag: ds.key_tag,
+                algorithm: ds.algorithm,
+                digest_type: ds.digest_type,
+                digest: hexadecimal(&ds.digest)?,
+            })
+        });
         Ok(Delegation {
             sites,
             name_servers,
+            ds: ds.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -261,7 +314,11 @@ pub(crate) fn table(delegation: &Delegation) -> Table {
             "dns".to_owned(),
         ]);
     }
-    table
+    delegation.ds.iter().fold(table, |table, ds| {
+        let digest = data_encoding::HEXUPPER.encode(&ds.digest);
+        let (tag, algorithm, kind) = (ds.key_tag, ds.algorithm, ds.digest_type);
+        table.below(format!("DS {tag} {algorithm} {kind} {digest}"))
+    })
 }
 
 fn interface_label(interface: &Interface) -> String {
@@ -308,7 +365,12 @@ mod tests {
                 description: "north".into(),
             }],
             name_servers: vec![name_server("ns.example.com=192.0.2.2").unwrap()],
+            ds: vec![ds("54321 13 2 0a0B FF").unwrap()],
         };
+        assert_eq!(delegation.ds[0].digest, [0x0a, 0x0b, 0xff]);
+        for refused in ["", "1 2", "1 2 3", "1 2 3 4", "x 13 2 00"] {
+            assert!(ds(refused).is_err(), "{refused}");
+        }
         let shown = json::delegation(&delegation).to_string();
         let read: DelegationIn = serde_json::from_str(&shown).unwrap();
         assert_eq!(read.into_delegation().unwrap(), delegation);

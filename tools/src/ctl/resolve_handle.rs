@@ -150,6 +150,7 @@ fn translate(request: &ResolveRequest, response: Response) -> Result<ResolveResp
             let delegation = Some(api::Delegation {
                 sites,
                 name_servers: Vec::new(),
+                ds: Vec::new(),
             });
             let referral = api::Referral {
                 prefix: handle,

@@ -406,5 +406,6 @@ fn delegation() -> Delegation {
             name: "ns.example.".into(),
             addresses: Vec::new(),
         }],
+        ds: Vec::new(),
     }
 }

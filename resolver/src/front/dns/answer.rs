@@ -2,9 +2,11 @@
 //! what needs the disk is told apart as a [`Deferred`].
 
 use super::super::Core;
+use super::dnssec::{Dnssec, SoaSignatures};
+use super::edns::ClientEdns;
 use super::existence::Below;
-use super::records::{Found, any_record};
-use super::referral::{Service, cut_labels, prefix_heading, text_of, to_name_servers};
+use super::records::{Found, URI, any_record};
+use super::referral::{Service, cut_labels, ds_records, prefix_heading, text_of, to_name_servers};
 use super::reply::{ErrorCode, ExtendedError, Keep, Reply};
 use super::zone::{Zone, ZoneSet};
 use crate::resolve::{Answer, Filter, Missing, Query, Resolved, Resolver};
@@ -16,6 +18,15 @@ use idnode_registry::prefix_table::PrefixEntry;
 use idnode_registry::{Caller, Error, HashedName};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The types that a name may have beside those of apexes and cuts.
+const DATA_TYPES: [RecordType; 5] = [
+    RecordType::A,
+    RecordType::TXT,
+    RecordType::AAAA,
+    RecordType::NAPTR,
+    URI,
+];
 
 /// A question for one name and type, in class IN.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +86,32 @@ impl Responder {
         self.core.registry.applied() as u32
     }
 
+    /// A reply as a client is to have it: signed, if it wants that and the zone is signed.
+    pub(super) fn signed(
+        &self,
+        question: &Question,
+        client: Option<&ClientEdns>,
+        reply: Reply,
+    ) -> Reply {
+        match self.zones.answering(&question.name, question.qtype) {
+            Some(zone) => self.core.dnssec.sign(zone, question, client, reply),
+            None => reply,
+        }
+    }
+
+    /// The signatures over a zone's SOA record as it is now.
+    pub(super) fn soa_signatures(&self, kind: ZoneKind) -> Option<Arc<SoaSignatures>> {
+        let sequence = self.core.registry.applied();
+        let zone = self.zones.of_kind(kind)?;
+        let soa = || self.zones.soa_record(zone, zone.apex(), sequence, false);
+        self.core.dnssec.soa_signatures(kind, sequence as u32, soa)
+    }
+
+    /// The keys of signed zones.
+    pub(super) fn dnssec(&self) -> &Dnssec {
+        &self.core.dnssec
+    }
+
     /// The zone that a question is for.
     pub(super) fn zone_of(&self, question: &Question) -> Option<ZoneKind> {
         let zone = self.zones.answering(&question.name, question.qtype)?;
@@ -87,12 +124,7 @@ impl Responder {
             let text = "the name is in none of this node's zones";
             return Step::Done(Reply::refused(ErrorCode::NotAuthoritative, text));
         };
-        At {
-            responder: self,
-            question,
-            zone,
-        }
-        .begin()
+        At::new(self, question, zone).begin()
     }
 
     /// Goes on with what memory did not know.
@@ -100,11 +132,7 @@ impl Responder {
         let Some(zone) = self.zones.answering(&question.name, question.qtype) else {
             return Reply::failed("the zone is gone");
         };
-        let at = At {
-            responder: self,
-            question,
-            zone,
-        };
+        let at = At::new(self, question, zone);
         let mut next = first;
         // A hash leads to a record, a missing record to a look below it: no more than that.
         loop {
@@ -122,9 +150,20 @@ struct At<'a> {
     responder: &'a Responder,
     question: &'a Question,
     zone: &'a Zone,
+    /// The keys of signed zones before anything is looked up.
+    generation: u64,
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
+    fn new(responder: &'a Responder, question: &'a Question, zone: &'a Zone) -> Self {
+        Self {
+            responder,
+            question,
+            zone,
+            generation: responder.core.dnssec.generation(),
+        }
+    }
+
     fn begin(&self) -> Step {
         // Before anything is looked up: what changes meanwhile makes it old.
         let basis = self.responder.core.resolver.basis_now();
@@ -132,19 +171,19 @@ impl At<'_> {
         if let Step::Done(reply) = &mut step
             && reply.keep == Keep::Unsaid
         {
-            reply.keep = Keep::While(basis);
+            reply.keep = Keep::While(basis, self.generation);
         }
         step
     }
 
     fn look_up(&self) -> Step {
-        let (name, qtype) = (&self.question.name, self.question.qtype);
+        let name = &self.question.name;
         let zones = &self.responder.zones;
         if self.zone.is_apex(name) {
             return Step::Done(self.at_apex());
         }
         if zones.is_host(name) {
-            return Step::Done(self.with_records(|| zones.address_records(name, qtype)));
+            return Step::Done(self.with_records(|qtype| zones.address_records(name, qtype)));
         }
         match self.responder.core.zones.parse_name(name.iter()) {
             Ok(subject) => self.at_subject(subject),
@@ -219,9 +258,13 @@ impl At<'_> {
                 reply.keep = Keep::Never;
                 reply
             }
-            qtype => self.with_records(|| match zones.is_host(name) {
-                true => zones.address_records(name, qtype),
-                false => Vec::new(),
+            _ => self.with_records(|qtype| match qtype {
+                RecordType::DNSKEY | RecordType::CDS | RecordType::CDNSKEY => {
+                    let dnssec = &self.responder.core.dnssec;
+                    dnssec.apex_records(self.zone.kind, name, qtype)
+                }
+                qtype if zones.is_host(name) => zones.address_records(name, qtype),
+                _ => Vec::new(),
             }),
         }
     }
@@ -339,7 +382,7 @@ impl At<'_> {
                     reply.keep = if changes {
                         Keep::Never
                     } else {
-                        Keep::While(basis)
+                        Keep::While(basis, self.generation)
                     };
                 }
                 step
@@ -370,8 +413,7 @@ impl At<'_> {
             default_ttl_s: self.responder.zones.default_ttl_s(),
         };
         let query = self.query(identifier);
-        let mut reply =
-            self.with_records(|| found.records(self.question.qtype, resolved.values(&query)));
+        let mut reply = self.with_records(|qtype| found.records(qtype, resolved.values(&query)));
         if hashed && self.question.qtype != RecordType::TXT {
             reply.additionals.push(found.naming_record());
         }
@@ -462,7 +504,7 @@ impl At<'_> {
             ttl_s: self.responder.zones.default_ttl_s(),
         };
         let heading = prefix_heading(prefix, &entry.record);
-        self.with_records(|| service.records(self.question.qtype, &heading))
+        self.with_records(|qtype| service.records(qtype, &heading))
     }
 
     /// Where to ask about a name whose prefix is served elsewhere.
@@ -478,13 +520,17 @@ impl At<'_> {
             let sites: Vec<Site> = delegation.decoded_sites().collect();
             return self.about_service(entry, &prefix, &sites, subject);
         };
-        // DS records belong to this side of the cut (RFC 4035 §3.1.4.1), and there are none.
+        // DS records belong to this side of the cut (RFC 4035 §3.1.4.1).
         let is_cut = self.zone.labels_before(&self.question.name) <= labels;
-        if is_cut && self.question.qtype == RecordType::DS {
-            self.no_data()
-        } else {
-            referral
+        if !is_cut || self.question.qtype != RecordType::DS {
+            return referral;
         }
+        if referral.delegation_signers.is_empty() {
+            let mut reply = self.no_data();
+            reply.types.push(RecordType::NS);
+            return reply;
+        }
+        Reply::answered(ds_records(&cut, delegation, ttl_s))
     }
 
     /// The registered prefix that decides about a prefix: itself, or one above that is
@@ -512,17 +558,21 @@ impl At<'_> {
 
     /// The answer at a name that exists: its records of the type asked for, or that there are
     /// none; for any type one record (RFC 8482).
-    fn with_records(&self, records: impl FnOnce() -> Vec<Record>) -> Reply {
+    fn with_records(&self, records: impl Fn(RecordType) -> Vec<Record>) -> Reply {
         if self.question.qtype == RecordType::ANY {
             let ttl_s = self.responder.zones.default_ttl_s();
             return Reply::answered(vec![any_record(&self.question.name, ttl_s)]);
         }
-        let records = records();
-        if records.is_empty() {
-            self.no_data()
-        } else {
-            Reply::answered(records)
+        let found = records(self.question.qtype);
+        if !found.is_empty() {
+            return Reply::answered(found);
         }
+        let mut reply = self.no_data();
+        if self.responder.core.dnssec.is_signed(self.zone.kind) {
+            let types = DATA_TYPES.into_iter();
+            reply.types = types.filter(|qtype| !records(*qtype).is_empty()).collect();
+        }
+        reply
     }
 
     fn no_data(&self) -> Reply {
@@ -601,7 +651,7 @@ mod tests {
             let Step::Done(mut from_memory) = responder.try_answer(&question) else {
                 panic!("{text}")
             };
-            assert!(matches!(from_memory.keep, Keep::While(_)));
+            assert!(matches!(from_memory.keep, Keep::While(..)));
             from_memory.keep = Keep::Unsaid;
             let deferred = Deferred::Record(Identifier::parse(text).unwrap());
             let from_disk = responder.finish(&question, deferred).await;

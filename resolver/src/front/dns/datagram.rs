@@ -2,7 +2,7 @@
 //! answered on the loop's own thread, the rest by the runtime.
 
 use super::edns::ClientEdns;
-use super::encode::AnswerFrame;
+use super::encode::{AnswerFrame, CurrentSoa};
 use super::exchange::{Considered, Exchange, Peer, Transport, encode};
 use super::frame::Frame;
 use super::guard::{Admission, Verdict};
@@ -63,7 +63,9 @@ impl Datagrams {
         if guard.admission(peer.addr.ip()) != Admission::Welcome {
             return None;
         }
-        let kept = self.kept.get(&usual.key, exchange.resolver())?;
+        let kept = self
+            .kept
+            .get(&usual.key, exchange.resolver(), exchange.dnssec())?;
         if kept.zone.is_some_and(|zone| !guard.admits_to(zone)) {
             return None;
         }
@@ -74,9 +76,21 @@ impl Datagrams {
             false => guard.verdict(peer.addr.ip(), outcome, usual.key.as_bytes()),
         };
         if verdict != Verdict::Drop {
+            let signatures = match kept.zone {
+                Some(zone) if kept.tail.has_soa_signatures() => {
+                    Some(exchange.soa_signatures(zone)?)
+                }
+                _ => None,
+            };
+            let soa = CurrentSoa {
+                serial: signatures
+                    .as_ref()
+                    .map_or_else(|| exchange.serial(), |made| made.serial),
+                signatures: signatures.as_ref().map_or(&[][..], |made| &made.data),
+            };
             let frame = exchange.frame(usual.head, usual.frame.question(), client, peer);
             let frame = AnswerFrame {
-                serial: Some(exchange.serial()),
+                soa: Some(soa),
                 only_truncated: verdict == Verdict::Truncate,
                 ..frame
             };
@@ -120,7 +134,7 @@ impl Datagrams {
         if let Some(usual) = usual {
             let zone = asked.question.as_ref();
             let zone = zone.and_then(|question| exchange.zone_of(question));
-            self.kept.keep(&usual.key, zone, tail, &reply.keep);
+            self.kept.keep(&usual.key, zone, tail, reply);
         }
         self.count(reply.outcome);
         verdict != Verdict::Drop

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) const VERSION: u8 = 0;
 /// DO: the client wants signatures (RFC 3225).
 const DNSSEC_OK: u16 = 0x8000;
-/// CO: the client understands compact denial (RFC 9824 §3.2).
+/// CO: the client understands compact denial (RFC 9824 §5.1).
 const COMPACT_OK: u16 = 0x4000;
 /// Padded answers are multiples of this (RFC 8467 §4.1), bytes.
 const PADDING_BLOCK_BYTES: usize = 468;
@@ -147,7 +147,9 @@ impl ServerEdns {
     /// Appends the OPT record of an answer; `rcode_high`: the upper bits of its rcode.
     pub(super) fn append(&self, rcode_high: u8, options: &AnswerOptions<'_>, out: &mut Vec<u8>) {
         let client = options.client;
-        let flags = u16::from(client.dnssec_ok) * DNSSEC_OK;
+        // CO goes with signatures alone; it says that they are understood here (RFC 9824 §5.1).
+        let compact_ok = client.dnssec_ok && client.compact_ok;
+        let flags = u16::from(client.dnssec_ok) * DNSSEC_OK | u16::from(compact_ok) * COMPACT_OK;
         out.extend_from_slice(&[0, 0, 41]);
         out.extend_from_slice(&self.max_payload.to_be_bytes());
         out.extend_from_slice(&[rcode_high, VERSION]);

@@ -32,6 +32,8 @@ pub(super) struct Tail {
     additionals_at: usize,
     /// Where the serial is of the SOA record in the authority section.
     serial_at: Option<usize>,
+    /// Where the data are of the signatures over it.
+    soa_signatures_at: Box<[usize]>,
     /// EDNS options of the answer itself.
     options: Box<[u8]>,
 }
@@ -50,6 +52,7 @@ impl Tail {
         encoder.emit_vec(&[0; TYPE_AND_CLASS_BYTES])?;
         let begin = encoder.len();
         let mut serial_at = None;
+        let mut soa_signatures_at = Vec::new();
         for record in &reply.answers {
             record.emit(&mut encoder)?;
         }
@@ -57,6 +60,8 @@ impl Tail {
             record.emit(&mut encoder)?;
             if matches!(record.data, RData::SOA(_)) {
                 serial_at = (encoder.len() - begin).checked_sub(SOA_NUMBERS_BYTES);
+            } else if let Some(data) = soa_signature(record) {
+                soa_signatures_at.extend((encoder.len() - begin).checked_sub(data.len()));
             }
         }
         let additionals_at = encoder.len() - begin;
@@ -79,13 +84,22 @@ impl Tail {
             records: bytes.split_off(begin).into(),
             additionals_at,
             serial_at,
+            soa_signatures_at: soa_signatures_at.into(),
             options: options.into(),
         })
     }
 
     /// Bytes it takes in memory, about.
     pub(super) fn weight(&self) -> usize {
-        size_of::<Self>() + self.records.len() + self.options.len()
+        size_of::<Self>()
+            + self.records.len()
+            + self.options.len()
+            + size_of_val(&*self.soa_signatures_at)
+    }
+
+    /// Whether it holds the signatures over a SOA record, which change with its serial.
+    pub(super) fn has_soa_signatures(&self) -> bool {
+        !self.soa_signatures_at.is_empty()
     }
 
     /// Writes the whole answer to `out`, which is empty; whether it had to be truncated.
@@ -121,14 +135,23 @@ fn count(records: &[Record]) -> Result<u16, ProtoError> {
     u16::try_from(records.len()).map_err(|_| ProtoError::from("too many records"))
 }
 
+/// The data of a RRSIG record that covers a SOA record.
+fn soa_signature(record: &Record) -> Option<&[u8]> {
+    match &record.data {
+        RData::Unknown { code, rdata } if *code == RecordType::RRSIG => Some(&rdata.anything[..])
+            .filter(|data| data.starts_with(&u16::from(RecordType::SOA).to_be_bytes())),
+        _ => None,
+    }
+}
+
 /// What one client's answer has around its records.
 #[derive(Debug)]
 pub(super) struct AnswerFrame<'a> {
     pub(super) head: Head,
     /// The question section as the client wrote it; empty where there is none to repeat.
     pub(super) question: &'a [u8],
-    /// The serial that a SOA record in the authority section shows, if not that it was made with.
-    pub(super) serial: Option<u32>,
+    /// What a SOA record in the authority section shows, if not what it was made with.
+    pub(super) soa: Option<CurrentSoa<'a>>,
     /// This server's EDNS and the answer's; `None` to a client without EDNS.
     pub(super) edns: Option<(&'a ServerEdns, AnswerOptions<'a>)>,
     /// The client wants answers of few different sizes.
@@ -137,6 +160,29 @@ pub(super) struct AnswerFrame<'a> {
     pub(super) limit: usize,
     /// The client is to ask again over TCP.
     pub(super) only_truncated: bool,
+}
+
+/// What changes of a zone's SOA record with every commit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CurrentSoa<'a> {
+    pub(super) serial: u32,
+    /// RRSIG data over it, in the order of the zone's keys.
+    pub(super) signatures: &'a [Box<[u8]>],
+}
+
+impl CurrentSoa<'_> {
+    /// Puts it into the records of an answer.
+    fn write(&self, tail: &Tail, records: &mut [u8]) {
+        let serial = self.serial.to_be_bytes();
+        let serial = tail.serial_at.map(|at| (at, &serial[..]));
+        let signatures = tail.soa_signatures_at.iter().zip(self.signatures);
+        let signatures = signatures.map(|(at, data)| (*at, &**data));
+        for (at, data) in serial.into_iter().chain(signatures) {
+            if let Some(place) = records.get_mut(at..at + data.len()) {
+                place.copy_from_slice(data);
+            }
+        }
+    }
 }
 
 impl AnswerFrame<'_> {
@@ -165,10 +211,8 @@ impl AnswerFrame<'_> {
         out.extend_from_slice(self.question);
         let begin = out.len();
         out.extend_from_slice(records);
-        if let (Some(serial), Some(at)) = (self.serial, tail.serial_at)
-            && let Some(place) = out.get_mut(begin + at..begin + at + 4)
-        {
-            place.copy_from_slice(&serial.to_be_bytes());
+        if let (Some(soa), Some(records)) = (&self.soa, out.get_mut(begin..)) {
+            soa.write(tail, records);
         }
         if let Some((server, options)) = &self.edns {
             let opt_at = out.len();

@@ -4,6 +4,7 @@
 use super::DnsOptions;
 use super::answer::{Deferred, Question, Responder, Step};
 use super::cookie::{Cookies, SECRET_BYTES};
+use super::dnssec::{Dnssec, NXNAME, SoaSignatures};
 use super::edns::{self, AnswerOptions, ClientEdns, ServerEdns, now_s};
 use super::encode::{AnswerFrame, Tail};
 use super::guard::{Admission, Guard};
@@ -178,10 +179,13 @@ impl Exchange {
         &self.shared.meters
     }
 
-    /// Ignores UDP queries from now on, so that they are asked elsewhere, and waits for those
-    /// under way.
-    pub(super) async fn drain(&self) {
+    /// Ignores UDP queries from now on, so that they are asked elsewhere.
+    pub(super) fn ignore_datagrams(&self) {
         self.shared.draining.store(true, Ordering::Release);
+    }
+
+    /// Waits for the queries under way.
+    pub(super) async fn drain(&self) {
         // An error would say that the semaphore is closed, which it never is.
         let _ = self
             .shared
@@ -261,7 +265,13 @@ impl Exchange {
             return self.transfer(query, asked, &question, peer);
         }
         match self.shared.responder.try_answer(&question) {
-            Step::Done(reply) => Considered::Reply(asked, reply),
+            Step::Done(reply) => {
+                let reply = self
+                    .shared
+                    .responder
+                    .signed(&question, asked.edns.as_ref(), reply);
+                Considered::Reply(asked, reply)
+            }
             Step::Wait(deferred) => Considered::Wait(Box::new(Waiting {
                 asked: *asked,
                 question,
@@ -347,6 +357,8 @@ impl Exchange {
                 Reply::failed("too many queries wait for the disk")
             }
         };
+        let client = waiting.asked.edns.as_ref();
+        let reply = shared.responder.signed(&waiting.question, client, reply);
         let answer = self.write(&waiting.asked, &reply, &waiting.peer);
         shared.meters.took(waiting.began.elapsed(), 1);
         answer
@@ -383,7 +395,7 @@ impl Exchange {
         AnswerFrame {
             head,
             question,
-            serial: None,
+            soa: None,
             edns,
             padded: peer.transport.is_encrypted() && client.is_some_and(|client| client.padding),
             limit: self.size_limit(client, peer.transport),
@@ -453,6 +465,16 @@ impl Exchange {
         self.shared.responder.serial()
     }
 
+    /// The signatures over a zone's SOA record as it is now.
+    pub(super) fn soa_signatures(&self, zone: ZoneKind) -> Option<Arc<SoaSignatures>> {
+        self.shared.responder.soa_signatures(zone)
+    }
+
+    /// The keys of signed zones.
+    pub(super) fn dnssec(&self) -> &Dnssec {
+        self.shared.responder.dnssec()
+    }
+
     /// How answers are found.
     pub(super) fn resolver(&self) -> &Resolver {
         self.shared.responder.resolver()
@@ -501,6 +523,13 @@ fn admissible(asked: &Asked) -> Result<&Question, Box<Reply>> {
     // These stand beside a question, never in it (RFC 6891 §6.1.1, RFC 8945 §4.2).
     if matches!(question.qtype, RecordType::OPT | RecordType::TSIG) {
         return refuse(Outcome::Malformed, ResponseCode::FormErr);
+    }
+    // A name that does not exist has this type, but nobody asks for it (RFC 9824 §3.5).
+    if question.qtype == NXNAME {
+        let mut reply = Reply::bare(Outcome::Malformed, ResponseCode::FormErr);
+        let text = "NXNAME is no type to ask for".to_owned();
+        reply.error = Some(ExtendedError::new(ErrorCode::InvalidQueryType, text));
+        return Err(Box::new(reply));
     }
     if asked.qclass != DNSClass::IN {
         let text = "only class IN is served";

@@ -2,10 +2,11 @@
 //! has its own, so that none waits for another. An answer is given again only while what it was
 //! made from stands: nothing that was acknowledged is ever missing in it.
 
+use super::dnssec::{Dnssec, now_s};
 use super::edns::ClientEdns;
 use super::encode::Tail;
 use super::frame::Frame;
-use super::reply::Keep;
+use super::reply::{Keep, Reply};
 use crate::resolve::{Basis, Resolver};
 use foldhash::fast::RandomState;
 use hickory_proto::rr::DNSClass;
@@ -61,6 +62,10 @@ pub(super) struct KeptAnswer {
     pub(super) zone: Option<ZoneKind>,
     pub(super) tail: Tail,
     pub(super) basis: Basis,
+    /// The keys it was made with, see [`Keep::While`].
+    generation: u64,
+    /// When its signatures are to be replaced, seconds since the Unix epoch.
+    until_s: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -94,18 +99,27 @@ impl KeptAnswers {
     }
 
     /// The answer to a question, if it still is what would be answered now.
-    pub(super) fn get(&self, key: &Key, resolver: &Resolver) -> Option<&KeptAnswer> {
+    pub(super) fn get(
+        &self,
+        key: &Key,
+        resolver: &Resolver,
+        dnssec: &Dnssec,
+    ) -> Option<&KeptAnswer> {
         let kept = self.answers.get(key.as_bytes())?;
-        resolver.stands(&kept.basis).then_some(kept)
+        let is_fresh = kept.until_s == u64::MAX || now_s() < kept.until_s;
+        (is_fresh && kept.generation == dnssec.generation() && resolver.stands(&kept.basis))
+            .then_some(kept)
     }
 
     /// Keeps an answer, unless the next one may be another.
-    pub(super) fn keep(&mut self, key: &Key, zone: Option<ZoneKind>, tail: Tail, keep: &Keep) {
-        if let Keep::While(basis) = keep {
+    pub(super) fn keep(&mut self, key: &Key, zone: Option<ZoneKind>, tail: Tail, reply: &Reply) {
+        if let Keep::While(basis, generation) = &reply.keep {
             let answer = KeptAnswer {
                 zone,
                 tail,
                 basis: basis.clone(),
+                generation: *generation,
+                until_s: reply.until_s,
             };
             self.answers.insert(key.as_bytes().into(), answer);
         }

@@ -22,6 +22,7 @@
 //! | `encrypted`, `certificate` | which encrypted transports there are, and their certificate |
 //! | `tls`, `https`, `quic` | DNS over TLS (RFC 7858), HTTPS (RFC 8484) and QUIC (RFC 9250) |
 //! | `wire` | the records of a message without decoding it |
+//! | `dnssec` | keys of signed zones, signatures, denial of existence |
 //! | `transfer` | zones for secondary servers (RFC 5936, RFC 1995, RFC 1996) |
 //! | `tsig`, `raw` | signed messages (RFC 8945); messages read where they lie |
 //!
@@ -33,6 +34,7 @@ mod answer;
 mod certificate;
 mod cookie;
 mod datagram;
+mod dnssec;
 mod edns;
 mod encode;
 mod encrypted;
@@ -60,6 +62,10 @@ mod wire;
 mod zone;
 
 pub use certificate::CertificateFiles;
+pub use dnssec::{
+    Algorithm, CryptoError, Dnssec, DnssecOptions, DsRecord, KeyError, KeyInfo, KeyState,
+    KeyStatus, Refusal, RrsetError, SIGNATURE_BYTES, SigningKey, StoreError, ZoneStatus,
+};
 pub use encrypted::{EncryptedAddresses, EncryptedOptions};
 pub use transfer::{Allowed, BadEntry, Secondary};
 pub use tsig::{BadKey, Key, Keys};
@@ -312,7 +318,13 @@ async fn serve_udp(
     let capacity_bytes = options.answer_cache_bytes / udp_threads(options) as u64;
     let service =
         |sender| Datagrams::new(exchange.clone(), capacity_bytes, sender, runtime.clone());
-    let served = sockets.serve("dns-udp", service, shutdown).await;
+    // At once: the threads themselves end a little later.
+    let ignoring = async {
+        shutdown.cancelled().await;
+        exchange.ignore_datagrams();
+    };
+    let serving = sockets.serve("dns-udp", service, shutdown.clone());
+    let (served, ()) = tokio::join!(serving, ignoring);
     if let Err(error) = served {
         tracing::error!(%error, "the DNS front's UDP threads cannot be started");
     }

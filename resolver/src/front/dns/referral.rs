@@ -6,11 +6,12 @@ use super::records::{RecordSet, URI, naptr, txt, uri};
 use super::reply::Reply;
 use super::text::{interface_url, uri_service};
 use super::zone::{Zone, address_record, ns_record};
-use hickory_proto::rr::{Name, Record, RecordType};
+use hickory_proto::rr::rdata::NULL;
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use idnode_proto::dnsname::{Subject, ZoneKind};
 use idnode_proto::handle::site::{Interface, InterfaceProtocol, Site};
 use idnode_proto::identifier::{Prefix, Scheme};
-use idnode_registry::prefix::{Delegation, PrefixRecord};
+use idnode_registry::prefix::{Delegation, DelegationSigner, PrefixRecord};
 use std::net::IpAddr;
 
 /// Labels before a prefix's label in the node's zone, itself included: `88-118-8.hdl`.
@@ -54,7 +55,26 @@ pub(super) fn to_name_servers(cut: &Name, delegation: &Delegation, ttl_s: u32) -
             .filter_map(|text| text.parse::<IpAddr>().ok());
         glue.extend(addresses.map(|address| address_record(&host, ttl_s, address)));
     }
-    (!servers.is_empty()).then(|| Reply::referral(servers, glue))
+    (!servers.is_empty()).then(|| Reply {
+        delegation_signers: ds_records(cut, delegation, ttl_s),
+        ..Reply::referral(servers, glue)
+    })
+}
+
+/// The DS records of a delegated prefix whose zone is signed.
+pub(super) fn ds_records(cut: &Name, delegation: &Delegation, ttl_s: u32) -> Vec<Record> {
+    let record = |ds: &DelegationSigner| {
+        // The registry keeps the numbers within their fields.
+        let mut data = (ds.key_tag as u16).to_be_bytes().to_vec();
+        data.extend_from_slice(&[ds.algorithm as u8, ds.digest_type as u8]);
+        data.extend_from_slice(&ds.digest);
+        let data = RData::Unknown {
+            code: RecordType::DS,
+            rdata: NULL::with(data),
+        };
+        Record::from_rdata(cut.clone(), ttl_s, data)
+    };
+    delegation.ds.iter().map(record).collect()
 }
 
 /// What a name says about the service behind it.

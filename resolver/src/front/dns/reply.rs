@@ -45,6 +45,7 @@ pub(super) enum ErrorCode {
     Prohibited = 18,
     NotAuthoritative = 20,
     NotSupported = 21,
+    InvalidQueryType = 30,
 }
 
 /// An extended DNS error (RFC 8914), shown to those who speak EDNS.
@@ -78,8 +79,8 @@ pub(super) enum Keep {
     /// Not at all: the next answer may be another.
     Never,
     /// While what it rests on stands, but for the serial of a SOA record in its authority
-    /// section.
-    While(Basis),
+    /// section; and while the keys of signed zones are those of a generation.
+    While(Basis, u64),
 }
 
 /// What is answered to a question.
@@ -94,6 +95,13 @@ pub(super) struct Reply {
     pub(super) additionals: Vec<Record>,
     pub(super) error: Option<ExtendedError>,
     pub(super) keep: Keep,
+    /// The types that the name has, where there are none of the type asked for and the zone is
+    /// signed.
+    pub(super) types: Vec<RecordType>,
+    /// DS records of a referral, for those who want signatures.
+    pub(super) delegation_signers: Vec<Record>,
+    /// When its signatures are to be replaced, seconds since the Unix epoch.
+    pub(super) until_s: u64,
 }
 
 impl Reply {
@@ -108,6 +116,9 @@ impl Reply {
             additionals: Vec::new(),
             error: None,
             keep: Keep::Unsaid,
+            types: Vec::new(),
+            delegation_signers: Vec::new(),
+            until_s: u64::MAX,
         }
     }
 

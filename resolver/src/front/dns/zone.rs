@@ -81,6 +81,11 @@ impl ZoneSet {
         Some(zone)
     }
 
+    /// The zone of a kind, where there is one.
+    pub(super) fn of_kind(&self, kind: ZoneKind) -> Option<&Zone> {
+        self.zones.iter().find(|zone| zone.kind == kind)
+    }
+
     /// Whether a name is one of the name servers' in the zones.
     pub(super) fn is_host(&self, name: &Name) -> bool {
         self.hosts.contains(name)

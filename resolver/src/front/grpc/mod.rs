@@ -12,6 +12,7 @@
 //! | `enterprises`, `prefixes`, `templates`, `credentials` | the services of these names |
 //! | `identifiers`, `import`, `export` | IdentifierService |
 //! | `changes`, `watch` | ChangeService |
+//! | `dnssec` | DnssecService |
 //! | `health` | the health service |
 
 mod accept;
@@ -21,6 +22,7 @@ mod call;
 mod changes;
 mod convert;
 mod credentials;
+mod dnssec;
 mod enterprises;
 mod export;
 mod health;
@@ -170,6 +172,7 @@ fn router(api: &Api) -> Router<Layers> {
         .add_service(service!(identifier_service_server::IdentifierServiceServer))
         .add_service(service!(credential_service_server::CredentialServiceServer))
         .add_service(service!(change_service_server::ChangeServiceServer))
+        .add_service(service!(dnssec_service_server::DnssecServiceServer))
         .add_service(health::server(api))
         .add_optional_service(api.options.reflection.then(reflection).flatten())
 }

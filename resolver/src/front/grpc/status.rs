@@ -2,6 +2,7 @@
 //! (ErrorInfo, BadRequest, PreconditionFailure, RetryInfo) or to an item's error.
 
 use super::convert::rfc3339;
+use crate::front::dns::{KeyError, Refusal};
 use crate::resolve::Missing;
 use idnode_proto::api;
 use idnode_proto::identifier::IdentifierError;
@@ -36,6 +37,8 @@ pub(super) enum Refused {
         /// What is wrong with it.
         error: IdentifierError,
     },
+    /// The keys of signed zones stay as they are.
+    Keys(KeyError),
     /// There is no answer to a resolution.
     Missing {
         /// Why.
@@ -57,6 +60,12 @@ pub(super) enum Refused {
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         Self::Registry(error)
+    }
+}
+
+impl From<KeyError> for Refused {
+    fn from(error: KeyError) -> Self {
+        Self::Keys(error)
     }
 }
 
@@ -160,6 +169,7 @@ impl Refused {
         match self {
             Self::Registry(error) => Code::from_i32(error.code()),
             Self::NotIdentifier { .. } => Code::InvalidArgument,
+            Self::Keys(error) => key_code(error),
             Self::Missing {
                 missing: Missing::PrefixNotActive(_),
                 ..
@@ -181,6 +191,7 @@ impl Refused {
                 facts.violation = Some((field, error.to_string()));
                 facts
             }
+            Self::Keys(error) => key_facts(code, &error),
             Self::Missing { missing, name } => missing_facts(code, missing, &name),
             Self::Forgotten { oldest } => {
                 let message = format!("the change log is kept from sequence {oldest} on");
@@ -235,6 +246,50 @@ fn registry_facts(code: Code, error: Error) -> Facts {
     if !error.field().is_empty() {
         facts.violation = Some((error.field().to_owned(), description));
     }
+    facts
+}
+
+fn key_code(error: &KeyError) -> Code {
+    match error {
+        KeyError::UnknownZone(_) => Code::NotFound,
+        KeyError::Refused { refusal, .. } => match refusal {
+            Refusal::Unknown => Code::NotFound,
+            Refusal::TooMany => Code::ResourceExhausted,
+            Refusal::State { .. } | Refusal::TooEarly { .. } | Refusal::LastActive(_) => {
+                Code::FailedPrecondition
+            }
+        },
+        KeyError::Store(_) | KeyError::Crypto(_) => Code::Internal,
+    }
+}
+
+fn key_facts(code: Code, error: &KeyError) -> Facts {
+    let message = error.to_string();
+    let (reason, field) = match error {
+        KeyError::UnknownZone(_) => ("ZONE_NOT_FOUND", "zone"),
+        KeyError::Refused { refusal, .. } => match refusal {
+            Refusal::Unknown => ("DNSSEC_KEY_NOT_FOUND", "key_tag"),
+            Refusal::TooMany => ("BOUND", "zone"),
+            Refusal::State { .. } => ("DNSSEC_KEY_STATE", "key_tag"),
+            Refusal::TooEarly { .. } => ("DNSSEC_TOO_EARLY", "key_tag"),
+            Refusal::LastActive(_) => ("DNSSEC_LAST_ACTIVE_KEY", "key_tag"),
+        },
+        KeyError::Store(_) | KeyError::Crypto(_) => {
+            // Its words are about files and belong in the log.
+            tracing::error!(%error, "the keys of signed zones cannot be changed");
+            return Facts::new(code, "STORAGE", "the node's key store failed".to_owned());
+        }
+    };
+    let mut facts = Facts::new(code, reason, message.clone());
+    if let KeyError::Refused { zone, tag, refusal } = error {
+        if let Refusal::TooEarly { wait_s, .. } = refusal {
+            facts.metadata.push(("wait_s", wait_s.to_string()));
+        }
+        if code == Code::FailedPrecondition {
+            facts.precondition = Some(format!("DNSSEC key {tag} of {zone}"));
+        }
+    }
+    facts.violation = Some((field.to_owned(), message));
     facts
 }
 

@@ -283,7 +283,7 @@ fn what_cannot_be_used_exits_with_2() {
         ),
         (vec!["export", "-o", "/nonexistent/x.csv"], "FILE"),
     ] {
-        let (exit, error) = world.stranger.refused(&arguments);
+        let (exit, error) = world.operator.refused(&arguments);
         assert_eq!(
             (exit, &error["code"]),
             (2, &json!(code)),

@@ -2,7 +2,7 @@
 
 use crate::cache::HotCache;
 use crate::front::Core;
-use crate::front::dns::{DnsFront, DnsOptions};
+use crate::front::dns::{DnsFront, DnsOptions, Dnssec, DnssecOptions};
 use crate::resolve::Resolver;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -152,6 +152,7 @@ impl Filling {
         let delegation = Delegation {
             sites: sites.iter().map(|site| site.encode().into()).collect(),
             name_servers: name_servers.collect(),
+            ds: Vec::new(),
         };
         let (prefix, delegation) = (Prefix::parse(prefix).unwrap(), Some(delegation));
         self.write(Command::SetDelegation {
@@ -320,10 +321,13 @@ impl Node {
         filling.prefixes().await;
         filling.identifiers().await;
         let zones = Zones::parse(ZONE, Some("ors.example."), Some("ons.example.")).unwrap();
+        let dnssec =
+            Dnssec::open(dir.path().join("dnssec"), &zones, DnssecOptions::default()).unwrap();
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, site(8080).encode()),
             registry,
             zones,
+            dnssec: Arc::new(dnssec),
             started_at_ms: 0,
             request_deadline: Duration::from_secs(5),
         });

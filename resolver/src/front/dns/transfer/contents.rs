@@ -242,6 +242,7 @@ impl<'a> Contents<'a> {
         let ttl_s = self.zones.default_ttl_s();
         if let Some(referral) = to_name_servers(&cut, delegation, ttl_s) {
             out.extend(referral.authorities);
+            out.extend(referral.delegation_signers);
             // Addresses elsewhere are not this zone's to tell.
             let glue = referral.additionals.into_iter();
             out.extend(glue.filter(|record| cut.zone_of(&record.name)));

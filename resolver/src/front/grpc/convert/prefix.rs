@@ -7,7 +7,9 @@ use idnode_proto::api::interface::Protocol;
 use idnode_proto::handle::Version;
 use idnode_proto::handle::site::{HashOption, Interface, InterfaceProtocol, Server, Site};
 use idnode_registry::Error;
-use idnode_registry::prefix::{Delegation, NameServer, PrefixAction, PrefixRecord, PrefixState};
+use idnode_registry::prefix::{
+    Delegation, DelegationSigner, NameServer, PrefixAction, PrefixRecord, PrefixState,
+};
 
 /// The attribute of a site that describes it, by custom.
 const DESCRIPTION: &str = "desc";
@@ -91,7 +93,17 @@ pub(in super::super) fn parse_delegation(delegation: api::Delegation) -> Result<
     Ok(Delegation {
         sites: sites.collect::<Result<_>>()?,
         name_servers: name_servers.collect(),
+        ds: delegation.ds.into_iter().map(parse_ds).collect(),
     })
+}
+
+fn parse_ds(ds: api::DsRecord) -> DelegationSigner {
+    DelegationSigner {
+        key_tag: ds.key_tag,
+        algorithm: ds.algorithm,
+        digest_type: ds.digest_type,
+        digest: ds.digest.into(),
+    }
 }
 
 fn parse_site(site: api::Site, multi_primary: bool) -> idnode_registry::Result<Site> {
@@ -187,6 +199,16 @@ pub(in super::super) fn shown_delegation(delegation: &Delegation) -> api::Delega
     api::Delegation {
         sites: delegation.decoded_sites().map(shown_site).collect(),
         name_servers: delegation.name_servers.iter().map(name_server).collect(),
+        ds: delegation.ds.iter().map(shown_ds).collect(),
+    }
+}
+
+fn shown_ds(ds: &DelegationSigner) -> api::DsRecord {
+    api::DsRecord {
+        key_tag: ds.key_tag,
+        algorithm: ds.algorithm,
+        digest_type: ds.digest_type,
+        digest: ds.digest.to_vec(),
     }
 }
 

@@ -17,6 +17,7 @@ mod service;
 use super::{GrpcFront, GrpcOptions};
 use crate::cache::HotCache;
 use crate::front::Core;
+use crate::front::dns::{Dnssec, DnssecOptions};
 use crate::resolve::Resolver;
 use idnode_proto::api;
 use idnode_proto::api::change_service_client::ChangeServiceClient;
@@ -76,10 +77,14 @@ impl Node {
         let cache = Arc::new(HotCache::new(8 << 20));
         let registry =
             Arc::new(Registry::open(dir.path(), &Options::default(), cache.clone()).unwrap());
+        let zones = Zones::parse("id.example.", None, None).unwrap();
+        let dnssec =
+            Dnssec::open(dir.path().join("dnssec"), &zones, DnssecOptions::default()).unwrap();
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, Vec::new()),
             registry,
-            zones: Zones::parse("id.example.", None, None).unwrap(),
+            zones,
+            dnssec: Arc::new(dnssec),
             started_at_ms: 1_769_817_600_000,
             request_deadline,
         });

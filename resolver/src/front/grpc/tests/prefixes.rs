@@ -174,6 +174,12 @@ fn delegation() -> api::Delegation {
             name: "ns1.example.".into(),
             addresses: vec!["2001:db8::1".into()],
         }],
+        ds: vec![api::DsRecord {
+            key_tag: 65_535,
+            algorithm: 15,
+            digest_type: 2,
+            digest: vec![7; 32],
+        }],
     }
 }
 

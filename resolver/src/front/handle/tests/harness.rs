@@ -2,6 +2,7 @@
 
 use crate::cache::HotCache;
 use crate::front::Core;
+use crate::front::dns::{Dnssec, DnssecOptions};
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
 use crate::resolve::Resolver;
 use idnode_proto::dnsname::Zones;
@@ -149,6 +150,7 @@ impl Filling {
             Delegation {
                 sites: sites.clone(),
                 name_servers: Vec::new(),
+                ds: Vec::new(),
             },
         )
         .await;
@@ -157,6 +159,7 @@ impl Filling {
             Delegation {
                 sites,
                 name_servers: Vec::new(),
+                ds: Vec::new(),
             },
         )
         .await;
@@ -169,6 +172,7 @@ impl Filling {
             Delegation {
                 sites: Vec::new(),
                 name_servers,
+                ds: Vec::new(),
             },
         )
         .await;
@@ -258,10 +262,14 @@ impl Node {
         let sockets = HandleSockets::bind((Ipv4Addr::LOCALHOST, 0).into(), 2).unwrap();
         let addr = sockets.local_addr();
         let own_site = site(addr.port(), SITE_SERIAL).encode();
+        let zones = Zones::parse("id.example.", None, None).unwrap();
+        let dnssec =
+            Dnssec::open(dir.path().join("dnssec"), &zones, DnssecOptions::default()).unwrap();
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, own_site),
             registry,
-            zones: Zones::parse("id.example.", None, None).unwrap(),
+            zones,
+            dnssec: Arc::new(dnssec),
             started_at_ms: 0,
             request_deadline: Duration::from_secs(5),
         });

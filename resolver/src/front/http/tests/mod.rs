@@ -15,6 +15,7 @@ mod values;
 use super::{HttpFront, HttpOptions};
 use crate::cache::HotCache;
 use crate::front::Core;
+use crate::front::dns::{Dnssec, DnssecOptions};
 use crate::resolve::Resolver;
 use idnode_proto::dnsname::Zones;
 use idnode_proto::handle::site::{NodePorts, Server, Site};
@@ -146,10 +147,14 @@ impl Node {
         let cache = Arc::new(HotCache::new(16 << 20));
         let registry = Arc::new(Registry::open(&path, &Options::default(), cache.clone()).unwrap());
         let operator = registry.authenticate(&operator_token).unwrap();
+        let zones = Zones::parse("id.example.", None, None).unwrap();
+        let dnssec =
+            Dnssec::open(dir.path().join("dnssec"), &zones, DnssecOptions::default()).unwrap();
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, site(Some(8000)).encode()),
             registry,
-            zones: Zones::parse("id.example.", None, None).unwrap(),
+            zones,
+            dnssec: Arc::new(dnssec),
             started_at_ms: 1_700_000_000_000,
             request_deadline,
         });
@@ -363,6 +368,7 @@ async fn fill(path: &std::path::Path, operator_token: &str) -> [String; 2] {
         delegation: Some(Delegation {
             sites: sites.iter().map(|site| site.encode().into()).collect(),
             name_servers,
+            ds: Vec::new(),
         }),
         expected_version: None,
     };
