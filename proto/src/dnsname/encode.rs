@@ -7,6 +7,8 @@ use super::zone::{ZoneName, Zones};
 use super::{HASH_BYTES, identifier_hash};
 use crate::identifier::{Identifier, Prefix, Scheme};
 
+/// Most bytes of a name in wire form, the root label included (RFC 1035 §2.3.4).
+pub(super) const MAX_NAME_BYTES: usize = 255;
 /// Most bytes a name has before the zone, in wire form; 255 less the longest zone.
 pub(super) const MAX_RELATIVE_BYTES: usize = 155;
 /// Separates company prefixes from application identifiers below `gs1`.
@@ -124,7 +126,8 @@ pub fn ors_name(identifier: &Identifier, zones: &Zones) -> Option<MappedName> {
     let mut labels: Vec<&[u8]> = identifier.oid_arcs().map(str::as_bytes).collect();
     labels.reverse();
     let relative = Relative::of_labels(&labels, None);
-    let fits = (1..=MAX_RELATIVE_BYTES).contains(&relative.wire.len());
+    let most = MAX_NAME_BYTES.saturating_sub(zone.wire().len());
+    let fits = (1..=most).contains(&relative.wire.len());
     fits.then(|| MappedName::of(relative, zone))
 }
 

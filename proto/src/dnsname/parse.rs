@@ -1,10 +1,10 @@
 //! From names to what they stand for.
 
 use super::encode::{
-    COMPANY_PREFIX_LABEL, MAX_RELATIVE_BYTES, ONS_KEYS, describes_prefix, prefix_spelling,
-    tail_spelling,
+    COMPANY_PREFIX_LABEL, MAX_NAME_BYTES, MAX_RELATIVE_BYTES, ONS_KEYS, describes_prefix,
+    prefix_spelling, tail_spelling,
 };
-use super::label::{decode_hash, scheme_label, scheme_of_label, text};
+use super::label::{MAX_LABEL_BYTES, decode_hash, scheme_label, scheme_of_label, text};
 use super::zone::Zones;
 use super::{NameError, Subject, ZoneKind};
 use crate::identifier::{Identifier, Prefix, Quoted, Scheme, gs1_check_digit};
@@ -26,12 +26,26 @@ impl Zones {
         if before.is_empty() {
             return Ok(Subject::Apex(kind));
         }
+        check_lengths(&labels)?;
         match kind {
             ZoneKind::Node => parse_node(before),
             ZoneKind::Ors => parse_oid(before),
             ZoneKind::Ons => parse_ons(before),
         }
     }
+}
+
+/// What DNS carries has these lengths (RFC 1035 §2.3.4); what people write may not.
+fn check_lengths(labels: Labels) -> Result<(), NameError> {
+    let fits = |label: &&&[u8]| (1..=MAX_LABEL_BYTES).contains(&label.len());
+    if let Some(label) = labels.iter().find(|label| !fits(label)) {
+        return Err(malformed(label));
+    }
+    let bytes: usize = labels.iter().map(|label| label.len() + 1).sum();
+    if bytes + 1 > MAX_NAME_BYTES {
+        return Err(malformed(labels.first().copied().unwrap_or_default()));
+    }
+    Ok(())
 }
 
 fn malformed(label: &[u8]) -> NameError {

@@ -527,3 +527,36 @@ fn zone_names() {
         Ok(Subject::Apex(ZoneKind::Ons))
     );
 }
+
+#[test]
+fn what_dns_cannot_carry_is_no_name() {
+    let zone = zones();
+    let parsed = |text: &str| zone.parse_name(text.split('.').map(str::as_bytes));
+    let malformed = |text: &str| matches!(parsed(text), Err(NameError::Malformed { .. }));
+    // Found by fuzzing: its own name would have a hashed label.
+    let long = "l8".to_owned() + &"3".repeat(62);
+    assert!(malformed(&format!("dh8.{long}.hdl.id.example.cn")));
+    assert!(malformed(&format!("{long}.88-118-8.hdl.id.example.cn")));
+    assert!(malformed("a..hdl.id.example.cn"));
+    let longest = &long[..63];
+    assert!(parsed(&format!("{longest}.88-118-8.hdl.id.example.cn")).is_ok());
+
+    // An OID has a name in its own zone for as long as DNS has room, and back.
+    let mut oid = "1.2".to_owned();
+    let mut named = 0;
+    for _ in 0..126 {
+        let identifier = identifier(&oid);
+        let arcs: Vec<_> = oid.split('.').rev().collect();
+        let text = format!("{}.oid-res.org", arcs.join("."));
+        match ors_name(&identifier, &zone) {
+            Some(name) => {
+                assert_eq!(name.to_string(), format!("{text}."));
+                assert_eq!(parsed(&text), Ok(Subject::Identifier(identifier)));
+                named = name.wire().len();
+            }
+            None => assert!(malformed(&text), "{text}"),
+        }
+        oid.push_str(".7");
+    }
+    assert!((254..=255).contains(&named), "{named} bytes");
+}

@@ -143,16 +143,17 @@ impl One {
     /// Tells of the zone as it is at first (RFC 1996 §4.7), and of every change.
     async fn tell(self, mut applied: watch::Receiver<Sequence>) {
         loop {
-            self.tell_once(&mut applied).await;
-            if applied.changed().await.is_err() {
+            let told = self.tell_once(&mut applied).await;
+            // Wakes also where nothing was written.
+            if applied.wait_for(|now| *now != told).await.is_err() {
                 return;
             }
             sleep(self.delay).await;
         }
     }
 
-    /// Tells until the secondary has heard; what changes meanwhile is told along.
-    async fn tell_once(&self, applied: &mut watch::Receiver<Sequence>) {
+    /// Tells until the secondary has heard, and of what; what changes meanwhile is told along.
+    async fn tell_once(&self, applied: &mut watch::Receiver<Sequence>) -> Sequence {
         let mut wait = FIRST_WAIT;
         loop {
             let sequence = *applied.borrow_and_update();
@@ -162,7 +163,10 @@ impl One {
                 Heard::Nothing
             });
             match heard {
-                Heard::Yes => return self.meters.acknowledged.increment(1),
+                Heard::Yes => {
+                    self.meters.acknowledged.increment(1);
+                    return sequence;
+                }
                 Heard::Refused(rcode) => {
                     self.meters.refused.increment(1);
                     let (zone, to) = (&self.apex, self.target.address);
