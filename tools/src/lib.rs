@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`bench`] | `idbench`, the load generator |
+//! | [`mod@bench`] | `idbench`, the load generator |
 //! | [`bulk`] | the files of bulk registration (批量注册): CSV and JSON Lines, compression, chunks |
 //! | [`ctl`] | `idctl`, the operator and enterprise CLI |
 

@@ -130,6 +130,13 @@ fn numbers_in(directory: &str) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+
     use std::time::{Duration, Instant};
 
     use super::*;

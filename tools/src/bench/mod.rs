@@ -68,6 +68,13 @@ pub fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+
     use clap::CommandFactory as _;
 
     #[test]

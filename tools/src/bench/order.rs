@@ -107,6 +107,13 @@ fn mix(value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+
     use std::collections::BTreeSet;
 
     use super::*;

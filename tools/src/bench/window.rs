@@ -111,6 +111,13 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+
     use super::*;
 
     fn sent_at(sent_ns: u64) -> Waiting {

@@ -222,9 +222,10 @@ async fn ds(
             withdrawn: withdraw,
         });
         let changed = client.set_ds_withdrawal(request).await?.into_inner();
-        return session
-            .out
-            .show(|| zone_json(&changed), || zones_table(&[changed.clone()]));
+        return session.out.show(
+            || zone_json(&changed),
+            || zones_table(std::slice::from_ref(&changed)),
+        );
     }
     let (zone, records, lines) = ds_lines(client, session, &zone).await?;
     if !session.out.is_json() {

@@ -251,8 +251,11 @@ mod tests {
         let active = key(1, Active, None);
         assert_eq!(step(&[], &plain), Step::Sign);
         assert_eq!(step(&[key(2, Published, None)], &plain), Step::SignWith(2));
-        assert_eq!(step(&[active.clone()], &plain), Step::Rest);
-        assert_eq!(step(&[active.clone()], &args(false, true)), Step::Publish);
+        assert_eq!(step(std::slice::from_ref(&active), &plain), Step::Rest);
+        assert_eq!(
+            step(std::slice::from_ref(&active), &args(false, true)),
+            Step::Publish
+        );
         let waits = [active.clone(), key(2, Published, Some(101))];
         let until = Timestamp {
             seconds: 101,

@@ -149,7 +149,8 @@ impl ServerEdns {
         let client = options.client;
         // CO goes with signatures alone; it says that they are understood here (RFC 9824 §5.1).
         let compact_ok = client.dnssec_ok && client.compact_ok;
-        let flags = u16::from(client.dnssec_ok) * DNSSEC_OK | u16::from(compact_ok) * COMPACT_OK;
+        let flags =
+            (u16::from(client.dnssec_ok) * DNSSEC_OK) | (u16::from(compact_ok) * COMPACT_OK);
         out.extend_from_slice(&[0, 0, 41]);
         out.extend_from_slice(&self.max_payload.to_be_bytes());
         out.extend_from_slice(&[rcode_high, VERSION]);

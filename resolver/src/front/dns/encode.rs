@@ -196,7 +196,7 @@ impl AnswerFrame<'_> {
     ) {
         out.clear();
         let [mut first, mut second] = self.head.flags;
-        first |= u8::from(tail.authoritative) * AUTHORITATIVE | u8::from(truncated) * TRUNCATED;
+        first |= (u8::from(tail.authoritative) * AUTHORITATIVE) | (u8::from(truncated) * TRUNCATED);
         second |= tail.rcode.low();
         let questions = u8::from(!self.question.is_empty());
         let [answers, authorities, additionals] = counts;

@@ -101,6 +101,10 @@ struct Shared {
 
 /// What a query comes to at once.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "moved once, where a box would be an allocation for each query"
+)]
 pub(super) enum Considered {
     /// It draws no answer.
     Nothing,

@@ -222,7 +222,7 @@ fn network_of(source: IpAddr) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     fn guard(options: GuardOptions) -> Guard {

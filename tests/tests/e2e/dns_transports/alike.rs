@@ -141,14 +141,24 @@ fn kdig_gets_the_same_over_tls_and_https() {
 /// Many queries in one write: each is answered once, by its id.
 fn pipelined<S: Read + Write>(wire: &mut Wire<S>, count: u16) {
     let queries: Vec<u8> = (0..count)
-        .flat_map(|id| framed(&query(id, if id % 2 == 0 { HIT } else { MISS }, TXT)))
+        .flat_map(|id| {
+            framed(&query(
+                id,
+                if id.is_multiple_of(2) { HIT } else { MISS },
+                TXT,
+            ))
+        })
         .collect();
     wire.send(&queries);
     let mut seen = BTreeSet::new();
     for _ in 0..count {
         let answer = wire.receive().unwrap();
         let id = id(&answer);
-        assert_eq!(answers(&answer), if id % 2 == 0 { 3 } else { 0 }, "{id}");
+        assert_eq!(
+            answers(&answer),
+            if id.is_multiple_of(2) { 3 } else { 0 },
+            "{id}"
+        );
         assert!(seen.insert(id), "{id} is answered twice");
     }
     assert_eq!(seen.len(), usize::from(count));

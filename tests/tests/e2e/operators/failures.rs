@@ -98,7 +98,8 @@ fn each_refusal_of_the_node_has_its_code_its_reason_and_the_part() {
         ];
         [&update[..], &url[..]].concat()
     };
-    let cases: Vec<(&Idctl, Vec<&str>, &str, &str, Vec<&str>)> = vec![
+    type Case<'a> = (&'a Idctl, Vec<&'a str>, &'a str, &'a str, Vec<&'a str>);
+    let cases: Vec<Case<'_>> = vec![
         (
             &world.stranger,
             vec!["whoami"],

@@ -209,6 +209,13 @@ fn escaped(bytes: &mut std::str::Bytes<'_>) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+
     use std::io::Write as _;
 
     use super::*;

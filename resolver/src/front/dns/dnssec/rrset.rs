@@ -243,9 +243,8 @@ impl Dnssec {
 impl Signed {
     /// As records; `ttl_s` is that of the set as it is answered (RFC 4034 §3).
     pub(super) fn records(&self, owner: &Name, ttl_s: u32) -> Vec<Record> {
-        let record = |data: &Box<[u8]>| {
-            Record::from_rdata(owner.clone(), ttl_s, opaque(RecordType::RRSIG, data))
-        };
-        self.data.iter().map(record).collect()
+        let data = self.data.iter();
+        data.map(|data| Record::from_rdata(owner.clone(), ttl_s, opaque(RecordType::RRSIG, data)))
+            .collect()
     }
 }

@@ -110,11 +110,11 @@ impl Store {
                 (number, Some(METADATA)) if number.starts_with('+') => {
                     set.keys.push(self.load_key(&path, zone)?);
                 }
-                (number, Some(PRIVATE_KEY)) if number.starts_with('+') => {
-                    // Making or removing a key was interrupted: the metadata are what counts.
-                    if !path.with_extension(METADATA).exists() {
-                        tracing::warn!(file = %path.display(), "a private key without metadata is not used");
-                    }
+                // Making or removing a key was interrupted: the metadata are what counts.
+                (number, Some(PRIVATE_KEY))
+                    if number.starts_with('+') && !path.with_extension(METADATA).exists() =>
+                {
+                    tracing::warn!(file = %path.display(), "a private key without metadata is not used");
                 }
                 _ => {}
             }

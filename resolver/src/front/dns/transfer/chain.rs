@@ -5,6 +5,9 @@ use idnode_registry::Result;
 use idnode_registry::prefix::PrefixRecord;
 use std::sync::Arc;
 
+/// Finds a prefix by its key.
+type Lookup<'a> = dyn FnMut(&[u8]) -> Result<Option<Arc<PrefixRecord>>> + 'a;
+
 /// The registered prefixes that may decide about a key, the longest first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chain {
@@ -13,10 +16,7 @@ pub(super) struct Chain {
 
 impl Chain {
     /// Of an identifier, by a look-up of prefixes by their keys.
-    pub(super) fn of(
-        identifier: &Identifier,
-        lookup: &mut dyn FnMut(&[u8]) -> Result<Option<Arc<PrefixRecord>>>,
-    ) -> Result<Self> {
+    pub(super) fn of(identifier: &Identifier, lookup: &mut Lookup<'_>) -> Result<Self> {
         let mut prefixes = Vec::new();
         for candidate in identifier.prefix_candidates() {
             prefixes.extend(lookup(candidate.key)?);
@@ -25,10 +25,7 @@ impl Chain {
     }
 
     /// Of a prefix, itself included.
-    pub(super) fn of_prefix(
-        prefix: &Prefix,
-        lookup: &mut dyn FnMut(&[u8]) -> Result<Option<Arc<PrefixRecord>>>,
-    ) -> Result<Self> {
+    pub(super) fn of_prefix(prefix: &Prefix, lookup: &mut Lookup<'_>) -> Result<Self> {
         let mut prefixes = Vec::new();
         let above = std::iter::successors(Some(prefix.clone()), Prefix::parent);
         for candidate in above {

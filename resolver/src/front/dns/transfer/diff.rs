@@ -298,12 +298,15 @@ fn shown(record: &PrefixRecord) -> Option<Shown<'_>> {
     })
 }
 
+/// Prefixes that have been looked up, by key.
+type Remembered = HashMap<Box<[u8]>, Option<Arc<PrefixRecord>>>;
+
 /// A difference between the zone then and now, to be told.
 pub(super) struct Teller<'a> {
     moment: &'a Moment<'a>,
     contents: &'a Contents<'a>,
     difference: &'a Difference,
-    remembered: RefCell<HashMap<Box<[u8]>, Option<Arc<PrefixRecord>>>>,
+    remembered: RefCell<Remembered>,
 }
 
 /// Which half of a difference.

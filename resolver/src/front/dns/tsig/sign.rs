@@ -9,6 +9,7 @@ use std::sync::Arc;
 /// Why a signature was refused, as TSIG records tell (RFC 8945 §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
+#[allow(clippy::enum_variant_names, reason = "the names of RFC 8945")]
 pub(in super::super) enum Error {
     BadSignature = 16,
     BadKey = 17,

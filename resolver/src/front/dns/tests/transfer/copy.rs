@@ -196,7 +196,7 @@ impl<'a> Lookup<'a> {
 
     fn set(&self, owner: &Name, rtype: u16) -> Option<BTreeSet<Parts>> {
         let set = self.names.get(owner)?.get(&rtype)?;
-        Some(set.iter().map(|record| Parts::clone(record)).collect())
+        Some(set.iter().map(|parts| (*parts).clone()).collect())
     }
 
     pub fn find(&self, name: &Name, qtype: RecordType) -> Found {

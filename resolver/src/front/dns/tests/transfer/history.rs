@@ -437,19 +437,33 @@ fn difference(node: &Node, name: &Name, found: &Found, answer: &Message) -> Opti
             let is_ns = |record: &&Record| record.record_type() == RecordType::NS;
             let servers: BTreeSet<Parts> =
                 answer.authorities.iter().filter(is_ns).map(parts).collect();
-            let hidden = servers.is_empty() && (between || hashed);
+            let hidden =
+                servers.is_empty() && (between || hashed || below_inner_prefix(node, name));
             (servers != *set && !hidden).then_some("another referral")
         }
         Found::NoData(true) => (!answers.is_empty()).then_some("nothing behind a wildcard"),
         Found::NoData(false) => {
             let same = rcode == ResponseCode::NoError && answers.is_empty();
-            (!same && !(delegated && between)).then_some("no records")
+            let allowed = delegated && between;
+            (!same && !allowed).then_some("no records")
         }
         Found::NoName => {
             let allowed = between || hashed && delegated_somewhere(node);
             (!is_denied && !allowed).then_some("no such name")
         }
     }
+}
+
+/// Whether a name of no meaning is below an identifier's whose own prefix has no name servers, as
+/// one inside a delegated prefix may.
+fn below_inner_prefix(node: &Node, name: &Name) -> bool {
+    let above = node.core.zones.parse_name(name.iter().skip(1));
+    let Ok(Subject::Identifier(above)) = above else {
+        return false;
+    };
+    let governing = node.core.registry.prefixes().governing(&above);
+    let delegation = governing.and_then(|entry| entry.record.delegation.clone());
+    delegation.is_none_or(|to| to.name_servers.is_empty())
 }
 
 fn without_ttl(set: &BTreeSet<Parts>) -> BTreeSet<(Name, u16, Vec<u8>)> {
