@@ -106,6 +106,7 @@ fn every_command_works_on_a_real_node() {
     names(&session);
     log_and_counters(&session);
     keys(&session, &enterprise);
+    dnssec(&session);
     the_end_of_a_prefix(&session);
     let called = session.called.take();
     let all = commands(&session.idctl);
@@ -486,6 +487,26 @@ fn keys(session: &Session, enterprise: &str) {
     assert_eq!((code, &error["code"]), (1, &json!("UNAUTHENTICATED")));
     let listed = session.once(&["key", "list", "--enterprise-id", enterprise]);
     assert_eq!(listed["keys"][0]["revoked"], true, "{listed}");
+}
+
+fn dnssec(session: &Session) {
+    const ZONE: &str = "id.example.";
+    let made = session.once(&["dnssec", "generate", ZONE]);
+    let tag = |made: &Value| made["key_tag"].to_string();
+    let (first, second) = (
+        tag(&made),
+        tag(&session.once(&["dnssec", "generate", ZONE])),
+    );
+    session.once(&["dnssec", "activate", ZONE, &first, "--force"]);
+    session.read(&["dnssec", "keys", ZONE], "id.example. is signed");
+    session.read(&["dnssec", "ds", ZONE], &first);
+    session.once(&["dnssec", "activate", ZONE, &second, "--force"]);
+    // The first one has been retired by that.
+    let (_, error) = session.idctl.refused(&["dnssec", "retire", ZONE, &second]);
+    session.remember(&["dnssec", "retire"]);
+    assert_eq!(error["reason"], "DNSSEC_LAST_ACTIVE_KEY");
+    session.once(&["dnssec", "remove", ZONE, &first, "--force"]);
+    session.once(&["dnssec", "rollover", ZONE]);
 }
 
 fn the_end_of_a_prefix(session: &Session) {

@@ -11,6 +11,7 @@
 use super::algorithm::{Algorithm, SigningKey};
 use super::key::{Key, KeyInfo, KeySet, KeyState};
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -119,8 +120,16 @@ impl Store {
                 _ => {}
             }
         }
-        set.keys
-            .sort_by_key(|key| (key.info.published_at_s, key.info.tag));
+        // Of those made within one second, the one that has come further was made first.
+        set.keys.sort_by_key(|key| {
+            let KeyInfo {
+                published_at_s,
+                state,
+                tag,
+                ..
+            } = key.info;
+            (published_at_s, Reverse(state as u8), tag)
+        });
         Ok(set)
     }
 
