@@ -135,7 +135,7 @@ sections! {
         max_udp_payload_bytes: u16 = 1232, [512 to 4096 bytes];
         /// UDP sockets, each with a thread of its own; 0 takes one for each core.
         udp_threads: u32 = 0, [0 to 1024 threads];
-        /// Memory for encoded answers of the UDP threads, all together.
+        /// Memory for encoded answers of UDP, and as much for those of TCP and TLS.
         answer_cache_mib: u32 = 64, [1 to 65536 MiB];
         /// What it answers to those who ask for its name (NSID, RFC 5001); "" means node.id.
         nsid: String = String::new(), [nsid];

@@ -118,17 +118,6 @@ pub(super) enum Considered {
     Messages(Messages),
 }
 
-/// What became of a query at once.
-#[derive(Debug)]
-pub(super) enum Begun {
-    /// It has its answer, or draws none.
-    Done(Option<Vec<u8>>),
-    /// The disk must be asked.
-    Wait(Box<Waiting>),
-    /// A zone transfer, message by message; only on connections that carry them.
-    Messages(Messages),
-}
-
 /// A query that waits for the disk.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -206,25 +195,14 @@ impl Exchange {
     /// Answers one query where no zone transfers are carried; `None`: it draws no answer.
     pub(super) async fn answer(&self, query: &[u8], peer: &Peer) -> Option<Vec<u8>> {
         let began = Instant::now();
-        match self.begin(query, peer) {
-            Begun::Done(answer) => {
-                self.shared.meters.took(began.elapsed(), 1);
-                answer
-            }
-            Begun::Wait(waiting) => self.finish(*waiting).await,
-            Begun::Messages(_) => None,
-        }
-    }
-
-    /// The answer that memory knows, or what must be waited for. Never waits.
-    pub(super) fn begin(&self, query: &[u8], peer: &Peer) -> Begun {
-        Begun::Done(match self.consider(query, peer) {
-            Considered::Nothing => None,
+        let answer = match self.consider(query, peer) {
+            Considered::Nothing | Considered::Messages(_) => None,
             Considered::Malformed(head) => Some(self.format_error(head)),
             Considered::Reply(asked, reply) => self.write(&asked, &reply, peer),
-            Considered::Wait(waiting) => return Begun::Wait(waiting),
-            Considered::Messages(messages) => return Begun::Messages(messages),
-        })
+            Considered::Wait(waiting) => return self.finish(*waiting).await,
+        };
+        self.shared.meters.took(began.elapsed(), 1);
+        answer
     }
 
     /// What a query comes to as far as memory knows. Never waits.

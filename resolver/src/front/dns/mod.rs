@@ -14,6 +14,7 @@
 //! | `text` | the texts inside those records |
 //! | `referral` | prefixes that are served elsewhere, and prefixes themselves |
 //! | `reply`, `encode` | what is answered, and its bytes |
+//! | `desk` | queries answered at once, with what is kept or from memory |
 //! | `datagram` | queries in datagrams, on the batched loop of [`crate::udp`] |
 //! | `guard` | access lists and rate limits |
 //! | `kept` | encoded answers by question |
@@ -34,6 +35,7 @@ mod answer;
 mod certificate;
 mod cookie;
 mod datagram;
+mod desk;
 mod dnssec;
 mod edns;
 mod encode;
@@ -75,6 +77,7 @@ use crate::udp::Sockets;
 use accept::Acceptor;
 use answer::Responder;
 use datagram::Datagrams;
+use desk::Desks;
 use encrypted::Encrypted;
 use exchange::{Exchange, Peer, Transport};
 pub use guard::GuardOptions;
@@ -132,7 +135,8 @@ pub struct DnsOptions {
     pub max_udp_payload: u16,
     /// UDP sockets, each with a thread of its own; 0: one a core.
     pub udp_threads: usize,
-    /// Memory for encoded answers, all threads together, bytes.
+    /// Memory for encoded answers, bytes: all threads of UDP together, and as much for TCP
+    /// and TLS.
     pub answer_cache_bytes: u64,
     /// What the node answers to those who ask for its name (NSID, RFC 5001); empty: nothing.
     pub nsid: String,
@@ -265,6 +269,7 @@ impl DnsFront {
     pub async fn serve(self, shutdown: CancellationToken) {
         let connections = Connections {
             exchange: self.exchange.clone(),
+            desks: Arc::new(Desks::new(&self.exchange, self.options.answer_cache_bytes)),
             limits: self.options.limits(),
             meters: stream::Meters::new(),
             shutdown: shutdown.clone(),

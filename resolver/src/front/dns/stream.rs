@@ -7,13 +7,15 @@
 //! they are found. A client that sends faster than it reads, or that has too many queries
 //! waiting, is not read from meanwhile.
 
-use super::exchange::{Begun, Exchange, Peer};
+use super::desk::{Desks, Served};
+use super::exchange::{Exchange, Peer};
 use super::transfer::Messages;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use metrics::Counter;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -72,6 +74,7 @@ impl Meters {
 #[derive(Clone)]
 pub(super) struct Connections {
     pub(super) exchange: Exchange,
+    pub(super) desks: Arc<Desks>,
     pub(super) limits: Limits,
     pub(super) meters: Meters,
     pub(super) shutdown: CancellationToken,
@@ -189,7 +192,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     fn collect(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         while let Poll::Ready(Some(answer)) = self.waiting.poll_next_unpin(cx) {
-            self.outbox.put(answer);
+            if let Some(answer) = answer {
+                self.outbox.put(&answer);
+            }
             moved = true;
         }
         if moved {
@@ -215,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 break;
             }
             match messages.poll_recv(cx) {
-                Poll::Ready(Some(Ok(message))) => self.outbox.put(Some(message)),
+                Poll::Ready(Some(Ok(message))) => self.outbox.put(&message),
                 Poll::Ready(Some(Err(_))) => return Err(io::ErrorKind::ConnectionAborted.into()),
                 Poll::Ready(None) => self.transfer = None,
                 Poll::Pending => break,
@@ -231,29 +236,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// Answers whole queries of the inbox, as many as may be.
     fn answer(&mut self) -> bool {
         let was_full = std::mem::take(&mut self.is_full);
-        let began = Instant::now();
-        let mut answered = 0_u32;
         let mut rest = self.inbox.as_slice();
+        if whole_query(rest).is_none() {
+            return false;
+        }
+        let shared = &self.shared;
+        let mut desk = shared.desks.free();
+        let (began, mut answered, mut answer) = (Instant::now(), 0, Vec::new());
         while let Some((query, behind)) = whole_query(rest) {
-            let waits = self.waiting.len() >= self.shared.limits.max_queries;
+            let waits = self.waiting.len() >= shared.limits.max_queries;
             if waits || self.transfer.is_some() || self.outbox.len() >= UNSENT_BYTES {
                 if waits && !was_full {
-                    self.shared.meters.waiting.increment(1);
+                    shared.meters.waiting.increment(1);
                 }
                 self.is_full = true;
                 break;
             }
-            match self.shared.exchange.begin(query, &self.peer) {
-                Begun::Done(answer) => {
-                    self.outbox.put(answer);
+            answer.clear();
+            match desk.serve(query, &self.peer, &mut answer) {
+                Served::Answered => {
+                    self.outbox.put(&answer);
                     answered += 1;
                 }
-                Begun::Wait(waiting) => {
-                    let exchange = self.shared.exchange.clone();
+                Served::Nothing => {}
+                Served::Wait(waiting) => {
+                    let exchange = shared.exchange.clone();
                     let answer = async move { exchange.finish(*waiting).await };
                     self.waiting.push(Box::pin(answer));
                 }
-                Begun::Messages(messages) => self.transfer = Some(messages),
+                Served::Messages(messages) => self.transfer = Some(messages),
             }
             rest = behind;
         }
@@ -261,14 +272,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         if looked_at == 0 {
             return false;
         }
+        self.quiet_since = Instant::now();
+        desk.batch_ended(answered, self.quiet_since - began);
+        drop(desk);
         self.inbox.drain(..looked_at);
         release(&mut self.inbox, READ_BYTES);
-        self.quiet_since = Instant::now();
-        if answered > 0 {
-            // Each took its share; the whole is what the last one took.
-            let each = (self.quiet_since - began) / answered;
-            self.shared.exchange.meters().took(each, answered as usize);
-        }
         true
     }
 
@@ -369,12 +377,11 @@ struct Outbox {
 }
 
 impl Outbox {
-    fn put(&mut self, answer: Option<Vec<u8>>) {
-        let Some(answer) = answer else { return };
+    fn put(&mut self, answer: &[u8]) {
         // No answer is longer: the encoder keeps to what a length can say.
         if let Ok(length) = u16::try_from(answer.len()) {
             self.bytes.extend_from_slice(&length.to_be_bytes());
-            self.bytes.extend_from_slice(&answer);
+            self.bytes.extend_from_slice(answer);
         }
     }
 

@@ -6,11 +6,14 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
 
+use idnode_tests::api::{Api, value};
 use idnode_tests::run::success;
 use tokio::runtime::Runtime;
 
 use super::clients::{self, Wire, ask_quic, base64url, https, post, quic, tcp, tls};
-use super::world::{A, BIG, HIT, HOST, MISS, TXT, URI, World, answers, framed, hashed, id, query};
+use super::world::{
+    A, BIG, HIT, HOST, MISS, TXT, URI, World, answers, framed, hashed, id, metric, query,
+};
 
 /// A datagram's answer.
 fn udp(world: &World, query: &[u8]) -> Vec<u8> {
@@ -218,6 +221,35 @@ fn queries_of_a_connection_that_wait_are_bounded() {
         .collect();
     assert_eq!(ids.len(), 200);
     assert!(world.bound_hits("dns_connection_queries") > 0);
+    world.node.stop();
+}
+
+/// Answers are kept as bytes, and given again only as long as they are true.
+#[test]
+fn what_is_kept_for_connections_is_never_stale() {
+    let world = World::new();
+    let runtime = Runtime::new().unwrap();
+    let token = world.dir.token();
+    let api = runtime.block_on(Api::connect(&world.node.url(), Some(&token)));
+    let api = api.unwrap();
+    let (mut tcp, mut tls) = (tcp(world.node.at.dns), tls(&world));
+    let ask = query(0, HIT, TXT);
+    for round in 0..50 {
+        let text = format!("https://example.cn/{round}");
+        let values = vec![value(1, "URL", &text)];
+        let written = runtime.block_on(api.replace("88.118.8/one", values, ""));
+        written.unwrap();
+        for _ in 0..3 {
+            for answer in [tcp.ask(&ask).unwrap(), tls.ask(&ask).unwrap()] {
+                let says = answer
+                    .windows(text.len())
+                    .any(|part| part == text.as_bytes());
+                assert!(says && answers(&answer) == 2, "{round}");
+            }
+        }
+    }
+    let kept = metric(&world.node, "idnode_dns_kept_answers_total");
+    assert!(kept >= 100, "{kept} of 300");
     world.node.stop();
 }
 

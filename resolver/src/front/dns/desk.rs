@@ -1,0 +1,256 @@
+//! Where queries are answered that need not wait: with what is kept, or from what memory knows,
+//! whose bytes are kept then. Each UDP thread has a desk of its own. Connections share as many as
+//! the runtime has threads: whoever has a batch of queries goes to one that nobody is at, so that
+//! none waits for another.
+
+use super::edns::ClientEdns;
+use super::encode::{AnswerFrame, CurrentSoa};
+use super::exchange::{Considered, Exchange, Peer, Waiting, encode};
+use super::frame::Frame;
+use super::guard::{Admission, Verdict};
+use super::kept::{KeptAnswers, Key};
+use super::query::{Asked, Head};
+use super::reply::{Outcome, Reply};
+use super::transfer::Messages;
+use parking_lot::{Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// A place with kept answers of its own, for one batch of queries at a time.
+#[derive(Debug)]
+pub(super) struct Desk {
+    exchange: Exchange,
+    kept: KeptAnswers,
+    /// Answers of this batch by outcome, and how many of them were kept ones.
+    outcomes: [u64; Outcome::ALL.len()],
+    repeated: u64,
+}
+
+/// What a query comes to at once.
+#[derive(Debug)]
+pub(super) enum Served {
+    /// Its answer is written.
+    Answered,
+    /// It draws no answer.
+    Nothing,
+    /// The disk must be asked.
+    Wait(Box<Waiting>),
+    /// A zone transfer, message by message; only on connections that carry them.
+    Messages(Messages),
+}
+
+impl Desk {
+    /// `capacity_bytes`: what its kept answers may take.
+    pub(super) fn new(exchange: Exchange, capacity_bytes: u64) -> Self {
+        Self {
+            exchange,
+            kept: KeptAnswers::new(capacity_bytes),
+            outcomes: [0; Outcome::ALL.len()],
+            repeated: 0,
+        }
+    }
+
+    /// Whose answers these are.
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Answers of this batch that had been kept.
+    #[cfg(test)]
+    pub(super) fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// Answers a query into `answer`, which is empty. Never waits.
+    pub(super) fn serve(&mut self, query: &[u8], peer: &Peer, answer: &mut Vec<u8>) -> Served {
+        let usual = Usual::read(query);
+        if let Some(usual) = &usual
+            && let Some(served) = self.repeat(usual, peer, answer)
+        {
+            return served;
+        }
+        match self.exchange.consider(query, peer) {
+            Considered::Nothing => Served::Nothing,
+            Considered::Malformed(head) => {
+                answer.extend_from_slice(&self.exchange.format_error(head));
+                match self.verdict(None, peer, Outcome::Malformed, &[]) {
+                    Verdict::Send => Served::Answered,
+                    _ => Served::Nothing,
+                }
+            }
+            Considered::Reply(asked, reply) => {
+                self.reply(&asked, &reply, usual.as_ref(), peer, answer)
+            }
+            Considered::Wait(waiting) => Served::Wait(waiting),
+            Considered::Messages(messages) => Served::Messages(messages),
+        }
+    }
+
+    /// A batch has been answered: how many queries it had, and how long it took.
+    pub(super) fn batch_ended(&mut self, queries: usize, took: Duration) {
+        let meters = self.exchange.meters();
+        meters.took(took, queries);
+        meters
+            .repeated
+            .increment(std::mem::take(&mut self.repeated));
+        for ((outcome, _), count) in Outcome::ALL.into_iter().zip(&mut self.outcomes) {
+            if *count > 0 {
+                meters.count_many(outcome, std::mem::take(count));
+            }
+        }
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        if let Some(count) = self.outcomes.get_mut(outcome as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Whether an answer is sent. Rates are limited where sources may be forged: not on
+    /// connections, nor for who has shown a cookie that it was given here.
+    fn verdict(
+        &self,
+        client: Option<&ClientEdns>,
+        peer: &Peer,
+        outcome: Outcome,
+        question: &[u8],
+    ) -> Verdict {
+        if peer.transport.is_stream() || self.exchange.knows(client, peer) {
+            return Verdict::Send;
+        }
+        let guard = self.exchange.guard();
+        guard.verdict(peer.addr.ip(), outcome, question)
+    }
+
+    /// Answers with what is kept under a question; `None`: nothing is that may be given.
+    fn repeat(&mut self, usual: &Usual<'_>, peer: &Peer, out: &mut Vec<u8>) -> Option<Served> {
+        let exchange = &self.exchange;
+        let guard = exchange.guard();
+        if guard.admission(peer.addr.ip()) != Admission::Welcome {
+            return None;
+        }
+        let kept = self
+            .kept
+            .get(&usual.key, exchange.resolver(), exchange.dnssec())?;
+        if kept.zone.is_some_and(|zone| !guard.admits_to(zone)) {
+            return None;
+        }
+        let client = usual.client.as_ref();
+        let outcome = kept.tail.outcome;
+        let verdict = self.verdict(client, peer, outcome, usual.key.as_bytes());
+        if verdict != Verdict::Drop {
+            let signatures = match kept.zone {
+                Some(zone) if kept.tail.has_soa_signatures() => {
+                    Some(exchange.soa_signatures(zone)?)
+                }
+                _ => None,
+            };
+            let soa = CurrentSoa {
+                serial: signatures
+                    .as_ref()
+                    .map_or_else(|| exchange.serial(), |made| made.serial),
+                signatures: signatures.as_ref().map_or(&[][..], |made| &made.data),
+            };
+            let frame = exchange.frame(usual.head, usual.frame.question(), client, peer);
+            let frame = AnswerFrame {
+                soa: Some(soa),
+                only_truncated: verdict == Verdict::Truncate,
+                ..frame
+            };
+            exchange.fill(&kept.tail, &frame, out);
+        }
+        kept.basis.count();
+        self.count(outcome);
+        self.repeated += 1;
+        Some(served(verdict))
+    }
+
+    /// Answers with a reply that was just made, and keeps its bytes if they may be.
+    fn reply(
+        &mut self,
+        asked: &Asked,
+        reply: &Reply,
+        usual: Option<&Usual<'_>>,
+        peer: &Peer,
+        out: &mut Vec<u8>,
+    ) -> Served {
+        let exchange = &self.exchange;
+        let Some(tail) = encode(asked, reply) else {
+            return Served::Nothing;
+        };
+        let client = asked.edns.as_ref();
+        let question = usual.map_or(&*asked.section, |usual| usual.key.as_bytes());
+        let verdict = self.verdict(client, peer, reply.outcome, question);
+        if verdict != Verdict::Drop {
+            let frame = AnswerFrame {
+                only_truncated: verdict == Verdict::Truncate,
+                ..exchange.frame(asked.head, &asked.section, client, peer)
+            };
+            exchange.fill_signed(&tail, frame, &asked.signing, out);
+        }
+        if let Some(usual) = usual {
+            let zone = asked.question.as_ref();
+            let zone = zone.and_then(|question| exchange.zone_of(question));
+            self.kept.keep(&usual.key, zone, tail, reply);
+        }
+        self.count(reply.outcome);
+        served(verdict)
+    }
+}
+
+fn served(verdict: Verdict) -> Served {
+    match verdict {
+        Verdict::Send | Verdict::Truncate => Served::Answered,
+        Verdict::Drop => Served::Nothing,
+    }
+}
+
+/// The desks of all connections.
+#[derive(Debug)]
+pub(super) struct Desks {
+    first: Mutex<Desk>,
+    others: Box<[Mutex<Desk>]>,
+}
+
+impl Desks {
+    /// For the threads of this runtime; `capacity_bytes`: what the kept answers of all desks may
+    /// take.
+    pub(super) fn new(exchange: &Exchange, capacity_bytes: u64) -> Self {
+        let threads = Handle::current().metrics().num_workers().max(1);
+        let share_bytes = capacity_bytes / threads as u64;
+        let desk = |_| Mutex::new(Desk::new(exchange.clone(), share_bytes));
+        Self {
+            first: desk(0),
+            others: (1..threads).map(desk).collect(),
+        }
+    }
+
+    /// A desk that nobody is at.
+    pub(super) fn free(&self) -> MutexGuard<'_, Desk> {
+        let mut desks = std::iter::once(&self.first).chain(&self.others);
+        let free = desks.find_map(Mutex::try_lock);
+        // There is one for each thread, and no batch waits for anything.
+        free.unwrap_or_else(|| self.first.lock())
+    }
+}
+
+/// A usual query, and what its answer is kept under.
+struct Usual<'a> {
+    frame: Frame<'a>,
+    head: Head,
+    client: Option<ClientEdns>,
+    key: Key,
+}
+
+impl<'a> Usual<'a> {
+    fn read(datagram: &'a [u8]) -> Option<Self> {
+        let frame = Frame::read(datagram)?;
+        let client = frame.opt.as_ref().map(ClientEdns::read);
+        Some(Self {
+            head: Head::of(datagram)?,
+            key: Key::of(&frame, client.as_ref())?,
+            frame,
+            client,
+        })
+    }
+}
