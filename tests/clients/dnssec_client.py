@@ -8,7 +8,7 @@ checks of every answer
  - that there is an NSEC record of the name itself where there is no such type, ending at the
    name's immediate successor, and
  - that its bit map lists exactly those types that the name answers (RFC 9824), or says that the
-   name does not exist where it is NXDOMAIN without DO.
+   name does not exist where it is NXDOMAIN without DO; with CO as well it is NXDOMAIN again.
 """
 
 import random
@@ -30,12 +30,14 @@ TYPES = [
     for text in "A NS SOA MX TXT AAAA NAPTR DS DNSKEY CDS CDNSKEY HINFO CAA URI TYPE65280".split()
 ]
 NXNAME = 128
+COMPACT_OK = 0x4000
 RRSIG, NSEC = int(dns.rdatatype.RRSIG), int(dns.rdatatype.NSEC)
 ZONES = [dns.name.from_text(text) for text in ("id.example.", "ors.example.", "ons.example.")]
 
 
-def ask(name, rtype, want_dnssec=True):
-    query = dns.message.make_query(name, rtype, want_dnssec=want_dnssec)
+def ask(name, rtype, want_dnssec=True, flags=0):
+    query = dns.message.make_query(name, rtype, use_edns=0, want_dnssec=want_dnssec)
+    query.ednsflags |= flags
     return dns.query.tcp(query, "127.0.0.1", port=PORT, timeout=10)
 
 
@@ -108,6 +110,10 @@ def check(name, keys):
     expected = present | {RRSIG, NSEC} if exists else {RRSIG, NSEC, NXNAME}
     for types in bitmaps:
         assert types == expected, f"{name}: NSEC says {types}, the answers {expected}"
+    compact = ask(name, dns.rdatatype.MX, flags=COMPACT_OK)
+    assert compact.rcode() == (dns.rcode.NOERROR if exists else dns.rcode.NXDOMAIN), compact
+    assert compact.ednsflags & COMPACT_OK, "CO is repeated"
+    verified += verify(compact.authority, keys, 2)
     assert exists or not present, f"{name} is NXDOMAIN and has {present}"
     return verified
 
