@@ -16,17 +16,18 @@
 //! Trusted resolution signs everything from the TTL type on, so decoding and encoding again
 //! gives the same bytes, unknown permission bits included.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
 pub use crate::handle::wire::WireError as ValueError;
-use crate::handle::wire::{length_field, put_sized};
-
+mod parts;
 pub mod types;
 mod view;
 
+pub use parts::ValueParts;
 pub use view::{ValueRef, Values};
 
 /// The most values one identifier has.
@@ -187,27 +188,27 @@ impl Value {
         }
     }
 
+    /// Its parts.
+    pub fn parts(&self) -> ValueParts<'_> {
+        ValueParts {
+            index: self.index,
+            value_type: &self.value_type,
+            data: &self.data,
+            ttl: self.ttl,
+            timestamp_s: self.timestamp_s,
+            permissions: self.permissions,
+            references: Cow::Borrowed(&self.references),
+        }
+    }
+
     /// Appends the encoding. What [`Value::check`] refuses encodes to bytes that decoders refuse.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let (ttl_type, ttl_s) = self.ttl.fields();
-        out.extend_from_slice(&self.index.to_be_bytes());
-        out.extend_from_slice(&self.timestamp_s.to_be_bytes());
-        out.push(ttl_type);
-        out.extend_from_slice(&ttl_s.to_be_bytes());
-        out.push(self.permissions.0);
-        put_sized(out, self.value_type.as_bytes());
-        put_sized(out, &self.data);
-        out.extend_from_slice(&length_field(self.references.len()));
-        for reference in &self.references {
-            put_sized(out, reference.handle.as_bytes());
-            out.extend_from_slice(&reference.index.to_be_bytes());
-        }
+        self.parts().encode(out);
     }
 
     /// The length of the encoding, bytes.
     pub fn encoded_len(&self) -> usize {
-        let references: usize = self.references.iter().map(|r| 8 + r.handle.len()).sum();
-        MIN_VALUE_LEN + self.value_type.len() + self.data.len() + references
+        self.parts().encoded_len()
     }
 
     /// Whether every part is within the limits. Errors: [`ValueError::TooLong`] or

@@ -107,12 +107,13 @@ impl HotCache {
         }
     }
 
-    /// Makes everything read about a key before a log position invalid, before it returns.
+    /// Makes everything read about a key before a log position invalid, before it returns. An
+    /// entry stays, unserved, until the next read replaces it or others need its room: looking
+    /// for one costs a bulk load, of keys that nobody has read, more than the rest of this.
     pub fn invalidate(&self, key: &[u8], at: Sequence) {
         if let Some(slot) = self.slot(key) {
             slot.fetch_max(at, Ordering::AcqRel);
         }
-        self.entries.invalidate(key);
     }
 
     /// Entries held, about.

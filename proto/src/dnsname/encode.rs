@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::label::{Spelling, hash_label, scheme_label};
+use super::label::{ESCAPED_BYTES, MAX_LABEL_BYTES, Spelling, hash_label, scheme_label};
 use super::zone::{ZoneName, Zones};
 use super::{HASH_BYTES, identifier_hash};
 use crate::identifier::{Identifier, Prefix, Scheme};
@@ -110,7 +110,22 @@ pub fn scheme_name(scheme: Scheme, zones: &Zones) -> MappedName {
 /// The hash by which an identifier's name must be looked up: `Some` exactly where [`to_name`] gives
 /// a hashed name, in whatever zone. An index from these hashes to keys answers every hashed name.
 pub fn name_hash(identifier: &Identifier) -> Option<[u8; HASH_BYTES]> {
+    if is_plain_at_worst(identifier) {
+        return None;
+    }
     relative(identifier).hash
+}
+
+/// Whether the labels fit even if every byte of them is escaped, as those of most identifiers do.
+fn is_plain_at_worst(identifier: &Identifier) -> bool {
+    let fits = |part: &[u8]| (1..=MAX_LABEL_BYTES / ESCAPED_BYTES).contains(&part.len());
+    match identifier.scheme() {
+        // There may be any number of labels.
+        Scheme::Oid | Scheme::Gs1 => false,
+        Scheme::Handle | Scheme::Ecode | Scheme::Vaa | Scheme::Did => {
+            fits(identifier.head()) && fits(identifier.tail())
+        }
+    }
 }
 
 /// The hash by which a prefix's name must be looked up: `Some` exactly where [`prefix_to_name`] gives

@@ -9,6 +9,8 @@ use crate::identifier::Scheme;
 
 /// Longest label, in bytes (RFC 1035 §2.3.4).
 pub(super) const MAX_LABEL_BYTES: usize = 63;
+/// The most bytes of a label that stand for one byte.
+pub(super) const ESCAPED_BYTES: usize = 3;
 /// Starts a hashed label; after `_` no other label has anything but `_` or a hexadecimal digit.
 const HASH_MARK: &[u8] = b"_h";
 const HEX: [u8; 16] = *b"0123456789abcdef";

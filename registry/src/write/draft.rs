@@ -2,14 +2,14 @@
 //! writer's time goes to what only it can do.
 
 use crate::{Error, Result};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use idnode_proto::dnsname::{self, HASH_BYTES};
 use idnode_proto::handle::predefined::{Admin, decode_value_list};
 use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::Identifier;
 use idnode_proto::value::{
-    MAX_DATA_LEN, MAX_HANDLE_LEN, MAX_REFERENCES, MAX_TYPE_LEN, MAX_VALUES, Value, ValueRef,
-    Values, types,
+    MAX_DATA_LEN, MAX_HANDLE_LEN, MAX_REFERENCES, MAX_TYPE_LEN, MAX_VALUES, Value, ValueParts,
+    ValueRef, Values, types,
 };
 use std::collections::HashSet;
 
@@ -45,6 +45,28 @@ impl Draft {
         template: Option<String>,
         now_s: u32,
     ) -> Result<Self> {
+        let mut parts: Vec<_> = values.iter().map(Value::parts).collect();
+        Self::of_parts(
+            identifier,
+            &mut parts,
+            template,
+            now_s,
+            &mut BytesMut::new(),
+        )
+    }
+
+    /// The same for values that lie elsewhere; `values` is left in disorder. They are encoded into
+    /// `space`, which many drafts may share.
+    ///
+    /// # Errors
+    /// Those of [`Draft::new`].
+    pub fn of_parts(
+        identifier: Identifier,
+        values: &mut [ValueParts<'_>],
+        template: Option<String>,
+        now_s: u32,
+        space: &mut BytesMut,
+    ) -> Result<Self> {
         if values.is_empty() {
             return Err(Error::invalid(
                 "values",
@@ -55,8 +77,8 @@ impl Draft {
             .iter()
             .any(|value| value.timestamp_s == 0)
             .then_some(now_s);
-        let values = prepared(values, now_s, "values")?;
-        let encoded = encode(&values)?;
+        prepare(values, now_s, "values")?;
+        let encoded = encode_in(values, space)?;
         let template = template.filter(|name| !name.is_empty());
         Ok(Self {
             name_hash: dnsname::name_hash(&identifier),
@@ -138,7 +160,9 @@ impl IdentifierUpdate {
             let reason = "0 means a new index, which only a whole set of values can be given";
             return Err(Error::invalid(format!("set_values[{zero}].index"), reason));
         }
-        let set = prepared(set, now_s, "set_values")?;
+        let mut parts: Vec<_> = set.iter().map(Value::parts).collect();
+        prepare(&mut parts, now_s, "set_values")?;
+        let set: Vec<_> = parts.into_iter().map(ValueParts::into_owned).collect();
         if let Some(both) = remove
             .iter()
             .find(|index| set.iter().any(|value| value.index == **index))
@@ -159,8 +183,8 @@ impl IdentifierUpdate {
     }
 }
 
-/// Values checked one by one, indexed, stamped, ascending by index.
-fn prepared(mut values: Vec<Value>, now_s: u32, field: &str) -> Result<Vec<Value>> {
+/// Checks values one by one, gives them indexes and times, and puts them in ascending order.
+fn prepare(values: &mut [ValueParts<'_>], now_s: u32, field: &str) -> Result<()> {
     if values.len() > MAX_VALUES {
         return Err(Error::invalid(
             field,
@@ -174,7 +198,7 @@ fn prepared(mut values: Vec<Value>, now_s: u32, field: &str) -> Result<Vec<Value
         }
     }
     if values.iter().any(|value| value.index == 0) {
-        number(&mut values);
+        number(values);
     }
     let ascending = values.is_sorted_by(|a, b| a.index < b.index);
     if !ascending {
@@ -186,7 +210,7 @@ fn prepared(mut values: Vec<Value>, now_s: u32, field: &str) -> Result<Vec<Value
         }
         values.sort_by_key(|value| value.index);
     }
-    Ok(values)
+    Ok(())
 }
 
 /// The place of a value whose index an earlier one has as well.
@@ -196,7 +220,7 @@ fn second_of_an_index(values: &[Value]) -> Option<usize> {
 }
 
 /// Gives values of index 0 the lowest free ones, in order.
-fn number(values: &mut [Value]) {
+fn number(values: &mut [ValueParts<'_>]) {
     let mut taken: Vec<u32> = values
         .iter()
         .map(|value| value.index)
@@ -213,14 +237,14 @@ fn number(values: &mut [Value]) {
     }
 }
 
-fn check(value: &Value) -> Result<()> {
+fn check(value: &ValueParts<'_>) -> Result<()> {
     if value.index > MAX_INDEX {
         return Err(Error::invalid(
             "index",
             format!("{} is above {MAX_INDEX}", value.index),
         ));
     }
-    let kind = &value.value_type;
+    let kind = value.value_type;
     if kind.is_empty()
         || kind.len() > MAX_TYPE_LEN
         || kind.chars().any(|c| c.is_control() || c == ' ')
@@ -253,10 +277,10 @@ fn check(value: &Value) -> Result<()> {
         let reason = format!("is longer than {MAX_HANDLE_LEN} bytes");
         return Err(Error::invalid(format!("references[{long}].handle"), reason));
     }
-    let well_formed = match kind.as_str() {
-        types::HS_SITE => Site::decode(&value.data).map(|_| ()),
-        types::HS_ADMIN => Admin::decode(&value.data).map(|_| ()),
-        types::HS_VLIST => decode_value_list(&value.data).map(|_| ()),
+    let well_formed = match kind {
+        types::HS_SITE => Site::decode(value.data).map(|_| ()),
+        types::HS_ADMIN => Admin::decode(value.data).map(|_| ()),
+        types::HS_VLIST => decode_value_list(value.data).map(|_| ()),
         _ => Ok(()),
     };
     well_formed.map_err(|e| Error::invalid("data", format!("is no {kind}: {e}")))
@@ -264,14 +288,20 @@ fn check(value: &Value) -> Result<()> {
 
 /// The encoding of checked values. Errors: together they are too long.
 pub(super) fn encode(values: &[Value]) -> Result<Bytes> {
-    let length: usize = values.iter().map(Value::encoded_len).sum();
+    let parts: Vec<_> = values.iter().map(Value::parts).collect();
+    encode_in(&parts, &mut BytesMut::new())
+}
+
+/// The same, taken from `space`.
+fn encode_in(values: &[ValueParts<'_>], space: &mut BytesMut) -> Result<Bytes> {
+    let length: usize = values.iter().map(ValueParts::encoded_len).sum();
     if length > MAX_RECORD_BYTES {
         let reason = format!("are {length} bytes encoded, at most {MAX_RECORD_BYTES} are taken");
         return Err(Error::invalid("values", reason));
     }
-    let mut out = Vec::with_capacity(length);
+    space.reserve(length);
     for value in values {
-        value.encode(&mut out);
+        value.encode(space);
     }
-    Ok(out.into())
+    Ok(space.split().freeze())
 }

@@ -25,18 +25,22 @@ impl Idempotency {
     /// A key for a request of a kind (the method's name) and with a content (its encoding
     /// without the key); `None` for an empty key, which means none.
     pub fn of_request(key: String, kind: &str, content: &[u8]) -> Option<Self> {
-        Self::of_pieces(key, kind, &[content])
+        Self::of_pieces(key, kind, std::iter::once(content))
     }
 
     /// The same for a content in pieces, of which the order and the cuts count.
-    pub fn of_pieces(key: String, kind: &str, content: &[impl AsRef<[u8]>]) -> Option<Self> {
+    pub fn of_pieces<'a>(
+        key: String,
+        kind: &str,
+        content: impl Iterator<Item = &'a [u8]>,
+    ) -> Option<Self> {
         if key.is_empty() {
             return None;
         }
         let mut digest = Xxh3::new();
         digest.update(&(kind.len() as u64).to_be_bytes());
         digest.update(kind.as_bytes());
-        for piece in content.iter().map(AsRef::as_ref) {
+        for piece in content {
             digest.update(&(piece.len() as u64).to_be_bytes());
             digest.update(piece);
         }

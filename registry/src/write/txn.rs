@@ -28,11 +28,15 @@ impl Equivalent<Slot> for Place<'_> {
     }
 }
 
+/// What a group has written, in the order of the first write to each slot. Kept empty between
+/// groups, so that the next one finds the room that this one needed.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay(IndexMap<Slot, Option<Bytes>, RandomState>);
+
 /// One group's view and its writes.
 pub(crate) struct Txn<'a> {
     store: &'a Store,
     prefixes: &'a PrefixTable,
-    /// In the order of the first write to each slot.
     overlay: IndexMap<Slot, Option<Bytes>, RandomState>,
     /// What the current command has overwritten, newest last: the slot's place in the overlay,
     /// and what it held there.
@@ -44,11 +48,17 @@ pub(crate) struct Txn<'a> {
 
 impl<'a> Txn<'a> {
     /// A view on top of the log's head, at this time.
-    pub fn new(store: &'a Store, prefixes: &'a PrefixTable, head: Sequence, now_ms: u64) -> Self {
+    pub fn new(
+        store: &'a Store,
+        prefixes: &'a PrefixTable,
+        head: Sequence,
+        now_ms: u64,
+        overlay: Overlay,
+    ) -> Self {
         Self {
             store,
             prefixes,
-            overlay: IndexMap::default(),
+            overlay: overlay.0,
             undo: Vec::new(),
             entries: Vec::new(),
             head,
@@ -145,17 +155,18 @@ impl<'a> Txn<'a> {
         }
     }
 
-    /// What the group has written: its log entries and its mutations.
-    pub fn finish(self) -> (Vec<LogEntry>, Vec<Mutation>) {
+    /// What the group has written: its log entries and its mutations. And what it was kept in,
+    /// empty.
+    pub fn finish(mut self) -> (Vec<LogEntry>, Vec<Mutation>, Overlay) {
         let mut mutations: Vec<_> = self
             .overlay
-            .into_iter()
+            .drain(..)
             .map(|((family, key), value)| Mutation { family, key, value })
             .collect();
         // A memtable takes a key that follows the one before without searching for its place.
         // Stable, because that sort makes use of what is in order already, as bulk loads are.
         mutations.sort_by(|a, b| (a.family as u8, &a.key).cmp(&(b.family as u8, &b.key)));
-        (self.entries, mutations)
+        (self.entries, mutations, Overlay(self.overlay))
     }
 
     /// A prefix as the current command sees it.

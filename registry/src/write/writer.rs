@@ -1,6 +1,7 @@
 //! The writer thread: takes what waits, commits it as one group, acknowledges.
 
 use super::idempotency::{self, Idempotency};
+use super::txn::Overlay;
 use super::{Command, Receipt, Txn};
 use crate::change::{Change, LogEntry, PrefixChange};
 use crate::layout::Family;
@@ -78,6 +79,7 @@ impl Writer {
 
     fn run(self, mut inbox: mpsc::Receiver<Request>) {
         let mut clock_ms = 0;
+        let mut overlay = Overlay::default();
         while let Some(first) = inbox.blocking_recv() {
             let mut weight = first.command.weight();
             let mut group = vec![first];
@@ -87,12 +89,12 @@ impl Writer {
                 group.push(next);
             }
             clock_ms = now_ms().max(clock_ms);
-            self.commit(group, clock_ms);
+            self.commit(group, clock_ms, &mut overlay);
         }
     }
 
     /// Executes a group, makes it durable, tells the followers, then answers.
-    fn commit(&self, group: Vec<Request>, now_ms: u64) {
+    fn commit(&self, group: Vec<Request>, now_ms: u64, overlay: &mut Overlay) {
         // Whether the failed group is in the log is unknown until the log is opened again: the
         // state that a further command would be checked against is not known either.
         if self.poisoned.load(Ordering::Acquire) {
@@ -103,7 +105,8 @@ impl Writer {
             Ok(head) => head,
             Err(error) => return refuse_all(group, &error),
         };
-        let mut txn = Txn::new(&self.store, &self.prefixes, head, now_ms);
+        let room = std::mem::take(overlay);
+        let mut txn = Txn::new(&self.store, &self.prefixes, head, now_ms, room);
         let mut accepted = Vec::with_capacity(group.len());
         for request in group {
             match self.execute(&mut txn, &request) {
@@ -118,7 +121,8 @@ impl Writer {
                 }
             }
         }
-        let (entries, mutations) = txn.finish();
+        let (entries, mutations, room) = txn.finish();
+        *overlay = room;
         if !mutations.is_empty()
             && let Err(error) = self.log.append(head, &entries, mutations)
         {

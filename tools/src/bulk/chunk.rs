@@ -132,10 +132,7 @@ impl Chunker {
 
     fn encode(&self) -> Chunk {
         // A message's fields may come in pieces: the number alone, then the items as they are.
-        let number = ImportChunk {
-            number: self.number,
-            items: Vec::new(),
-        };
+        let number = ImportChunk::new(self.number, &[]);
         let length = number.encoded_len() + self.body.len();
         let mut request = Vec::with_capacity(1 + encoded_len_varint(length as u64) + length);
         encode_key(REQUEST_CHUNK, WireType::LengthDelimited, &mut request);

@@ -92,10 +92,10 @@ impl Columns {
         records: &'a Records<R>,
         column: usize,
     ) -> Result<&'a str, Problem> {
-        let place = self.places.get(column).copied().flatten();
-        let bytes = place
-            .and_then(|place| records.field(place))
-            .unwrap_or_default();
+        let Some(place) = self.places.get(column).copied().flatten() else {
+            return Ok("");
+        };
+        let bytes = records.field(place).unwrap_or_default();
         std::str::from_utf8(bytes).map_err(|_| Problem {
             reason: reason::NOT_UTF8,
             field: HEADER.get(column).copied().unwrap_or_default(),
@@ -133,7 +133,10 @@ impl Problem {
 #[derive(Debug)]
 struct Row {
     line: u64,
+    /// Nothing where it is the item's at hand.
     identifier: String,
+    /// Whether it has the identifier of the item at hand.
+    goes_on: bool,
     template: String,
     value: Result<Option<Value>, Problem>,
 }
@@ -167,7 +170,7 @@ impl<R: Read> CsvItems<R> {
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
         let mut first = match self.ahead.take() {
             Some(row) => row,
-            None => match self.next_row()? {
+            None => match self.next_row("")? {
                 Some(row) => row,
                 None => return Ok(None),
             },
@@ -181,8 +184,8 @@ impl<R: Read> CsvItems<R> {
         };
         let mut size_bytes = 0;
         let mut problem = self.take(&mut item, first, &mut size_bytes);
-        while let Some(row) = self.next_row()? {
-            if row.identifier != item.identifier || row.identifier.is_empty() {
+        while let Some(row) = self.next_row(&item.identifier)? {
+            if !row.goes_on {
                 self.ahead = Some(row);
                 break;
             }
@@ -234,7 +237,8 @@ impl<R: Read> CsvItems<R> {
         None
     }
 
-    fn next_row(&mut self) -> Result<Option<Row>, ReadError> {
+    /// The next row. `at_hand`: the identifier of the item that it may go on with; none if empty.
+    fn next_row(&mut self, at_hand: &str) -> Result<Option<Row>, ReadError> {
         let read = self.records.read(Some(self.columns.count));
         let line = self.records.line();
         let Some((line, shape)) = read.map_err(|source| ReadError::Io { line, source })? else {
@@ -243,21 +247,31 @@ impl<R: Read> CsvItems<R> {
         let mut row = Row {
             line,
             identifier: String::new(),
+            goes_on: false,
             template: String::new(),
             value: Ok(None),
         };
         match shape {
             Shape::Whole => {
-                row.value = self.parse(&mut row.identifier, &mut row.template);
+                let identifier = self.columns.text(&self.records, 0);
+                row.value = identifier.and_then(|identifier| {
+                    row.goes_on = is_same(identifier, at_hand);
+                    if !row.goes_on {
+                        identifier.clone_into(&mut row.identifier);
+                    }
+                    self.parse(&mut row.template)
+                });
             }
             Shape::Fields(count) => {
                 row.identifier = self.identifier_at_least();
+                row.goes_on = is_same(&row.identifier, at_hand);
                 let expected = self.columns.count;
                 let message = format!("{count} columns, the header has {expected}");
                 row.value = Err(Problem::malformed(message));
             }
             Shape::Unclosed => {
                 row.identifier = self.identifier_at_least();
+                row.goes_on = is_same(&row.identifier, at_hand);
                 row.value = Err(Problem::malformed(
                     "a quoted field is not closed, or goes on after its closing quote".to_owned(),
                 ));
@@ -283,13 +297,9 @@ impl<R: Read> CsvItems<R> {
         }
     }
 
-    fn parse(
-        &self,
-        identifier: &mut String,
-        template: &mut String,
-    ) -> Result<Option<Value>, Problem> {
+    /// All but the identifier of a row.
+    fn parse(&self, template: &mut String) -> Result<Option<Value>, Problem> {
         let text = |column| self.columns.text(&self.records, column);
-        text(0)?.clone_into(identifier);
         text(1)?.clone_into(template);
         let index = text(2)?;
         let kind = text(3)?;
@@ -324,6 +334,11 @@ impl<R: Read> CsvItems<R> {
                 .unwrap_or_default(),
         }))
     }
+}
+
+/// Whether a row goes on with the item at hand, if there is one.
+fn is_same(identifier: &str, at_hand: &str) -> bool {
+    !identifier.is_empty() && identifier == at_hand
 }
 
 /// Parses what is in a column, if anything is.

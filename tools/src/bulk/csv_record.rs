@@ -35,8 +35,9 @@ enum Field {
 
 /// What parsing found at the buffer's front.
 enum Parsed {
-    /// A record of so many bytes, its line end not among them.
-    Record(usize),
+    /// A record of so many bytes, its line end not among them, and whether any of its fields is
+    /// quoted: no others have line ends in them.
+    Record(usize, bool),
     Unclosed,
     TooLong,
 }
@@ -44,9 +45,10 @@ enum Parsed {
 /// Reads records from a text.
 pub struct Records<R> {
     source: R,
-    /// Bytes read and not yet taken: `buffer[start..]`.
+    /// Bytes read and not yet taken: `buffer[start..end]`. Behind them is room.
     buffer: Vec<u8>,
     start: usize,
+    end: usize,
     at_end: bool,
     /// Newlines taken so far.
     newlines: u64,
@@ -65,6 +67,7 @@ impl<R: Read> Records<R> {
             source,
             buffer: Vec::new(),
             start: 0,
+            end: 0,
             at_end: false,
             newlines: 0,
             record: 0..0,
@@ -112,10 +115,12 @@ impl<R: Read> Records<R> {
                 self.skip_line()?;
                 Shape::Unclosed
             }
-            Parsed::Record(length) => {
+            Parsed::Record(length, quoted) => {
                 self.record = self.start..self.start + length;
-                let raw = self.buffer.get(self.record.clone()).unwrap_or_default();
-                self.newlines += count(raw, b'\n');
+                if quoted {
+                    let raw = self.buffer.get(self.record.clone()).unwrap_or_default();
+                    self.newlines += count(raw, b'\n');
+                }
                 self.start += length;
                 match expected {
                     Some(expected) if expected != self.count() => Shape::Fields(self.count()),
@@ -127,7 +132,7 @@ impl<R: Read> Records<R> {
     }
 
     fn pending(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
+        self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Takes line ends before a record; whether anything follows.
@@ -152,9 +157,9 @@ impl<R: Read> Records<R> {
         loop {
             self.fields.clear();
             self.unescaped.clear();
-            let record = self.buffer.get(self.start..).unwrap_or_default();
+            let record = self.buffer.get(self.start..self.end).unwrap_or_default();
             match split(record, self.at_end, &mut self.fields, &mut self.unescaped) {
-                Some(Parsed::Record(length)) if length > MAX_ITEM_BYTES => {
+                Some(Parsed::Record(length, _)) if length > MAX_ITEM_BYTES => {
                     return Ok(Parsed::TooLong);
                 }
                 Some(parsed) => return Ok(parsed),
@@ -166,7 +171,7 @@ impl<R: Read> Records<R> {
 
     /// Copies the fields out of the buffer, which skipping a line may empty.
     fn keep_fields(&mut self) {
-        let record = self.buffer.get(self.start..).unwrap_or_default();
+        let record = self.buffer.get(self.start..self.end).unwrap_or_default();
         for field in &mut self.fields {
             if let Field::Plain(at) = field {
                 let from = self.unescaped.len();
@@ -195,19 +200,21 @@ impl<R: Read> Records<R> {
 
     /// Reads more behind what is pending; whether there was any.
     fn fill(&mut self) -> io::Result<bool> {
-        self.buffer.drain(..self.start);
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
         self.start = 0;
-        let before = self.buffer.len();
-        self.buffer.resize(before + READ_BYTES, 0);
-        let into = self.buffer.get_mut(before..).unwrap_or_default();
+        let room = self.end + READ_BYTES;
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
+        }
+        let into = self.buffer.get_mut(self.end..room).unwrap_or_default();
         let read = loop {
             match self.source.read(into) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other,
             }
         };
-        self.buffer
-            .truncate(before + read.as_ref().map_or(0, |bytes| *bytes));
+        self.end += read.as_ref().map_or(0, |bytes| *bytes);
         self.at_end |= matches!(read, Ok(0));
         Ok(read? > 0)
     }
@@ -222,8 +229,10 @@ fn split(
     unescaped: &mut Vec<u8>,
 ) -> Option<Parsed> {
     let mut at = 0;
+    let mut any_quoted = false;
     loop {
         let quoted = text.get(at) == Some(&b'"');
+        any_quoted |= quoted;
         let end = if quoted {
             match unquote(text, at + 1, at_end, unescaped)? {
                 (field, Some(end)) => {
@@ -243,7 +252,7 @@ fn split(
             end
         };
         if text.get(end) != Some(&b',') {
-            return Some(Parsed::Record(end));
+            return Some(Parsed::Record(end, any_quoted));
         }
         at = end + 1;
     }

@@ -60,7 +60,7 @@ impl State {
     ) -> ImportChunkResult {
         let key = (import_id.to_owned(), chunk.number);
         self.received
-            .push((key.0.clone(), chunk.number, chunk.items.len()));
+            .push((key.0.clone(), chunk.number, chunk.len()));
         if let Some(done) = self.chunks.get(&key) {
             return done.clone();
         }

@@ -28,7 +28,7 @@ impl IdentifierService for Api {
             let idempotency = idempotency("CreateIdentifier", key, &request);
             let draft = draft(
                 &request.identifier,
-                request.values,
+                &request.values,
                 request.template,
                 now_s(),
             )?;
@@ -49,7 +49,7 @@ impl IdentifierService for Api {
             let idempotency = idempotency("UpdateIdentifier", key, &request);
             let update = IdentifierUpdate::new(
                 convert::identifier(&request.identifier, "identifier")?,
-                value::parse_all(request.set_values, "set_values")?,
+                value::parse_all(&request.set_values, "set_values")?,
                 request.remove_indexes,
                 request.replace_all,
                 request.template,
@@ -154,7 +154,7 @@ impl IdentifierService for Api {
 /// An identifier to be registered, checked.
 pub(super) fn draft(
     identifier: &str,
-    values: Vec<api::Value>,
+    values: &[api::Value],
     template: String,
     now_s: u32,
 ) -> Result<Draft> {

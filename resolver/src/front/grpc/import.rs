@@ -3,9 +3,10 @@
 
 use super::auth;
 use super::call::{Api, draining};
-use super::convert::{self, unnamed};
+use super::convert::{self, unnamed, value};
 use super::identifiers::{draft, now_s};
 use super::status::{self, MAX_ITEM_MESSAGE_BYTES, Refused, Result, clipped};
+use bytes::BytesMut;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
@@ -13,7 +14,8 @@ use idnode_proto::api;
 use idnode_proto::api::import_item_result::Status as ItemStatus;
 use idnode_proto::api::import_request::Message as Inbound;
 use idnode_proto::api::import_response::Message as Outbound;
-use idnode_proto::import::ImportChunk;
+use idnode_proto::import::{ImportChunk, ItemRef, ItemValue};
+use idnode_proto::value::ValueParts;
 use idnode_registry::Error;
 use idnode_registry::write::{
     Command, Draft, Idempotency, ImportMode, ImportStatus, ItemError, ItemResult, Outcome, Receipt,
@@ -191,10 +193,10 @@ impl Import {
             return Err(Error::invalid("chunk.number", reason).into());
         }
         let limit = self.api.options.batch_items;
-        if chunk.items.is_empty() {
+        if chunk.is_empty() {
             return Err(Error::invalid("chunk.items", "must be at least one").into());
         }
-        if chunk.items.len() > limit {
+        if chunk.len() > limit {
             metrics::counter!("idnode_bound_hits_total", "bound" => "limits.batch_items")
                 .increment(1);
             return Err(Error::Bound {
@@ -236,21 +238,18 @@ fn checked(chunk: ImportChunk, name: &ImportName, now_s: u32) -> Checked {
         ImportMode::Create => "Import/create",
         ImportMode::Upsert => "Import/upsert",
     };
-    let idempotency = Idempotency::of_pieces(key, kind, &chunk.items);
+    let idempotency = Idempotency::of_pieces(key, kind, chunk.items());
+    let mut drafts = Drafts {
+        now_s,
+        values: Vec::new(),
+        parts: Vec::new(),
+        // Encoded values are longer than those of a message, mostly by less than this.
+        space: BytesMut::with_capacity(chunk.body_bytes() + chunk.len() * 64),
+    };
     let (lines, items) = chunk
-        .items
-        .into_iter()
+        .items()
         .map(|item| {
-            let (line, draft) = match api::ImportItem::decode(item) {
-                Ok(item) => {
-                    let draft = draft(&item.identifier, item.values, item.template, now_s);
-                    (item.line, draft)
-                }
-                Err(error) => {
-                    let malformed = Error::invalid("item", format!("is malformed: {error}"));
-                    (0, Err(malformed.into()))
-                }
-            };
+            let (line, draft) = drafts.take(item);
             (line, draft.map_err(Refused::into_import_item))
         })
         .unzip();
@@ -260,6 +259,48 @@ fn checked(chunk: ImportChunk, name: &ImportName, now_s: u32) -> Checked {
         items,
         idempotency,
         received,
+    }
+}
+
+/// Makes drafts of encoded items, with room that all of them share.
+struct Drafts<'a> {
+    now_s: u32,
+    values: Vec<ItemValue<'a>>,
+    parts: Vec<ValueParts<'a>>,
+    space: BytesMut,
+}
+
+impl<'a> Drafts<'a> {
+    /// The line and the draft of an item.
+    fn take(&mut self, item: &'a [u8]) -> (u64, Result<Draft>) {
+        let Some(read) = ItemRef::read(item, &mut self.values) else {
+            return self.take_decoded(item);
+        };
+        (read.line, self.draft(&read))
+    }
+
+    fn draft(&mut self, item: &ItemRef<'_>) -> Result<Draft> {
+        let identifier = convert::identifier(item.identifier, "identifier")?;
+        value::parse_item(&mut self.values, &mut self.parts)?;
+        let template = Some(item.template.to_owned()).filter(|name| !name.is_empty());
+        let (parts, space) = (&mut self.parts, &mut self.space);
+        Ok(Draft::of_parts(
+            identifier, parts, template, self.now_s, space,
+        )?)
+    }
+
+    /// The same for an item that [`ItemRef`] does not read.
+    fn take_decoded(&self, item: &[u8]) -> (u64, Result<Draft>) {
+        match api::ImportItem::decode(item) {
+            Ok(item) => {
+                let draft = draft(&item.identifier, &item.values, item.template, self.now_s);
+                (item.line, draft)
+            }
+            Err(error) => {
+                let malformed = Error::invalid("item", format!("is malformed: {error}"));
+                (0, Err(malformed.into()))
+            }
+        }
     }
 }
 

@@ -3,21 +3,39 @@
 use super::super::status::Result;
 use idnode_proto::api;
 use idnode_proto::api::value::{Data, Ttl as ApiTtl};
-use idnode_proto::value::{Permissions, Reference, Ttl, Value, ValueRef, types};
+use idnode_proto::import::ItemValue;
+use idnode_proto::value::{Permissions, Reference, Ttl, Value, ValueParts, ValueRef, types};
 use idnode_registry::Error;
 
 /// The bits that permissions have.
 const PERMISSION_BITS: u8 = 0b1111;
 
 /// The values of a request's field.
-pub(in super::super) fn parse_all(values: Vec<api::Value>, field: &str) -> Result<Vec<Value>> {
-    let parsed = values.into_iter().enumerate().map(|(position, value)| {
-        parse(value).map_err(|error| error.within(&format!("{field}[{position}]")))
+pub(in super::super) fn parse_all(values: &[api::Value], field: &str) -> Result<Vec<Value>> {
+    let parsed = values.iter().enumerate().map(|(position, value)| {
+        let parts = parse(value.into()).map_err(|error| within(error, field, position))?;
+        Ok(parts.into_owned())
     });
     Ok(parsed.collect::<idnode_registry::Result<_>>()?)
 }
 
-fn parse(value: api::Value) -> idnode_registry::Result<Value> {
+/// Puts the values of an item, read where they lie, in place of what is in `parts`.
+pub(in super::super) fn parse_item<'a>(
+    values: &mut Vec<ItemValue<'a>>,
+    parts: &mut Vec<ValueParts<'a>>,
+) -> idnode_registry::Result<()> {
+    parts.clear();
+    for (position, value) in values.drain(..).enumerate() {
+        parts.push(parse(value).map_err(|error| within(error, "values", position))?);
+    }
+    Ok(())
+}
+
+fn within(error: Error, field: &str, position: usize) -> Error {
+    error.within(&format!("{field}[{position}]"))
+}
+
+fn parse(value: ItemValue<'_>) -> idnode_registry::Result<ValueParts<'_>> {
     let permissions = match value.permissions {
         None => Permissions::default(),
         Some(bits) => match u8::try_from(bits) {
@@ -30,14 +48,14 @@ fn parse(value: api::Value) -> idnode_registry::Result<Value> {
             }
         },
     };
-    Ok(Value {
+    let reference = |api::Reference { handle, index }: &api::Reference| Reference {
+        handle: handle.clone(),
+        index: *index,
+    };
+    Ok(ValueParts {
         index: value.index,
-        value_type: value.r#type,
-        data: match value.data {
-            Some(Data::Text(text)) => text.into_bytes(),
-            Some(Data::Raw(raw)) => raw,
-            None => Vec::new(),
-        },
+        value_type: value.kind,
+        data: value.data,
         ttl: match value.ttl {
             None => Ttl::DEFAULT,
             Some(ApiTtl::TtlS(ttl_s)) => Ttl::RelativeS(ttl_s),
@@ -45,11 +63,7 @@ fn parse(value: api::Value) -> idnode_registry::Result<Value> {
         },
         timestamp_s: value.timestamp_s,
         permissions,
-        references: value
-            .references
-            .into_iter()
-            .map(|api::Reference { handle, index }| Reference { handle, index })
-            .collect(),
+        references: value.references.iter().map(reference).collect(),
     })
 }
 
@@ -146,7 +160,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_sent_is_shown(value in any_value()) {
-            let parsed = parse_all(vec![value.clone()], "values").unwrap();
+            let parsed = parse_all(std::slice::from_ref(&value), "values").unwrap();
             let mut scratch = Vec::new();
             prop_assert_eq!(shown(parsed[0].view_in(&mut scratch).unwrap()), value);
         }
@@ -159,13 +173,13 @@ mod tests {
             r#type: "URL".into(),
             ..api::Value::default()
         };
-        let parsed = parse_all(vec![bare.clone()], "values").unwrap();
+        let parsed = parse_all(std::slice::from_ref(&bare), "values").unwrap();
         assert_eq!(parsed, [Value::new(1, "URL", "")]);
         let wrong = api::Value {
             permissions: Some(16),
             ..bare.clone()
         };
-        let refused = parse_all(vec![bare, wrong], "values").unwrap_err();
+        let refused = parse_all(&[bare, wrong], "values").unwrap_err();
         assert!(
             matches!(&refused, Refused::Registry(Error::Invalid { field, .. }) if field == "values[1].permissions")
         );
