@@ -202,7 +202,7 @@ fn prepare(values: &mut [ValueParts<'_>], now_s: u32, field: &str) -> Result<()>
     }
     let ascending = values.is_sorted_by(|a, b| a.index < b.index);
     if !ascending {
-        if let Some(place) = second_of_an_index(&values) {
+        if let Some(place) = second_of_an_index(values) {
             return Err(Error::invalid(
                 format!("{field}[{place}].index"),
                 "occurs twice",
@@ -214,7 +214,7 @@ fn prepare(values: &mut [ValueParts<'_>], now_s: u32, field: &str) -> Result<()>
 }
 
 /// The place of a value whose index an earlier one has as well.
-fn second_of_an_index(values: &[Value]) -> Option<usize> {
+fn second_of_an_index(values: &[ValueParts<'_>]) -> Option<usize> {
     let mut seen = HashSet::with_capacity(values.len());
     values.iter().position(|value| !seen.insert(value.index))
 }
