@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Most bytes of one group, about.
-const MAX_GROUP_BYTES: usize = 8 << 20;
+/// Most bytes of one group, about: what stays in a core's cache from the first command's check to
+/// the last row's write, and leaves of a bulk load's chunks some to be checked meanwhile.
+const MAX_GROUP_BYTES: usize = 1 << 20;
 /// Most idempotency records one pruning looks at.
 const PRUNE_ROWS: usize = 10_000;
 
