@@ -53,6 +53,17 @@ fn the_log_reads_from_any_entry_on() {
 }
 
 #[test]
+fn refused_commands_wake_nobody() {
+    let node = Node::with_prefixes(&["88.118.8"]);
+    let mut applied = node.registry().watch_applied();
+    applied.mark_unchanged();
+    node.refusal(create("88.118.9/0", "x"));
+    assert!(!applied.has_changed().unwrap());
+    node.write(create("88.118.8/0", "x"));
+    assert!(applied.has_changed().unwrap());
+}
+
+#[test]
 fn a_follower_that_waits_misses_nothing() {
     const WRITES: u64 = 60;
     let node = Node::with_prefixes(&["88.118.8"]);

@@ -157,7 +157,10 @@ impl Writer {
             }
         }
         self.observer.committed(entries);
-        self.applied.send_replace(head + entries.len() as u64);
+        let now = head + entries.len() as u64;
+        // A group of refused commands moves nothing, and wakes nobody.
+        self.applied
+            .send_if_modified(|applied| std::mem::replace(applied, now) != now);
     }
 
     fn execute(&self, txn: &mut Txn<'_>, request: &Request) -> Result<Receipt> {
