@@ -5,6 +5,7 @@
 //! | [`identifier`] | the one [`identifier::Identifier`] type: six schemes parsed once into canonical form |
 //! | [`dnsname`] | the mapping between identifiers and names under the node's DNS zones |
 //! | [`value`] | typed handle values and their stored and wire encoding (RFC 3651 §3.1) |
+//! | [`rdata`] | values that hold the data of DNS records, in wire form |
 //! | [`handle`] | the Handle protocol's envelopes, messages, site records (RFC 3652) |
 //! | [`import`] | chunks of a bulk load, whose items are taken apart one by one |
 //! | [`api`] | generated protobuf messages, gRPC clients and servers (`proto/idnode/v1/*.proto`) |
@@ -15,4 +16,5 @@ pub mod dnsname;
 pub mod handle;
 pub mod identifier;
 pub mod import;
+pub mod rdata;
 pub mod value;

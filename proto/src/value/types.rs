@@ -10,6 +10,12 @@ pub const EMAIL: &str = "EMAIL";
 pub const DESC: &str = "DESC";
 /// A host name or address.
 pub const INET_HOST: &str = "INET_HOST";
+/// A domain name, as the data of a DNS record (RFC 1035 §3.3.12), see [`crate::rdata`].
+pub const PTR: &str = "PTR";
+/// A service binding, as the data of a DNS record (RFC 9460), see [`crate::rdata`].
+pub const SVCB: &str = "SVCB";
+/// A service binding for HTTP, as the data of a DNS record (RFC 9460 §9), see [`crate::rdata`].
+pub const HTTPS: &str = "HTTPS";
 /// A uniform resource name.
 pub const URN: &str = "URN";
 /// Who administers the handle (RFC 3651 §3.2.1).

@@ -7,6 +7,7 @@ use idnode_proto::dnsname::{self, HASH_BYTES};
 use idnode_proto::handle::predefined::{Admin, decode_value_list};
 use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::Identifier;
+use idnode_proto::rdata::RecordKind;
 use idnode_proto::value::{
     MAX_DATA_LEN, MAX_HANDLE_LEN, MAX_REFERENCES, MAX_TYPE_LEN, MAX_VALUES, Value, ValueParts,
     ValueRef, Values, types,
@@ -283,7 +284,14 @@ fn check(value: &ValueParts<'_>) -> Result<()> {
         types::HS_VLIST => decode_value_list(value.data).map(|_| ()),
         _ => Ok(()),
     };
-    well_formed.map_err(|e| Error::invalid("data", format!("is no {kind}: {e}")))
+    well_formed.map_err(|e| Error::invalid("data", format!("is no {kind}: {e}")))?;
+    match RecordKind::of_value_type(kind) {
+        Some(record) => record
+            .wire(&value.data)
+            .map(drop)
+            .map_err(|e| Error::invalid("data", format!("is no {kind} record: {e}"))),
+        None => Ok(()),
+    }
 }
 
 /// The encoding of checked values. Errors: together they are too long.
