@@ -7,12 +7,14 @@
 //! | [`cache`] | the hot cache and its rule against stale answers |
 //! | [`front`] | gRPC, DNS, Handle and HTTP: decode, resolve, encode |
 //! | [`udp`] | the batched UDP loop of the fronts |
+//! | `clock` | the time of day |
 //! | [`node`] | the one place that knows all parts |
 //! | [`config`], [`cli`], [`logging`] | what an operator sets |
 //! | [`demo`] | the real data set of `idnode demo` |
 
 pub mod cache;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod demo;
 pub mod front;

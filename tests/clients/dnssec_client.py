@@ -27,7 +27,7 @@ import dns.rrset
 PORT = int(sys.argv[1])
 TYPES = [
     dns.rdatatype.from_text(text)
-    for text in "A NS SOA MX TXT AAAA NAPTR DS DNSKEY CDS CDNSKEY HINFO CAA URI TYPE65280".split()
+    for text in "A NS SOA MX TXT AAAA NAPTR DS DNSKEY CDS CDNSKEY HINFO CAA URI PTR TYPE64 TYPE65 TYPE65280".split()
 ]
 NXNAME = 128
 COMPACT_OK = 0x4000
@@ -95,6 +95,8 @@ def check(name, keys):
             # Names compare without case: the spelling is compared as text.
             assert found.name.labels == asked.labels, f"{found.name} for {asked}"
             verified += verify(answer.answer, keys, 1)
+            # What is beside it are whole sets.
+            verified += verify(answer.additional, keys, 0)
             continue
         verified += verify(answer.authority, keys, 2)
         nsec = set_of(answer.authority, dns.rdatatype.NSEC)

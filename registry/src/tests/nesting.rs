@@ -241,12 +241,50 @@ fn what_was_never_there_cannot_be_deleted() {
 }
 
 #[test]
+fn what_an_inactive_prefix_has_is_not_found_below_a_key() {
+    let node = Node::with_prefixes(&["oid:1.2.156.3001", "oid:1.2.156.3001.5", "oid:1.2.156.3002"]);
+    let below = |arc: &str| {
+        let key = parsed(arc).key().to_vec();
+        let found = node.registry().any_answered_below(&key, |_| true);
+        found.unwrap()
+    };
+    node.write(create("1.2.156.3001.5.1", "x"));
+    node.write(create("1.2.156.3001.5.2", "x"));
+    assert!(below("oid:1.2.156.3001") && below("oid:1.2.156.3001.5"));
+    node.write(step("oid:1.2.156.3001.5", PrefixAction::Suspend));
+    assert!(!below("oid:1.2.156") && !below("oid:1.2.156.3001.5"));
+    // Behind what is passed over.
+    node.write(create("1.2.156.3001.6", "x"));
+    assert!(below("oid:1.2.156.3001") && !below("oid:1.2.156.3001.5"));
+    node.write(delete("1.2.156.3001.6", None));
+    node.write(create("1.2.156.3002.1", "x"));
+    assert!(below("oid:1.2.156") && !below("oid:1.2.156.3001"));
+    let named = |wanted: &str| {
+        let is_it = |identifier: &Identifier| identifier.canonical() == wanted;
+        let key = parsed("oid:1.2.156").key().to_vec();
+        node.registry().any_answered_below(&key, is_it).unwrap()
+    };
+    assert!(named("1.2.156.3002.1") && !named("1.2.156.3002.2"));
+    node.write(step("oid:1.2.156.3001.5", PrefixAction::Resume));
+    assert!(below("oid:1.2.156.3001.5"));
+}
+
+#[test]
 fn what_is_below_a_key_is_found() {
     let node = Node::with_prefixes(&["oid:1.2.156.3001"]);
     let owner = node.prefix("oid:1.2.156.3001").unwrap().owner();
     let key = |prefix: &str| parsed(prefix).key().to_vec();
-    let live = |prefix: &str| node.registry().any_live_below(&key(prefix)).unwrap();
-    let prefixes = |prefix: &str| node.registry().any_prefix_below(&key(prefix)).unwrap();
+    let all = |_: &Identifier| true;
+    let live = |prefix: &str| {
+        let found = node.registry().any_answered_below(&key(prefix), all);
+        found.unwrap()
+    };
+    let prefixes = |prefix: &str| {
+        let found = node
+            .registry()
+            .any_active_prefix_below(&key(prefix), |_| true);
+        found.unwrap()
+    };
     assert!(!live("oid:1.2.156.3001"));
     node.write(create("1.2.156.3001.7.1", "x"));
     assert!(live("oid:1.2.156.3001") && live("oid:1.2.156.3001.7"));
@@ -255,6 +293,9 @@ fn what_is_below_a_key_is_found() {
     assert!(!live("oid:1.2.156.3001.7"));
     assert!(prefixes("oid:1.2.156") && !prefixes("oid:1.2.156.3001"));
     node.write(apply("oid:1.2.156.3001.7.1", owner));
+    assert!(!prefixes("oid:1.2.156.3001"), "it is not active yet");
+    node.write(step("oid:1.2.156.3001.7.1", PrefixAction::StartReview));
+    node.write(step("oid:1.2.156.3001.7.1", PrefixAction::Approve));
     assert!(prefixes("oid:1.2.156.3001") && prefixes("oid:1.2.156.3001.7"));
     assert!(!prefixes("oid:1.2.156.3001.7.1"));
 }

@@ -3,6 +3,7 @@
 
 use super::dataset::{DataSet, DataSetError, Organisation};
 use super::examples::{ENTERPRISE, ExamplePrefix, ExampleSite, ITEMS, NOTICE, SHOWCASE};
+use crate::clock;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use idnode_proto::handle::site::{NodePorts, Server, Site};
 use idnode_proto::identifier::{Identifier, IdentifierError, Prefix};
@@ -12,7 +13,7 @@ use idnode_registry::prefix::{Delegation, NameServer, PrefixAction};
 use idnode_registry::write::{Command, Draft, ImportMode, ImportStatus, Outcome};
 use idnode_registry::{Caller, Error, Registry};
 use std::collections::HashSet;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use thiserror::Error as ThisError;
 
 /// Registrations under way at once: enough to fill a group commit.
@@ -341,7 +342,5 @@ fn delegation_to(site: &ExampleSite) -> Delegation {
 }
 
 fn now_s() -> u32 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs() as u32)
+    clock::now_s() as u32
 }

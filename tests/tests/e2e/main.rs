@@ -16,5 +16,6 @@ mod dnssec;
 mod fronts;
 mod malformed;
 mod operators;
+mod records;
 mod registration;
 mod secondaries;

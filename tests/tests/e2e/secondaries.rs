@@ -72,6 +72,7 @@ impl Writer {
             "88.118.11",
             "oid:1.2.156.3001",
             "oid:1.2.156.3002",
+            "oid:1.2.157.1",
             "gs1:9506000",
             "gs1:6901234",
             "did:bid:byo1",
@@ -86,6 +87,10 @@ impl Writer {
                 .await
                 .unwrap();
         }
+        // Suspended in the end, with names that nothing else has below them.
+        api.create("1.2.157.1.7.1", vec![value(1, "DESC", "x")], "")
+            .await
+            .unwrap();
         Arc::new(Self {
             api,
             done: AtomicU32::new(0),
@@ -100,6 +105,13 @@ impl Writer {
             value(2, "AAAA", &format!("2001:db8::{:x}", n % 0xffff)),
             value(3, "DESC", "温度\\\"; \u{7f}"),
             private(4, "DESC", "hidden"),
+            value(
+                5,
+                "HTTPS",
+                &format!("1 svc-{n}.example.cn. alpn=h2 port=8443"),
+            ),
+            value(6, "SVCB", "0 pool.example.cn."),
+            value(7, "PTR", &format!("host-{n}.example.cn.")),
         ];
         let api = &self.api;
         let identifier = match n % 7 {
@@ -310,6 +322,11 @@ async fn write_for_a_while(writer: &Arc<Writer>) {
         writer.await.unwrap();
     }
     // All kinds of prefixes in the end.
+    let inactive = "oid:1.2.157.1";
+    writer
+        .api
+        .transition(inactive, pb::PrefixAction::Suspend)
+        .await;
     let move_to = |prefix: &str, delegation| {
         writer.api.request(pb::SetDelegationRequest {
             prefix: prefix.to_owned(),
@@ -333,7 +350,9 @@ async fn write_for_a_while(writer: &Arc<Writer>) {
 
 /// Names of the zone, names that are not there, names below cuts and wildcards, in every type.
 fn compare_answers(node: &Node, secondaries: &[Secondary], zone: &str, records: &[String]) {
-    const TYPES: [&str; 9] = ["TXT", "URI", "NAPTR", "A", "AAAA", "SOA", "NS", "DS", "MX"];
+    const TYPES: [&str; 12] = [
+        "TXT", "URI", "NAPTR", "A", "AAAA", "SVCB", "HTTPS", "PTR", "SOA", "NS", "DS", "MX",
+    ];
     let owners = records
         .iter()
         .filter_map(|line| line.split_ascii_whitespace().next());
@@ -361,19 +380,33 @@ fn compare_answers(node: &Node, secondaries: &[Secondary], zone: &str, records: 
             "9.3002.156.2.1.oid",
             "156.2.1.oid",
             "1.3001.156.2.1.oid",
+            "157.2.1.oid",
+            "1.157.2.1.oid",
+            "7.1.157.2.1.oid",
+            "1.7.1.157.2.1.oid",
             "6901234.gcp.gs1",
             "9506000.gcp.gs1",
             "09506000134352.01.gs1",
         ]
         .map(|name| format!("{name}.{zone}").trim_start_matches('.').to_owned())
         .to_vec(),
-        "ors.example." => ["", "3001.156.2.1", "9.3002.156.2.1", "2.1"]
-            .map(|name| format!("{name}.{zone}").trim_start_matches('.').to_owned())
-            .to_vec(),
+        "ors.example." => [
+            "",
+            "3001.156.2.1",
+            "9.3002.156.2.1",
+            "2.1",
+            "157.2.1",
+            "7.1.157.2.1",
+        ]
+        .map(|name| format!("{name}.{zone}").trim_start_matches('.').to_owned())
+        .to_vec(),
         _ => [
             "",
             "0.0.0.6.0.5.9.gtin.gs1.id",
             "1.4.3.2.1.0.9.6.gtin.gs1.id",
+            "3.4.3.1.0.0.0.6.0.5.9.gtin.gs1.id",
+            "3.4.3.1.0.0.0.6.0.5.9.gln.gs1.id",
+            "0.6.0.5.9.gln.gs1.id",
             "id",
         ]
         .map(|name| format!("{name}.{zone}").trim_start_matches('.').to_owned())

@@ -2,8 +2,8 @@
 
 use super::cookie::{CLIENT_BYTES, Cookies, MAX_SERVER_BYTES, SERVER_BYTES};
 use super::frame::{Opt, next_option};
+use crate::clock;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The EDNS version spoken (RFC 6891 §6.1.3).
 pub(super) const VERSION: u8 = 0;
@@ -204,7 +204,5 @@ fn set_length(at: usize, out: &mut [u8]) {
 
 /// Seconds since the Unix epoch, modulo 2³².
 pub(super) fn now_s() -> u32 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs() as u32)
+    clock::now_s() as u32
 }

@@ -7,10 +7,13 @@
 //! | `exchange` | from a query's bytes to its answer's: what is refused, how long it may take, who waits |
 //! | `frame`, `query` | a query taken apart |
 //! | `edns`, `cookie` | EDNS (RFC 6891) of clients and answers |
-//! | `answer` | from a question to a reply: which name is meant and what is there |
+//! | `answer` | from a question to a reply, at once or after the disk was asked |
+//! | `lookup` | which thing a name stands for |
+//! | `present` | what is said at the name of a thing |
+//! | `names` | the names of a thing in a zone |
 //! | `existence` | whether a name without records has names below it (RFC 8020) |
 //! | `zone` | apexes, name servers and their addresses |
-//! | `records` | an identifier's values as TXT, URI, NAPTR, A and AAAA records |
+//! | `records` | an identifier's values as records |
 //! | `text` | the texts inside those records |
 //! | `referral` | prefixes that are served elsewhere, and prefixes themselves |
 //! | `reply`, `encode` | what is answered, and its bytes |
@@ -22,7 +25,7 @@
 //! | `stream` | queries over a byte stream (RFC 7766) |
 //! | `encrypted`, `certificate` | which encrypted transports there are, and their certificate |
 //! | `tls`, `https`, `quic` | DNS over TLS (RFC 7858), HTTPS (RFC 8484) and QUIC (RFC 9250) |
-//! | `wire` | the records of a message without decoding it |
+//! | `wire` | what HTTPS and QUIC must know of a message |
 //! | `dnssec` | keys of signed zones, signatures, denial of existence |
 //! | `transfer` | zones for secondary servers (RFC 5936, RFC 1995, RFC 1996) |
 //! | `tsig`, `raw` | signed messages (RFC 8945); messages read where they lie |
@@ -46,7 +49,10 @@ mod frame;
 mod guard;
 mod https;
 mod kept;
+mod lookup;
 mod meters;
+mod names;
+mod present;
 mod query;
 mod quic;
 mod raw;

@@ -1,25 +1,31 @@
 //! An identifier's values as records. Which values a type of record shows, and where a set of
 //! records ends, does not depend on transport or size limit, so that caches hold whole sets.
 
+use super::dnssec::opaque;
 use super::reply::record_bound;
 use super::text::{MAX_STRING_BYTES, describe, link_of, regexp_to};
 use super::zone::{MAX_TTL_S, address_record};
-use hickory_proto::rr::rdata::{HINFO, NAPTR, NULL, TXT};
+use hickory_proto::rr::rdata::{HINFO, NAPTR, PTR, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use idnode_proto::dnsname::ZoneKind;
 use idnode_proto::identifier::Identifier;
+use idnode_proto::rdata::RecordKind;
 use idnode_proto::value::{ValueRef, types};
 use std::net::IpAddr;
 
 /// The URI record (RFC 7553), which the DNS library has no type for.
 pub(super) const URI: RecordType = RecordType::Unknown(256);
 /// The types of records that names of identifiers and prefixes have.
-pub(super) const ZONE_TYPES: [RecordType; 5] = [
+pub(super) const ZONE_TYPES: [RecordType; 8] = [
     RecordType::TXT,
     URI,
     RecordType::NAPTR,
     RecordType::A,
     RecordType::AAAA,
+    RecordType::SVCB,
+    RecordType::HTTPS,
+    RecordType::PTR,
 ];
 /// Most bytes of one set of records, about: with the question and a negative section it stays
 /// within a message of 65,535.
@@ -107,6 +113,9 @@ impl Found<'_> {
             URI => self.uri(values),
             RecordType::NAPTR => self.naptr(values),
             RecordType::A | RecordType::AAAA => self.addresses(qtype, values),
+            RecordType::SVCB => self.presented(RecordKind::Svcb, values),
+            RecordType::HTTPS => self.presented(RecordKind::Https, values),
+            RecordType::PTR => self.presented(RecordKind::Ptr, values),
             _ => Vec::new(),
         }
     }
@@ -207,6 +216,41 @@ impl Found<'_> {
         }
         set.finish()
     }
+
+    /// What values of one type present (`idnode_proto::rdata`), each record once.
+    fn presented<'v>(
+        &self,
+        kind: RecordKind,
+        values: impl Iterator<Item = ValueRef<'v>>,
+    ) -> Vec<Record> {
+        let mut set = self.set();
+        for value in values {
+            if RecordKind::of_value_type(value.value_type()) != Some(kind) {
+                continue;
+            }
+            let data = presented_data(kind, &value);
+            let data = data.filter(|data| set.records.iter().all(|other| other.data != *data));
+            if let Some(data) = data {
+                set.push_with_ttl(data, self.ttl_s(&value));
+            }
+        }
+        set.finish()
+    }
+}
+
+/// The data of a record that a value presents; `None` where it was registered before such values
+/// were checked, and cannot be read.
+fn presented_data(kind: RecordKind, value: &ValueRef<'_>) -> Option<RData> {
+    let wire = kind.wire(value.data()).ok()?;
+    Some(match kind {
+        RecordKind::Ptr => {
+            let name = Name::read(&mut BinDecoder::new(&wire)).ok()?;
+            RData::PTR(PTR(name))
+        }
+        // Their targets are never compressed (RFC 9460 §2.2).
+        RecordKind::Svcb => opaque(RecordType::SVCB, &wire),
+        RecordKind::Https => opaque(RecordType::HTTPS, &wire),
+    })
 }
 
 fn address_of(value: &ValueRef<'_>) -> Option<IpAddr> {
@@ -230,10 +274,7 @@ pub(super) fn uri(priority: u16, target: &str) -> RData {
     data.extend_from_slice(&priority.to_be_bytes());
     data.extend_from_slice(&URI_WEIGHT.to_be_bytes());
     data.extend_from_slice(target.as_bytes());
-    RData::Unknown {
-        code: URI,
-        rdata: NULL::with(data),
-    }
+    opaque(URI, &data)
 }
 
 /// NAPTR data that ends in `target`; `None` when that or the service is too long.

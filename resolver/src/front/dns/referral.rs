@@ -2,12 +2,12 @@
 //! off (NS and glue); where it has service sites only, every name below the prefix answers with
 //! the sites' interfaces. A prefix's own name answers with the interfaces that serve it.
 
+use super::dnssec::opaque;
 use super::records::{RecordSet, URI, naptr, txt, uri};
 use super::reply::Reply;
 use super::text::{interface_url, uri_service};
 use super::zone::{Zone, address_record, ns_record};
-use hickory_proto::rr::rdata::NULL;
-use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::rr::{Name, Record, RecordType};
 use idnode_proto::dnsname::{Subject, ZoneKind};
 use idnode_proto::handle::site::{Interface, InterfaceProtocol, Site};
 use idnode_proto::identifier::{Prefix, Scheme};
@@ -68,11 +68,7 @@ pub(super) fn ds_records(cut: &Name, delegation: &Delegation, ttl_s: u32) -> Vec
         let mut data = (ds.key_tag as u16).to_be_bytes().to_vec();
         data.extend_from_slice(&[ds.algorithm as u8, ds.digest_type as u8]);
         data.extend_from_slice(&ds.digest);
-        let data = RData::Unknown {
-            code: RecordType::DS,
-            rdata: NULL::with(data),
-        };
-        Record::from_rdata(cut.clone(), ttl_s, data)
+        Record::from_rdata(cut.clone(), ttl_s, opaque(RecordType::DS, &data))
     };
     delegation.ds.iter().map(record).collect()
 }

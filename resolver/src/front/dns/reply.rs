@@ -100,6 +100,8 @@ pub(super) struct Reply {
     pub(super) types: Vec<RecordType>,
     /// DS records of a referral, for those who want signatures.
     pub(super) delegation_signers: Vec<Record>,
+    /// The whole sets of which the additional records are part, for those who want signatures.
+    pub(super) whole_sets: Vec<Record>,
     /// When its signatures are to be replaced, seconds since the Unix epoch.
     pub(super) until_s: u64,
 }
@@ -118,6 +120,7 @@ impl Reply {
             keep: Keep::Unsaid,
             types: Vec::new(),
             delegation_signers: Vec::new(),
+            whole_sets: Vec::new(),
             until_s: u64::MAX,
         }
     }
@@ -175,6 +178,7 @@ pub(super) fn record_bound(record: &Record) -> usize {
         RData::A(_) => 4,
         RData::AAAA(_) => 16,
         RData::NS(server) => name(server),
+        RData::PTR(target) => name(target),
         RData::SOA(soa) => name(&soa.mname) + name(&soa.rname) + 20,
         RData::TXT(txt) => txt.txt_data.iter().map(|string| string.len() + 1).sum(),
         RData::NAPTR(naptr) => {

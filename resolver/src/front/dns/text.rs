@@ -36,8 +36,9 @@ const NOT_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// The ORS services (ITU-T X.672 annex A; UINF by its corrigendum) a value's type may name.
-const ORS_SERVICES: [&str; 5] = ["COID", "CINF", "RINF", "MINF", "UINF"];
+/// The ORS services a value's type may name: those of ITU-T X.672 annex A, and UINF (URI) and LINF
+/// (ID registry), which ITU-T lists as new service types of X.672.
+const ORS_SERVICES: [&str; 6] = ["COID", "CINF", "RINF", "MINF", "UINF", "LINF"];
 /// The ORS service of a plain URL value: a service point.
 const ORS_URI_SERVICE: &str = "UINF";
 /// The GS1 Web Vocabulary, whose link types values may name as `gs1:pip`.

@@ -1,93 +1,12 @@
-//! The records of a message as they are on the wire (RFC 1035 §4.1), for what can be told from a
-//! message without decoding it.
+//! What HTTPS and QUIC need to know of a message beside its bytes.
+
+use super::raw::{self, Section};
 
 /// Type codes (RFC 1035 §3.2.2, RFC 6891 §6.1.1).
 const SOA: u16 = 6;
 const OPT: u16 = 41;
 /// EDNS option of RFC 7828.
 const TCP_KEEPALIVE: u16 = 11;
-
-/// A part of a message that holds records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Section {
-    Answer,
-    Authority,
-    Additional,
-}
-
-const SECTIONS: [Section; 3] = [Section::Answer, Section::Authority, Section::Additional];
-
-/// One record.
-#[derive(Debug)]
-struct Record<'a> {
-    section: Section,
-    rtype: u16,
-    ttl_s: u32,
-    data: &'a [u8],
-}
-
-/// The records of a message in their order; ends early where the message is broken.
-#[derive(Debug)]
-struct Records<'a> {
-    rest: &'a [u8],
-    /// Records that are still to come of each section.
-    counts: [u16; SECTIONS.len()],
-}
-
-impl<'a> Records<'a> {
-    /// `None`: the header or a question is not whole.
-    fn of(message: &'a [u8]) -> Option<Self> {
-        let ([_, _, _, _, counts @ ..], mut rest) = message.split_first_chunk::<12>()?;
-        let [q0, q1, a0, a1, n0, n1, r0, r1] = *counts;
-        for _ in 0..u16::from_be_bytes([q0, q1]) {
-            rest = after_name(rest)?.get(4..)?;
-        }
-        let counts = [[a0, a1], [n0, n1], [r0, r1]].map(u16::from_be_bytes);
-        Some(Self { rest, counts })
-    }
-
-    fn read(&mut self) -> Option<Record<'a>> {
-        let mut sections = SECTIONS.into_iter().zip(&mut self.counts);
-        let (section, count) = sections.find(|(_, count)| **count > 0)?;
-        *count -= 1;
-        let (head, rest) = after_name(self.rest)?.split_first_chunk::<10>()?;
-        let [t0, t1, _, _, ttl @ .., l0, l1] = *head;
-        let length = usize::from(u16::from_be_bytes([l0, l1]));
-        let (data, rest) = rest.split_at_checked(length)?;
-        self.rest = rest;
-        Some(Record {
-            section,
-            rtype: u16::from_be_bytes([t0, t1]),
-            ttl_s: u32::from_be_bytes(ttl),
-            data,
-        })
-    }
-}
-
-impl<'a> Iterator for Records<'a> {
-    type Item = Record<'a>;
-
-    fn next(&mut self) -> Option<Record<'a>> {
-        let record = self.read();
-        if record.is_none() {
-            self.counts = [0; SECTIONS.len()];
-        }
-        record
-    }
-}
-
-/// What follows the name that a part of a message begins with.
-fn after_name(mut message: &[u8]) -> Option<&[u8]> {
-    loop {
-        let (&length, rest) = message.split_first()?;
-        match length {
-            0 => return Some(rest),
-            1..=63 => message = rest.get(usize::from(length)..)?,
-            192..=255 => return rest.get(1..),
-            _ => return None,
-        }
-    }
-}
 
 /// How long an answer may be kept by who does not look into it, seconds: the least TTL of what
 /// it says, and of what it denies (RFC 8484 §5.1, RFC 2308 §5). Errors are not to be kept.
@@ -98,8 +17,10 @@ pub(super) fn freshness_s(answer: &[u8]) -> u32 {
     if !matches!(rcode, NOERROR | NXDOMAIN) {
         return 0;
     }
-    let records = Records::of(answer).into_iter().flatten();
-    let told = records.filter(|record| record.section != Section::Additional);
+    let records = raw::records(answer).unwrap_or_default();
+    let told = records
+        .iter()
+        .filter(|record| record.section != Section::Additional);
     told.map(|record| match record.rtype {
         SOA => record.ttl_s.min(soa_minimum_s(record.data)),
         _ => record.ttl_s,
@@ -116,8 +37,9 @@ fn soa_minimum_s(data: &[u8]) -> u32 {
 
 /// Whether a query carries the option edns-tcp-keepalive, which has no place on some transports.
 pub(super) fn asks_for_keepalive(query: &[u8]) -> bool {
-    let records = Records::of(query).into_iter().flatten();
+    let records = raw::records(query).unwrap_or_default();
     records
+        .iter()
         .filter(|record| record.section == Section::Additional && record.rtype == OPT)
         .any(|record| has_option(record.data, TCP_KEEPALIVE))
 }

@@ -5,12 +5,12 @@ use super::call::{Api, idempotency};
 use super::convert::{self, record, value};
 use super::status::Result;
 use super::{auth, export, import};
+use crate::clock;
 use idnode_proto::api;
 use idnode_proto::api::identifier_service_server::IdentifierService;
 use idnode_registry::write::{Command, Draft, IdentifierUpdate};
 use std::mem::take;
 use std::pin::Pin;
-use std::time::SystemTime;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -166,8 +166,5 @@ pub(super) fn draft(
 
 /// Seconds since the Unix epoch, now: what a value without a timestamp gets.
 pub(super) fn now_s() -> u32 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |since| {
-        u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
-    })
+    u32::try_from(clock::now_s()).unwrap_or(u32::MAX)
 }

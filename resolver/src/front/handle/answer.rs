@@ -4,6 +4,7 @@
 //! few messages that need the disk to [`Answerer::answer`].
 
 use super::metrics::{Bound, Metrics, Outcome};
+pub(super) use crate::clock::now_s;
 use crate::front::Core;
 use crate::resolve::{Filter, Query};
 use idnode_proto::handle::{
@@ -13,7 +14,7 @@ use idnode_proto::handle::{
 use idnode_proto::identifier::Identifier;
 use idnode_registry::Caller;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// The longest text of an error, bytes: with it, every error is a single datagram.
 const MAX_ERROR_TEXT: usize = 380;
@@ -311,11 +312,4 @@ impl Question<'_> {
             public_only: self.to.flags.contains(OpFlags::PUBLIC_ONLY),
         }
     }
-}
-
-/// Seconds since 1970.
-pub(super) fn now_s() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

@@ -1,12 +1,12 @@
 //! How long an answer may be kept, and whether the client has it already (RFC 9110 §13,
 //! RFC 9111).
 
+use crate::clock;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{HeaderMap, Response};
 use foldhash::fast::FixedState;
 use idnode_proto::value::ValueRef;
 use std::hash::BuildHasher;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How long values may be kept and by whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +20,7 @@ pub(super) struct Freshness {
 impl Freshness {
     /// That of values shown together; of none: must be asked for again.
     pub(super) fn of<'a>(values: impl Iterator<Item = &'a ValueRef<'a>>) -> Self {
-        let now_s = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let now_s = clock::now_s();
         let (mut max_age_s, mut private) = (None, false);
         for value in values {
             let ttl_s = value.ttl().remaining_s(now_s);

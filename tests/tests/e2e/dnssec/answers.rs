@@ -12,7 +12,7 @@ use super::world::{CUT, HANDLE, ONS_ZONE, ORS_ZONE, World, ZONE, dig};
 /// A signed zone, and a name of it with the types it has.
 fn names() -> Vec<(&'static str, String, &'static [&'static str])> {
     let apex: &[&str] = &["SOA", "NS", "DNSKEY", "CDS", "CDNSKEY"];
-    let all: &[&str] = &["TXT", "URI", "NAPTR", "A", "AAAA"];
+    let all: &[&str] = &["TXT", "URI", "NAPTR", "A", "AAAA", "SVCB", "HTTPS", "PTR"];
     let link: &[&str] = &["TXT", "URI", "NAPTR"];
     let gtin = "0.5.3.4.3.1.0.0.0.6.0.5.9.gtin.gs1.id.ons.example.";
     vec![
@@ -48,7 +48,7 @@ const ABSENT: [&str; 4] = [
     "7.5.3001.156.2.1.ors.example.",
     "*.88-118-8.hdl.id.example.",
 ];
-const DATA_TYPES: [&str; 5] = ["TXT", "URI", "NAPTR", "A", "AAAA"];
+const DATA_TYPES: [&str; 8] = ["TXT", "URI", "NAPTR", "A", "AAAA", "SVCB", "HTTPS", "PTR"];
 
 fn zone_of(name: &str) -> &'static str {
     let zones = [ZONE, ORS_ZONE, ONS_ZONE].into_iter();
@@ -144,7 +144,11 @@ fn another_library_verifies_signatures_and_bitmaps() {
     let mut command = Command::new("/usr/bin/python3");
     command.arg(client).arg(world.dns().port().to_string());
     let names = names().into_iter().map(|(_, name, _)| name);
-    command.args(names).args(EMPTY).args(ABSENT);
+    command
+        .args(names)
+        .args(EMPTY)
+        .args(ABSENT)
+        .arg(hashed(&world));
     let report = success(&mut command);
     assert!(report.contains(" answers verified"), "{report}");
 }
@@ -210,7 +214,7 @@ fn answers_have_the_shape_that_the_standards_give_them() {
     assert_eq!(flags, 0xc000, "DO and CO are repeated");
     // What the name has is listed, and nothing else.
     let nothing = ask(&["+dnssec", HANDLE, "MX"]);
-    let types = "A NAPTR TXT AAAA RRSIG NSEC URI".split(' ');
+    let types = "A PTR NAPTR TXT AAAA SVCB HTTPS RRSIG NSEC URI".split(' ');
     let (_, shown) = line(&nothing, " IN NSEC ").split_once(" IN NSEC ").unwrap();
     let mut expected: Vec<_> = types.collect();
     let mut listed: Vec<_> = shown.split(' ').skip(1).collect();
@@ -253,10 +257,27 @@ fn answers_have_the_shape_that_the_standards_give_them() {
         line(&rrsig, " IN RRSIG ").contains(" RRSIG NSEC 13 "),
         "{rrsig}"
     );
-    // A hashed name's naming record is part of a set, which cannot be signed: it stays away.
-    let name = idnode_name(&world, &format!("88.118.8/{}", "long".repeat(100)));
+    // A hashed name's naming record is part of a set, which cannot be signed: the whole set is
+    // beside the answer then, where it is small.
+    let name = hashed(&world);
     assert!(ask(&[&name, "URI"]).contains("ADDITIONAL: 2"));
-    assert!(ask(&["+dnssec", &name, "URI"]).contains("ADDITIONAL: 1"));
+    let named = ask(&["+dnssec", &name, "URI"]);
+    assert!(named.contains("ADDITIONAL: 4"), "{named}");
+    assert!(line(&named, " RRSIG TXT ").starts_with(&name), "{named}");
+    let large = format!("88.118.8/{}", "large".repeat(100));
+    let values = (1..=100).map(|n| idnode_tests::api::value(n, "URL", "https://example.com/x"));
+    let made = world.operator.create(&large, values.collect(), "");
+    world.runtime.block_on(made).unwrap();
+    let alone = ask(&["+dnssec", "+tcp", &idnode_name(&world, &large), "URI"]);
+    assert!(
+        alone.contains("ANSWER: 101,") && alone.contains("ADDITIONAL: 1\n"),
+        "{alone}"
+    );
+}
+
+/// The name of an identifier that is hashed.
+fn hashed(world: &World) -> String {
+    idnode_name(world, &format!("88.118.8/{}", "long".repeat(100)))
 }
 
 /// A name of an identifier, by `idctl dns-name`.

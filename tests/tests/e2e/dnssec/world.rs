@@ -150,6 +150,10 @@ async fn fill(operator: &Api) -> String {
         value(2, "INET_HOST", "192.0.2.7"),
         value(3, "AAAA", "2001:db8::7"),
         private(4, "DESC", "not for strangers"),
+        value(5, "HTTPS", "1 Svc.Example.COM. alpn=h2,h3 port=8443"),
+        value(6, "SVCB", "0 Pool.example.com."),
+        value(7, "PTR", "Host.Example.COM."),
+        value(8, "PTR", "a.example.com."),
     ];
     for (identifier, values) in [
         ("88.118.8/A-1", all),

@@ -24,22 +24,22 @@ mod window;
 
 pub use algorithm::{Algorithm, CryptoError, SIGNATURE_BYTES, SigningKey};
 pub use key::{KeyInfo, KeyState, Refusal};
-pub(super) use rdata::NXNAME;
+pub(super) use rdata::{NXNAME, opaque};
 pub use rrset::RrsetError;
 pub(super) use rrset::SoaSignatures;
 pub use store::StoreError;
 
+pub(super) use crate::clock::now_s;
 use arc_swap::ArcSwap;
 use hickory_proto::rr::{Name, Record, RecordType};
 use idnode_proto::dnsname::{ZoneKind, ZoneName, Zones};
 use key::{Key, KeySet, removable_at_s};
 use parking_lot::Mutex;
-use rdata::{CDNSKEY_DELETE, CDS_DELETE, canonical_name, ds, opaque};
+use rdata::{CDNSKEY_DELETE, CDS_DELETE, canonical_name, ds};
 use rrset::Signatures;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 use store::Store;
 
 /// How often a key is made again because its tag is taken: with 8 keys of 65,536 tags, once is
@@ -465,11 +465,4 @@ fn refused(zone: &ZoneKeys, tag: u16, refusal: Refusal) -> KeyError {
         tag,
         refusal,
     }
-}
-
-/// Seconds since the Unix epoch.
-pub(super) fn now_s() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }

@@ -20,7 +20,7 @@ const MAX_LABEL_BYTES: usize = 63;
 const MAX_NAME_BYTES: usize = 255;
 
 /// Data of a type that the DNS library does not take apart.
-pub(super) fn opaque(code: RecordType, data: &[u8]) -> RData {
+pub(in super::super) fn opaque(code: RecordType, data: &[u8]) -> RData {
     RData::Unknown {
         code,
         rdata: NULL::with(data.to_vec()),

@@ -3,7 +3,7 @@
 
 use super::super::answer::Question;
 use super::super::edns::ClientEdns;
-use super::super::reply::{Outcome, Reply};
+use super::super::reply::{Outcome, Reply, record_bound};
 use super::super::zone::Zone;
 use super::rdata::{NXNAME, canonical_name, nsec, opaque};
 use super::rrset::RrsetError;
@@ -20,6 +20,11 @@ const APEX_TYPES: [RecordType; 5] = [
     RecordType::CDS,
     RecordType::CDNSKEY,
 ];
+
+/// Most bytes of records beside those that were asked for, before signatures.
+const MAX_ADDITIONAL_BYTES: usize = 4_096;
+/// Most bytes of an answer that has such records beside it, so that a message holds both.
+const MAX_ACCOMPANIED_BYTES: usize = 50_000;
 
 /// A reply under way.
 struct Signing<'a> {
@@ -97,19 +102,29 @@ impl Signing<'_> {
         Ok(())
     }
 
-    /// Records of the zone. What goes beside them is left out: answers are large enough, and part
-    /// of a set cannot be signed.
+    /// Records of the zone. Beside them whole sets alone, if they are small: part of a set cannot
+    /// be signed.
     fn answer(&mut self, mut reply: Reply) -> Result<Reply, RrsetError> {
-        reply.additionals.clear();
-        let mut signatures = Vec::with_capacity(1);
-        for set in reply
-            .answers
-            .chunk_by(|a, b| a.record_type() == b.record_type() && a.name == b.name)
+        self.append_signatures(&mut reply.answers)?;
+        reply.additionals = std::mem::take(&mut reply.whole_sets);
+        let bytes = |records: &[Record]| records.iter().map(record_bound).sum::<usize>();
+        if bytes(&reply.additionals) > MAX_ADDITIONAL_BYTES
+            || bytes(&reply.answers) > MAX_ACCOMPANIED_BYTES
         {
+            reply.additionals.clear();
+        }
+        self.append_signatures(&mut reply.additionals)?;
+        Ok(reply)
+    }
+
+    /// Appends to sets, one after another, the signatures over each.
+    fn append_signatures(&mut self, sets: &mut Vec<Record>) -> Result<(), RrsetError> {
+        let mut signatures = Vec::with_capacity(1);
+        for set in sets.chunk_by(|a, b| a.record_type() == b.record_type() && a.name == b.name) {
             self.append(set, None, &mut signatures)?;
         }
-        reply.answers.append(&mut signatures);
-        Ok(reply)
+        sets.append(&mut signatures);
+        Ok(())
     }
 
     /// There is nothing: SOA, and NSEC of the name itself. A name that does not exist is said to

@@ -132,10 +132,14 @@ impl Filling {
         .await;
     }
 
-    pub async fn prefix(&self, text: &str) {
+    pub async fn apply(&self, text: &str) {
         let (prefix, enterprise) = (Prefix::parse(text).unwrap(), self.enterprise);
         self.write(Command::ApplyPrefix { prefix, enterprise })
             .await;
+    }
+
+    pub async fn prefix(&self, text: &str) {
+        self.apply(text).await;
         self.step(text, PrefixAction::StartReview).await;
         self.step(text, PrefixAction::Approve).await;
     }

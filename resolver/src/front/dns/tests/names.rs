@@ -84,6 +84,47 @@ async fn names_above_others_exist_without_records() {
     node.stop().await;
 }
 
+/// As in a copy of the zone: nothing that an inactive prefix has makes the names above it exist.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_above_an_inactive_prefix_alone_do_not_exist() {
+    let node = Node::start().await;
+    let above = [
+        "157.2.1.oid.id.example.cn.",
+        "1.157.2.1.oid.id.example.cn.",
+        "7.1.157.2.1.oid.id.example.cn.",
+    ];
+    let prefix = "oid:1.2.157.1";
+    node.filling.apply(prefix).await;
+    for name in above {
+        assert_nxdomain(&node.ask(name, RecordType::TXT).await, ZONE);
+    }
+    node.filling.step(prefix, PrefixAction::StartReview).await;
+    node.filling.step(prefix, PrefixAction::Approve).await;
+    node.filling
+        .identifier("1.2.157.1.7.1", vec![value(1, "DESC", "x")])
+        .await;
+    assert_nodata(&node.ask(above[0], RecordType::TXT).await, ZONE);
+    assert_nodata(&node.ask(above[2], RecordType::TXT).await, ZONE);
+    node.filling.step(prefix, PrefixAction::Suspend).await;
+    for name in above {
+        assert_nxdomain(&node.ask(name, RecordType::TXT).await, ZONE);
+    }
+    let ors = node.ask("157.2.1.ors.example.", RecordType::NAPTR).await;
+    assert_nxdomain(&ors, "ors.example.");
+    // Digits of a GTIN are none of a GLN.
+    for (name, exists) in [
+        ("3.4.3.1.0.0.0.6.0.5.9.gtin.gs1.id.ons.example.", true),
+        ("3.4.3.1.0.0.0.6.0.5.9.gln.gs1.id.ons.example.", false),
+    ] {
+        let answer = node.ask(name, RecordType::NAPTR).await;
+        match exists {
+            true => assert_nodata(&answer, "ons.example."),
+            false => assert_nxdomain(&answer, "ons.example."),
+        }
+    }
+    node.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prefix_whose_label_is_hashed_is_found_as_long_as_it_is_registered() {
     let node = Node::start().await;

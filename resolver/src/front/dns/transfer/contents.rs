@@ -8,6 +8,7 @@
 //! | delegated with name servers | the cut: NS, and glue below it; nothing else below |
 //! | delegated with sites only | its own name, and `*.` before it for all names below |
 
+use super::super::names::{self, to_dns};
 use super::super::records::{Found, ZONE_TYPES};
 use super::super::referral::{Service, cut_labels, prefix_heading, text_of, to_name_servers};
 use super::super::zone::{Zone, ZoneSet};
@@ -15,9 +16,7 @@ use super::chain::Chain;
 use crate::front::Core;
 use crate::resolve::{Filter, Query, Resolved};
 use hickory_proto::rr::{Name, Record, RecordType};
-use idnode_proto::dnsname::{
-    MappedName, Subject, ZoneKind, ons_name, ons_prefix_names, ors_name, prefix_to_name, to_name,
-};
+use idnode_proto::dnsname::{MappedName, Subject, ZoneKind};
 use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::{Identifier, Prefix, Scheme};
 use idnode_registry::prefix::PrefixRecord;
@@ -124,11 +123,7 @@ impl<'a> Contents<'a> {
         if identifier.prefix_handle().is_some() {
             return;
         }
-        let mapped = match self.zone.kind {
-            ZoneKind::Node => Some(to_name(identifier, &self.core.zones)),
-            ZoneKind::Ors => ors_name(identifier, &self.core.zones),
-            ZoneKind::Ons => ons_name(identifier, &self.core.zones),
-        };
+        let mapped = names::of_identifier(identifier, self.zone.kind, &self.core.zones);
         let Some(at) = mapped.and_then(|mapped| At::new(mapped, self)) else {
             return;
         };
@@ -181,16 +176,7 @@ impl<'a> Contents<'a> {
     }
 
     fn names_of_prefix(&self, prefix: &Prefix) -> Vec<MappedName> {
-        match self.zone.kind {
-            ZoneKind::Node => vec![prefix_to_name(prefix, &self.core.zones)],
-            ZoneKind::Ors => {
-                let arc = prefix.prefix_identifier();
-                arc.and_then(|arc| ors_name(&arc, &self.core.zones))
-                    .into_iter()
-                    .collect()
-            }
-            ZoneKind::Ons => ons_prefix_names(prefix, &self.core.zones),
-        }
+        names::of_prefix(prefix, self.zone.kind, &self.core.zones)
     }
 
     /// Whether a name is read as this prefix's: twelve digits below `gln` are a GLN.
@@ -355,11 +341,6 @@ impl At {
         let hashed = mapped.is_hashed();
         (!contents.zones.is_host(&name)).then_some(Self { name, hashed })
     }
-}
-
-fn to_dns(mapped: &MappedName) -> Option<Name> {
-    // Names made by the mapping fit.
-    Name::from_labels(mapped.labels()).ok()
 }
 
 /// Whether the names below a prefix are cut off.

@@ -17,8 +17,8 @@ pub use key::{BadKey, Key, Keys};
 pub(super) use sign::{Failure, Signer};
 
 use super::raw;
+pub(super) use crate::clock::now_s;
 use record::{Signature, TSIG};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How far clocks may differ in what is signed here (RFC 8945 §10), seconds.
 const FUDGE_S: u16 = 300;
@@ -112,11 +112,4 @@ impl Keys {
         }
         Checked::Signed(Box::new(signer))
     }
-}
-
-/// Now, seconds since the Unix epoch.
-pub(super) fn now_s() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
