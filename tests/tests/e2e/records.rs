@@ -199,8 +199,13 @@ fn what_presents_no_record_is_refused() {
     std::fs::write(&file, lines).unwrap();
     let idctl = world.node.idctl(Some(&world.dir.token_file()));
     let done = output(idctl.command().arg("import").arg(&file));
-    let said = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
-    assert!(said.contains("something behind the name"), "{said}");
+    assert_eq!(
+        done.status.code(),
+        Some(3),
+        "some items are refused: {done:?}"
+    );
+    let rejects = std::fs::read_to_string(world.dir.beside("records.csv.rejects")).unwrap();
+    assert!(rejects.contains("something behind the name"), "{rejects}");
     assert_eq!(
         world.short(&["good.88-118-8.hdl.id.example.", "PTR"]),
         ["host.example.cn."]

@@ -253,6 +253,7 @@ mod tests {
             service("ors+rinf", ZoneKind::Ors).as_deref(),
             Some("ORS+RINF")
         );
+        assert_eq!(service("LINF", ZoneKind::Ors).as_deref(), Some("ORS+LINF"));
         assert_eq!(
             service("CINF", ZoneKind::Node).as_deref(),
             Some("https+I2C")
