@@ -62,12 +62,22 @@ class Process:
                 raise RuntimeError(f"{what} ended with {self.child.returncode}: {self.tail()}")
             if time.monotonic() - started > limit_s:
                 raise RuntimeError(f"{what} is not ready after {limit_s} s: {self.tail()}")
-            time.sleep(0.02)
+            time.sleep(0.005)
         return time.monotonic() - started
 
     def tail(self):
         with open(self.log, errors="replace") as log:
             return log.read()[-2000:]
+
+    def head(self):
+        with open(self.log, errors="replace") as log:
+            return log.read(4000)
+
+    def peak_mb(self):
+        """The most memory the process itself has had (VmHWM), in 10^6 bytes."""
+        with open(f"/proc/{self.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status
+                        if line.startswith("VmHWM:")) * 1024 / 1e6
 
     def family(self):
         """The process and its descendants."""
@@ -85,6 +95,22 @@ class Process:
             if not more:
                 return family
             family |= more
+
+    def cpu_s(self):
+        """Processor seconds that the family has used, in hundredths."""
+        ticks = 0
+        for pid in self.family():
+            try:
+                with open(f"/proc/{pid}/stat") as stat:
+                    ticks += sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13]))
+            except OSError:
+                continue
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def kill(self):
+        """Ends the process as a loss of power would end it: nothing is told to it."""
+        self.child.kill()
+        self.child.wait()
 
     def resident_mb(self):
         """Memory of the family, pages that several share counted once (Pss), in 10^6 bytes."""

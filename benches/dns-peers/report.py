@@ -20,32 +20,79 @@ def cell(value, form):
     return "" if value is None else format(value, form)
 
 
-def table(rows):
-    """A Markdown table, cheapest server first."""
+def markdown(columns, lines):
+    """A Markdown table."""
+    return "\n".join(["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+                     + ["| " + " | ".join(line) + " |" for line in lines])
+
+
+def cpu_table(rows):
+    """Processor time a query, cheapest server first."""
     best, bare = ratios(rows)
-    lines = ["| server | CPU µs/query (rounds) | × best of NSD, Knot | × bare loop | max q/s "
-             "| p50 / p99 µs | bytes/answer | lost | resident MB | load s (import s) |",
-             "|---|---|---|---|---|---|---|---|---|---|"]
+    cheapest_peer = min((row["cpu_us"] for row in rows if row["peer"]), default=None)
+    lines = []
     for row in sorted(rows, key=lambda row: row["cpu_us"]):
         low, high = min(row["cpu_us_rounds"]), max(row["cpu_us_rounds"])
-        latency = ""
-        if row["p50_us"] is not None:
-            latency = f"{row['p50_us']:.0f} / {row['p99_us']:.0f}"
         load = f"{row['load_s']:.1f}"
         if row["import_s"]:
             load += f" ({row['import_s']:.1f})"
-        lines.append("| " + " | ".join([
+        lines.append([
             row["server"], f"{row['cpu_us']:.2f} ({low:.2f}–{high:.2f})",
-            cell(best and row["cpu_us"] / best, ".2f"), cell(bare and row["cpu_us"] / bare, ".2f"),
-            f"{row['qps'] / 1000:.0f} k", latency, cell(row["bytes"], ".0f"), str(row["lost"]),
-            f"{row['resident_mb']:.0f}", load]) + " |")
-    return "\n".join(lines)
+            cell(best and row["cpu_us"] / best, ".2f"),
+            cell(cheapest_peer and row["cpu_us"] / cheapest_peer, ".2f"),
+            cell(bare and row["cpu_us"] / bare, ".2f"),
+            f"{row['qps'] / 1000:.0f} k", cell(row["bytes"], ".0f"), str(row["lost"]),
+            f"{row['resident_mb']:.0f}", load])
+    return markdown(["server", "CPU µs/query (rounds)", "× best of NSD, Knot", "× best peer",
+                     "× bare loop", "max q/s", "bytes/answer", "lost", "resident MB",
+                     "load s (import s)"], lines)
+
+
+def latency_cells(row):
+    low, high = min(row["p99_us_rounds"]), max(row["p99_us_rounds"])
+    return [f"{row['p50_us']:.0f}", f"{row['p99_us']:.0f} ({low:.0f}–{high:.0f})",
+            f"{row['p999_us']:.0f}", str(row["lost"])]
+
+
+LATENCIES = ["p50 µs", "p99 µs (rounds)", "p99.9 µs", "lost"]
+
+
+def latency_table(rows):
+    """Latencies, the lowest p99 first."""
+    return markdown(["server"] + LATENCIES, [
+        [row["server"]] + latency_cells(row)
+        for row in sorted(rows, key=lambda row: row["p99_us"])])
+
+
+def disturb_table(rows):
+    """Latencies with and without something else."""
+    return markdown(["server", "meanwhile"] + LATENCIES + ["how much"], [
+        [row["server"], row["meanwhile"]] + latency_cells(row) + ["; ".join(row["amounts"])]
+        for row in rows])
+
+
+def start_table(rows):
+    """Seconds to the first answer, and memory."""
+    lines = []
+    for row in rows:
+        low, high = min(row["start_s_rounds"]), max(row["start_s_rounds"])
+        memory = ""
+        if "asked" in row:
+            memory = (f"{row['resident_asked_mb']:.0f} (at most {row['peak_mb']:.0f}) after "
+                      f"{row['asked']:,} names")
+        lines.append([row["server"], row["before"],
+                      f"{row['start_s']:.2f} ({low:.2f}–{high:.2f})",
+                      f"{row['resident_mb']:.0f}", memory])
+    return markdown(["server", "started after", "first answer after s (rounds)", "resident MB",
+                     "resident MB when asked"], lines)
 
 
 def chart(cases):
     """Bars of CPU microseconds a query: `cases` is a list of titles with their rows."""
     parts, y = [], 20
     for title, rows in cases:
+        if any(row.get("cpu_us") is None or "meanwhile" in row for row in rows):
+            continue
         rows = sorted(rows, key=lambda row: row["cpu_us"])
         longest = max(row["cpu_us"] for row in rows)
         parts.append(f'<text x="10" y="{y}" class="t">{escape(title)}: '

@@ -1,8 +1,6 @@
 """The servers: how each gets the data and is started, limits off, one thread, no log of queries."""
 
-import json
 import os
-import re
 import subprocess
 import time
 
@@ -67,6 +65,10 @@ class Server:
     def command(self, data):
         raise NotImplementedError
 
+    def cpu_s(self):
+        """Processor seconds that its processes have used so far."""
+        return self.process.cpu_s() if self.process else 0.0
+
     def stop(self):
         if self.process:
             self.process.stop()
@@ -88,75 +90,21 @@ class Bare(Server):
         return [self.bench.own("dns_bare"), f"127.0.0.1:{self.port}", data.zone_file, "1"]
 
 
-class Idnode(Server):
-    name = "idnode"
-    is_peer = False
-
-    def __init__(self, bench):
-        super().__init__(bench)
-        reference = self.run([bench.own("idnode"), "config", "reference"])
-        dns = re.search(r"^\[dns\]$(.*?)(?=^\[|\Z)", reference, re.M | re.S)
-        self.known = set(re.findall(r"^(\w+) =", dns.group(1), re.M)) if dns else set()
-        for transport in ("tls", "https"):
-            if f"{transport}_listen" in self.known:
-                self.ports[transport] = free_port()
-
-    def environment(self):
-        return None
-
-    def settings(self):
-        """One UDP thread and no limits, as far as this idnode knows the keys."""
-        wanted = {"udp_threads": 1, "rrl_responses_per_s": 0}
-        for transport in ("tls", "https"):
-            if transport in self.ports:
-                certificate, key = self.bench.certificate()
-                wanted.update({f"{transport}_listen": f"127.0.0.1:{self.ports[transport]}",
-                               "tls_certificate": certificate, "tls_key": key})
-        settings = [f"dns.{key}={value}" for key, value in wanted.items() if key in self.known]
-        return settings + ["node.worker_threads=1"] + self.bench.idnode_settings
-
-    def command(self, data):
-        listen = [f"--{front}=127.0.0.1:0" for front in ("grpc", "http", "handle")]
-        command = [self.bench.own("idnode"), "run", "--data-dir", self.path("data"),
-                   f"--dns=127.0.0.1:{self.port}"] + listen
-        for setting in self.settings():
-            command += ["--set", setting]
-        return command
-
-    def prepare(self, data):
-        self.run([self.bench.own("idnode"), "init", "--data-dir", self.path("data")])
-        # Imported with both processors; measured on one, after a restart.
-        log = self.path("import.log")
-        node = Process(self.command(data), self.bench.both_processors, log)
-        try:
-            node.wait_for(lambda: '"grpc"' in node.tail(), START_LIMIT_S, "idnode")
-            ports = next(line for line in node.tail().splitlines() if line.startswith("{"))
-            self.idctl(json.loads(ports)["grpc"], data)
-        finally:
-            node.stop()
-
-    def idctl(self, grpc, data):
-        call = [self.bench.own("idctl"), "--server", f"http://{grpc}",
-                "--token-file", self.path("data/operator.token"), "--json"]
-        enterprise = json.loads(self.run(call + [
-            "enterprise", "create", "--name", "Benchmark Motors",
-            "--certificate-code", zone.CERTIFICATE_CODE]))
-        owner = enterprise.get("id") or enterprise.get("enterprise", {}).get("id")
-        self.run(call + ["enterprise", "review", owner, "verify"])
-        self.run(call + ["prefix", "apply", zone.PREFIX, "--enterprise-id", owner])
-        self.run(call + ["prefix", "start-review", zone.PREFIX])
-        self.run(call + ["prefix", "approve", zone.PREFIX])
-        started = time.monotonic()
-        self.run(call + ["import", "--restart", data.import_file])
-        self.import_s = time.monotonic() - started
-
-
 class Nsd(Server):
     name = "NSD"
 
+    def __init__(self, bench):
+        super().__init__(bench)
+        self.ports["tls"] = free_port()
+
     def command(self, data):
+        certificate, key = self.bench.certificate()
         config = self.write("nsd.conf", f"""server:
   ip-address: 127.0.0.1@{self.port}
+  ip-address: 127.0.0.1@{self.ports["tls"]}
+  tls-port: {self.ports["tls"]}
+  tls-service-key: "{key}"
+  tls-service-pem: "{certificate}"
   server-count: 1
   username: ""
   zonesdir: "{self.folder}"
@@ -243,12 +191,14 @@ class PowerDns(Server):
     name = "PowerDNS"
     # Longer than a run: what was asked once is answered from the packet cache.
     packet_cache_s = 86_400
+    # Where the data is kept from one run to the next.
+    database = None
 
     def settings(self):
         module = self.bench.peers.library_folder("liblmdbbackend.so")
         return f"""module-dir={module}
 launch=lmdb
-lmdb-filename={self.path('pdns.lmdb')}
+lmdb-filename={self.database}
 lmdb-shards=1
 lmdb-sync-mode=nosync
 local-address=127.0.0.1
@@ -269,11 +219,23 @@ loglevel=3
 """
 
     def prepare(self, data):
+        """The database is the fastest way in: one transaction, not synced, keys in order."""
+        store = data.store("pdns")
+        self.database = os.path.join(store, "pdns.lmdb")
         self.write("pdns.conf", self.settings())
-        started = time.monotonic()
-        self.run([self.bench.peers.program("pdnsutil"), f"--config-dir={self.folder}", "load-zone",
-                  zone.ZONE, data.zone_file])
-        self.import_s = time.monotonic() - started
+        done = os.path.join(store, "import-seconds")
+        if not os.path.exists(done):
+            # What an import has left that was cut off.
+            for name in os.listdir(store):
+                os.unlink(os.path.join(store, name))
+            started = time.monotonic()
+            self.run([self.bench.peers.program("pdnsutil"), f"--config-dir={self.folder}",
+                      "load-zone", zone.ZONE, data.zone_file])
+            with open(done, "w") as out:
+                out.write(str(time.monotonic() - started))
+            data.imported("zone")
+        with open(done) as seconds:
+            self.import_s = float(seconds.read())
 
     def command(self, data):
         self.write("pdns.conf", self.settings())
@@ -286,5 +248,5 @@ class PowerDnsUncached(PowerDns):
     packet_cache_s = 0
 
 
-ALL = {"bare": Bare, "idnode": Idnode, "nsd": Nsd, "knot": Knot, "bind": Bind, "pdns": PowerDns,
+ALL = {"bare": Bare, "nsd": Nsd, "knot": Knot, "bind": Bind, "pdns": PowerDns,
        "pdns-uncached": PowerDnsUncached}

@@ -18,7 +18,7 @@ fn a_small_run_gives_a_table_a_chart_and_figures() {
             "--servers",
             "bare,idnode",
             "--cases",
-            "udp,different,tcp",
+            "udp,different,tcp,latency,start,storm,reload",
         ])
         .arg("--bin-dir")
         .arg(bare.parent().unwrap())
@@ -33,23 +33,42 @@ fn a_small_run_gives_a_table_a_chart_and_figures() {
     let read = |name: &str| std::fs::read_to_string(out.path().join(name)).unwrap();
     let figures: Value = serde_json::from_str(&read("dns-peers.json")).unwrap();
     let cases = figures["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 3, "{stdout}");
-    for (case, servers) in cases.iter().zip([2, 1, 1]) {
-        let rows = case[1].as_array().unwrap();
-        assert_eq!(rows.len(), servers, "{stdout}");
-        for row in rows {
+    assert_eq!(cases.len(), 7, "{stdout}");
+    let rows = |case: usize| cases[case][1].as_array().unwrap();
+    for (case, servers) in [2, 1, 1].into_iter().enumerate() {
+        assert_eq!(rows(case).len(), servers, "{stdout}");
+        for row in rows(case) {
             assert!(row["cpu_us"].as_f64().unwrap() > 0.1, "{row}");
             assert!(row["qps"].as_f64().unwrap() > 100.0, "{row}");
             assert_eq!(row["lost"], 0, "{row}");
             assert!(row["resident_mb"].as_f64().unwrap() > 1.0, "{row}");
         }
     }
-    let first = cases[0][1].as_array().unwrap();
-    for row in first {
+    for row in rows(0).iter().chain(rows(3)) {
         let missing = row["nxdomain_share"].as_f64().unwrap();
         assert!((0.03..0.07).contains(&missing), "{row}");
-        assert!(row["p99_us"].as_f64().unwrap() > 0.0, "{row}");
     }
+    for row in rows(3).iter().chain(rows(5)).chain(rows(6)) {
+        let p99 = row["p99_us"].as_f64().unwrap();
+        assert!(
+            0.0 < p99 && p99 <= row["p999_us"].as_f64().unwrap(),
+            "{row}"
+        );
+    }
+    // After a clean stop, without files in memory, after kill -9 at rest and amid an import.
+    assert_eq!(rows(4).len(), 4, "{stdout}");
+    for row in rows(4) {
+        assert!(row["start_s"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    for case in [5, 6] {
+        assert_eq!(rows(case).len(), 2, "{stdout}");
+        assert_eq!(
+            rows(case)[1]["amounts"].as_array().unwrap().len(),
+            1,
+            "{stdout}"
+        );
+    }
+    assert!(stdout.contains("answers compared"), "{stdout}");
     assert!(read("dns-peers.md").contains("| bare loop |"));
     assert!(read("dns-peers.svg").ends_with("</svg>\n"));
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// The run broke off.
-const EXIT_FAILED: u8 = 1;
+/// The run broke off, or found the server wrong.
+pub(super) const EXIT_FAILED: u8 = 1;
 /// The command line or a file named on it cannot be used.
 pub(super) const EXIT_USAGE: u8 = 2;
 

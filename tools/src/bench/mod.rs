@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `dns` | the load over DNS: questions, and one file per transport |
+//! | `mixed` | reads, writes, transfers and malformed packets at once, every answer checked |
 //! | `order` | which question is asked next |
 //! | `pace` | when: as soon as an answer has come (closed loop), or by the clock (open loop) |
 //! | `window` | the queries that await their answer |
@@ -15,6 +16,7 @@
 mod cpu;
 mod dns;
 mod error;
+mod mixed;
 mod order;
 mod pace;
 mod report;
@@ -25,11 +27,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use error::{EXIT_USAGE, Failure};
+use error::{EXIT_FAILED, EXIT_USAGE, Failure};
 
 /// Puts load on a server and measures how it answers.
 ///
-/// Exit status: 0 the run came to its end; 1 it broke off; 2 the command line or a file named on
+/// Exit status: 0 the run came to its end; 1 it broke off, or found the server wrong; 2 the command line or a file named on
 /// it cannot be used.
 #[derive(Debug, Parser)]
 #[command(name = "idbench", version, max_term_width = 100)]
@@ -41,6 +43,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Dns(Box<dns::Args>),
+    Mixed(Box<mixed::Args>),
 }
 
 /// Runs the process: reads its arguments, does the run, says what came of it.
@@ -54,10 +57,12 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Dns(args) => dns::run(&args),
+        Command::Dns(args) => dns::run(&args).map(|()| true),
+        Command::Mixed(args) => mixed::run(*args),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_FAILED),
         Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("idbench: {failure}");

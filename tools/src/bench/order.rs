@@ -93,7 +93,7 @@ fn permutation(count: u32, seed: u64) -> Arc<[u32]> {
 }
 
 /// A draw among `0..count`; its bias of `count / 2^64` does not matter here.
-fn below(state: &mut u64, count: u64) -> u64 {
+pub(super) fn below(state: &mut u64, count: u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     ((u128::from(mix(*state)) * u128::from(count)) >> 64) as u64
 }

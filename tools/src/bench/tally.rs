@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 
 use super::error::Failure;
+use super::window::Waiting;
 
 /// Latencies are kept up to this, nanoseconds; what is beyond counts as this.
 const LONGEST_NS: u64 = 600_000_000_000;
@@ -36,6 +37,32 @@ pub(super) struct Tally {
     pub(super) latency_ns: Histogram<u64>,
     /// When the last answer came, nanoseconds since the start.
     pub(super) last_ns: u64,
+    /// By question, what was answered last; empty unless that is asked for.
+    pub(super) answers: Vec<Option<Seen>>,
+}
+
+/// What a header says of an answer (RFC 1035 §4.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Response code, 0 to 15.
+    pub(super) rcode: u8,
+    /// Whether TC is set.
+    pub(super) truncated: bool,
+    /// Records of the answer, authority and additional sections.
+    pub(super) records: [u16; 3],
+}
+
+impl Seen {
+    /// Of a message's header.
+    pub(super) fn of(header: &[u8; 12]) -> Self {
+        let [_, _, high, low, _, _, counts @ ..] = header;
+        let [a0, a1, n0, n1, r0, r1] = *counts;
+        Self {
+            rcode: low & 0x0F,
+            truncated: high & 0x02 != 0,
+            records: [[a0, a1], [n0, n1], [r0, r1]].map(u16::from_be_bytes),
+        }
+    }
 }
 
 impl Tally {
@@ -55,21 +82,23 @@ impl Tally {
             rcodes: [0; RCODES],
             latency_ns,
             last_ns: 0,
+            answers: Vec::new(),
         })
     }
 
-    /// Counts an answer of `length` bytes with these flags (the header's third and fourth
-    /// byte), that came at `now_ns` to a query due at `due_ns`.
-    pub(super) fn answer(&mut self, flags: [u8; 2], length: usize, due_ns: u64, now_ns: u64) {
-        let [high, low] = flags;
+    /// Counts an answer of `length` bytes that came at `now_ns` to a query.
+    pub(super) fn answer(&mut self, seen: Seen, length: usize, query: &Waiting, now_ns: u64) {
         self.answered += 1;
-        self.truncated += u64::from(high & 0x02 != 0);
+        self.truncated += u64::from(seen.truncated);
         self.answer_bytes += length as u64;
-        if let Some(count) = self.rcodes.get_mut(usize::from(low & 0x0F)) {
+        if let Some(count) = self.rcodes.get_mut(usize::from(seen.rcode)) {
             *count += 1;
         }
+        if let Some(place) = self.answers.get_mut(query.question as usize) {
+            *place = Some(seen);
+        }
         self.latency_ns
-            .saturating_record(now_ns.saturating_sub(due_ns));
+            .saturating_record(now_ns.saturating_sub(query.due_ns));
         self.last_ns = now_ns;
     }
 
@@ -87,6 +116,11 @@ impl Tally {
             *own += others;
         }
         self.last_ns = self.last_ns.max(other.last_ns);
+        self.answers
+            .resize(self.answers.len().max(other.answers.len()), None);
+        for (own, others) in self.answers.iter_mut().zip(&other.answers) {
+            *own = others.or(*own);
+        }
         self.latency_ns
             .add(&other.latency_ns)
             .map_err(|error| Failure::Usage(error.to_string()))

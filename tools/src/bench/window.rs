@@ -87,6 +87,16 @@ impl Window {
     /// Gives up what was sent more than `timeout_ns` ago; how many those were. Looks every
     /// `SWEEP_EVERY_NS` only, however often it is called.
     pub(super) fn expire(&mut self, now_ns: u64, timeout_ns: u64) -> u64 {
+        self.expire_each(now_ns, timeout_ns, |_| {})
+    }
+
+    /// The same, and shows each query that is given up.
+    pub(super) fn expire_each(
+        &mut self,
+        now_ns: u64,
+        timeout_ns: u64,
+        mut lose: impl FnMut(Waiting),
+    ) -> u64 {
         if self.in_flight == 0 || now_ns < self.swept_ns + SWEEP_EVERY_NS {
             return 0;
         }
@@ -94,7 +104,10 @@ impl Window {
         let horizon_ns = now_ns.saturating_sub(timeout_ns);
         let mut lost = 0;
         for slot in &mut self.slots {
-            if matches!(slot, Some((_, waiting)) if waiting.sent_ns < horizon_ns) {
+            if let Some((_, waiting)) = slot
+                && waiting.sent_ns < horizon_ns
+            {
+                lose(*waiting);
                 *slot = None;
                 lost += 1;
             }

@@ -29,7 +29,7 @@ mod prefix;
 mod prefix_delegation;
 mod resolve;
 mod resolve_handle;
-mod session;
+pub(crate) mod session;
 mod stats;
 mod template;
 mod value_arg;

@@ -87,6 +87,28 @@ fn a_closed_loop_counts_what_was_answered_dropped_and_denied() {
 }
 
 #[test]
+fn answers_are_written_by_question() {
+    let server = Server::udp(Behaviour {
+        drop_every: Some(3),
+        ..Behaviour::default()
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("answers");
+    let file = path.to_str().unwrap();
+    let one_by_one = ["--order", "file", "--in-flight", "1", "--connections", "1"];
+    // Every third query is dropped: which question that is depends on where the file is begun.
+    for (skip, answers) in [
+        ("0", "0 NOERROR 0 0 0\n1 NOERROR 0 0 0\n"),
+        ("1", "1 NOERROR 0 0 0\n2 NXDOMAIN 0 0 0\n"),
+    ] {
+        let rest = ["--timeout-ms", "100", "--queries", "6", "--skip", skip];
+        let all = [&one_by_one[..], &rest, &["--answers", file]].concat();
+        ask(&server, &all);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), answers);
+    }
+}
+
+#[test]
 fn a_closed_loop_has_no_more_in_flight_than_it_was_told() {
     let server = Server::udp(Behaviour {
         hold: Some(7),

@@ -1,7 +1,7 @@
 //! What a load generator needs to know of an answer.
 
 use super::questions::{HEADER_BYTES, Questions};
-use crate::bench::tally::Tally;
+use crate::bench::tally::{Seen, Tally};
 use crate::bench::window::Window;
 
 /// Counts a message that came: as the answer to the query in flight with its ID, if it has one
@@ -17,7 +17,7 @@ pub(super) fn count(
         tally.unexpected += 1;
         return;
     };
-    let [id_high, id_low, flags @ ..] = header;
+    let [id_high, id_low, ..] = header;
     let is_response = header.get(2).is_some_and(|flags| flags & 0x80 != 0);
     let id = u16::from_be_bytes([*id_high, *id_low]);
     let Some(waiting) = is_response.then(|| window.take(id)).flatten() else {
@@ -29,6 +29,5 @@ pub(super) fn count(
     if !body.get(..question.len()).is_some_and(repeats) {
         tally.mismatched += 1;
     }
-    let flags = [flags[0], flags[1]];
-    tally.answer(flags, message.len(), waiting.due_ns, now_ns);
+    tally.answer(Seen::of(header), message.len(), &waiting, now_ns);
 }

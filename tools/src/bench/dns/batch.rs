@@ -19,7 +19,7 @@ const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// One socket with its buffers.
 #[derive(Debug)]
-pub(super) struct BatchSocket {
+pub(in crate::bench) struct BatchSocket {
     socket: UdpSocket,
     /// Queries to be sent, one after the other.
     out: Vec<u8>,
@@ -35,7 +35,7 @@ pub(super) struct BatchSocket {
 
 impl BatchSocket {
     /// A socket that speaks to `server` alone, from a port of its own.
-    pub(super) fn connect(server: SocketAddr) -> Result<Self, Failure> {
+    pub(in crate::bench) fn connect(server: SocketAddr) -> Result<Self, Failure> {
         let any: SocketAddr = match server {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -58,18 +58,32 @@ impl BatchSocket {
     }
 
     /// Whether another query may be added before they are sent.
-    pub(super) fn has_room(&self) -> bool {
+    pub(in crate::bench) fn has_room(&self) -> bool {
         self.ends.len() < BATCH
     }
 
     /// Adds a query to those that `send` sends.
-    pub(super) fn push(&mut self, shape: &Shape, id: u16, question: &[u8]) {
+    pub(in crate::bench) fn push(&mut self, shape: &Shape, id: u16, question: &[u8]) {
         shape.push_query(&mut self.out, id, question);
         self.ends.push(self.out.len());
     }
 
+    /// The same with a message that is ready.
+    pub(in crate::bench) fn push_message(&mut self, message: &[u8]) {
+        self.out.extend_from_slice(message);
+        self.ends.push(self.out.len());
+    }
+
+    /// The port it sends from.
+    pub(in crate::bench) fn port(&self) -> Result<u16, Failure> {
+        let address = self.socket.local_addr();
+        address
+            .map(|address| address.port())
+            .map_err(Failure::io("a socket's address"))
+    }
+
     /// Sends what was added.
-    pub(super) fn send(&mut self) -> Result<(), Failure> {
+    pub(in crate::bench) fn send(&mut self) -> Result<(), Failure> {
         let mut slices = [[IoSlice::new(&[])]; BATCH];
         let mut begin = 0;
         for (slice, end) in slices.iter_mut().zip(&self.ends) {
@@ -99,7 +113,7 @@ impl BatchSocket {
     }
 
     /// Takes what has arrived, without waiting; how many datagrams those are.
-    pub(super) fn receive(&mut self) -> Result<usize, Failure> {
+    pub(in crate::bench) fn receive(&mut self) -> Result<usize, Failure> {
         self.lengths.clear();
         let mut rooms = self.answers.chunks_exact_mut(ANSWER_BYTES);
         let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
@@ -120,7 +134,7 @@ impl BatchSocket {
     }
 
     /// The datagrams that `receive` took.
-    pub(super) fn answers(&self) -> impl Iterator<Item = &[u8]> {
+    pub(in crate::bench) fn answers(&self) -> impl Iterator<Item = &[u8]> {
         let rooms = self.answers.chunks_exact(ANSWER_BYTES);
         let filled = rooms.zip(&self.lengths);
         filled.map(|(room, length)| room.get(..*length).unwrap_or(room))

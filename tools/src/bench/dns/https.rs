@@ -30,7 +30,7 @@ pub(super) async fn run(job: &Job, tls: &Tls, sender: Sender) -> Result<Tally, F
     let shared = Shared {
         job,
         sender: RefCell::new(sender),
-        tally: RefCell::new(Tally::new()?),
+        tally: RefCell::new(job.tally()?),
     };
     let mut running: FuturesUnordered<_> = (0..connections)
         .map(|_| converse(&shared, tls, most))

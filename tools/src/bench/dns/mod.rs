@@ -11,16 +11,17 @@
 //! | `answer` | answers and the queries they belong to |
 
 mod answer;
-mod batch;
+pub(super) mod batch;
 mod https;
-mod questions;
+pub(super) mod questions;
 mod run;
 mod stream;
 mod tls;
 mod udp;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -30,6 +31,7 @@ use super::error::Failure;
 use super::order::Order;
 use super::pace::{Clock, Limits};
 use super::report::Report;
+use super::tally::{Seen, rcode_name};
 use questions::{Questions, Shape};
 use run::{Division, Job};
 use tls::Tls;
@@ -112,6 +114,11 @@ pub(super) struct Args {
     /// Measure the CPU time of this process and its descendants
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,
+    /// Write what was answered to each question into this file, in their order: the question's
+    /// number from 0, response code, records of the answer, authority and additional sections,
+    /// and TC if it was set
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -169,6 +176,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         (Some(pid), Some(before)) => Some(before.until_s(&cpu::Used::by_server(pid)?)),
         _ => None,
     };
+    if let Some(path) = &args.answers {
+        write_answers(path, &tally.answers)?;
+    }
     let report = Report {
         conditions: args.conditions(&job),
         tally,
@@ -199,6 +209,7 @@ impl Args {
             spin: self.spin,
             tls: tls.transpose()?,
             url: format!("https://{}{}", self.server, self.path),
+            keeps_answers: self.answers.is_some(),
         })
     }
 
@@ -245,6 +256,23 @@ impl Args {
         }
         conditions
     }
+}
+
+/// One line for each question that was answered.
+fn write_answers(path: &Path, answers: &[Option<Seen>]) -> Result<(), Failure> {
+    let mut text = String::new();
+    for (number, seen) in answers.iter().enumerate() {
+        let Some(seen) = seen else { continue };
+        let rcode = rcode_name(seen.rcode.into());
+        let [answer, authority, additional] = seen.records;
+        let tc = if seen.truncated { " TC" } else { "" };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{number} {rcode} {answer} {authority} {additional}{tc}"
+        );
+    }
+    std::fs::write(path, text).map_err(Failure::io(path.display().to_string()))
 }
 
 fn nanoseconds(seconds: f64) -> u64 {

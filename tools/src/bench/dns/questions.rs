@@ -7,9 +7,9 @@ use std::path::Path;
 use crate::bench::error::Failure;
 
 /// Bytes of a message's header.
-pub(super) const HEADER_BYTES: usize = 12;
+pub(in crate::bench) const HEADER_BYTES: usize = 12;
 /// The longest query: header, name, type and class, OPT record.
-pub(super) const MAX_QUERY_BYTES: usize = HEADER_BYTES + 255 + 4 + OPT_BYTES;
+pub(in crate::bench) const MAX_QUERY_BYTES: usize = HEADER_BYTES + 255 + 4 + OPT_BYTES;
 /// Bytes of an OPT record without options (RFC 6891 §6.1.2).
 const OPT_BYTES: usize = 11;
 /// Class IN.
@@ -116,18 +116,23 @@ impl Questions {
 
 /// What all queries of a run have alike.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
+pub(in crate::bench) struct Shape {
     /// The size the OPT record offers, bytes; nothing for a query without EDNS.
-    pub(super) edns_bytes: Option<u16>,
+    pub(in crate::bench) edns_bytes: Option<u16>,
     /// Whether DO is set (RFC 3225).
-    pub(super) dnssec_ok: bool,
+    pub(in crate::bench) dnssec_ok: bool,
     /// Whether RD is set.
-    pub(super) recursion: bool,
+    pub(in crate::bench) recursion: bool,
 }
 
 impl Shape {
     /// Appends the query of a question to `into`; how many bytes it has.
-    pub(super) fn push_query(&self, into: &mut Vec<u8>, id: u16, question: &[u8]) -> usize {
+    pub(in crate::bench) fn push_query(
+        &self,
+        into: &mut Vec<u8>,
+        id: u16,
+        question: &[u8],
+    ) -> usize {
         let begin = into.len();
         let additional = u8::from(self.edns_bytes.is_some());
         into.extend_from_slice(&id.to_be_bytes());
@@ -156,7 +161,7 @@ fn type_number(text: &str) -> Option<u16> {
 }
 
 /// Appends a name in presentation format (RFC 1035 §5.1) as on the wire.
-fn push_name(wire: &mut Vec<u8>, text: &str) -> Result<(), String> {
+pub(in crate::bench) fn push_name(wire: &mut Vec<u8>, text: &str) -> Result<(), String> {
     let begin = wire.len();
     let mut label_at = begin;
     wire.push(0);

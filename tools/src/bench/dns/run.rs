@@ -29,6 +29,8 @@ pub(super) struct Job {
     pub(super) tls: Option<Tls>,
     /// Where DNS over HTTPS is asked.
     pub(super) url: String,
+    /// Whether every question's answer is kept.
+    pub(super) keeps_answers: bool,
 }
 
 /// What each sender has of its own.
@@ -59,6 +61,15 @@ impl Job {
     /// Whether queries are sent by the clock.
     pub(super) fn is_open_loop(&self) -> bool {
         self.rate_qps.is_some()
+    }
+
+    /// A sender's tally, with nothing in it.
+    pub(super) fn tally(&self) -> Result<Tally, Failure> {
+        let mut tally = Tally::new()?;
+        if self.keeps_answers {
+            tally.answers = vec![None; self.questions.count() as usize];
+        }
+        Ok(tally)
     }
 
     /// Runs all senders to their end.

@@ -48,7 +48,7 @@ pub(super) async fn run(job: &Job, sender: Sender) -> Result<Tally, Failure> {
     let shared = Shared {
         job,
         sender: RefCell::new(sender),
-        tally: RefCell::new(Tally::new()?),
+        tally: RefCell::new(job.tally()?),
     };
     let mut running: FuturesUnordered<_> =
         (0..connections).map(|_| keep_busy(&shared, most)).collect();

@@ -52,7 +52,7 @@ pub(super) fn run(job: &Job, sender: Sender) -> Result<Tally, Failure> {
         flows: flows.collect::<Result<_, Failure>>()?,
         sender,
         turn: 0,
-        tally: Tally::new()?,
+        tally: job.tally()?,
     };
     sender.run()
 }
