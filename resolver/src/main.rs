@@ -102,11 +102,12 @@ fn runtime(config: &Config) -> io::Result<Runtime> {
 
 fn run(config: &Config) -> Outcome {
     runtime(config)?.block_on(async {
+        let hangup = hangup()?;
         let node = Node::start(config).await?;
         // Whoever reads where the node listens may tell it to stop.
         let stop = StopSignals::listen()?;
         announce(&node.addresses())?;
-        serve(node, stop).await
+        serve(node, hangup, stop).await
     })
 }
 
@@ -122,6 +123,7 @@ fn run_demo(config: &Config, args: &DemoArgs) -> Outcome {
         create(data_dir)?;
     }
     runtime(config)?.block_on(async {
+        let hangup = hangup()?;
         let (registry, cache) = node::open_registry(config)?;
         let shown = if fresh {
             tracing::info!(organisations = data_set.organisations.len(), items = data_set.item_count(), "loading");
@@ -141,7 +143,7 @@ fn run_demo(config: &Config, args: &DemoArgs) -> Outcome {
         announce(&node.addresses())?;
         print!("{}", four_commands(config, &node.addresses(), &shown)?);
         io::stdout().flush()?;
-        serve(node, stop).await
+        serve(node, hangup, stop).await
     })
 }
 
@@ -215,8 +217,13 @@ impl StopSignals {
     }
 }
 
+/// SIGHUP, which from here on does not end the process.
+fn hangup() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 /// Serves until SIGTERM or SIGINT; a second signal ends the process at once.
-async fn serve(node: Node, mut stop: StopSignals) -> Outcome {
+async fn serve(node: Node, hangup: Signal, mut stop: StopSignals) -> Outcome {
     let shutdown = CancellationToken::new();
     let stopping = shutdown.clone();
     tokio::spawn(async move {
@@ -225,6 +232,6 @@ async fn serve(node: Node, mut stop: StopSignals) -> Outcome {
         stop.received().await;
         std::process::exit(1);
     });
-    node.serve(shutdown).await;
+    node.serve(hangup, shutdown).await;
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::config::{Config, parse_cookie_secret, parse_network};
 use crate::front::Core;
 use crate::front::dns::{
     Allowed, BadEntry, CertificateFiles, DnsFront, DnsOptions, Dnssec, DnssecOptions,
-    EncryptedOptions, GuardOptions, Keys, Secondary, StoreError as KeyStoreError,
+    EncryptedOptions, GuardOptions, Keys, Reload, Secondary, StoreError as KeyStoreError,
 };
 use crate::front::grpc::{GrpcFront, GrpcOptions};
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -213,8 +214,9 @@ impl Node {
     }
 
     /// Serves until `shutdown`, then lets requests under way finish for up to the drain
-    /// deadline and closes the registry.
-    pub async fn serve(self, shutdown: CancellationToken) {
+    /// deadline and closes the registry. At each `hangup` it reads again what it can.
+    pub async fn serve(self, hangup: Signal, shutdown: CancellationToken) {
+        let reloading = tokio::spawn(reload_at(hangup, self.dns.reload()));
         let mut fronts = JoinSet::new();
         fronts.spawn(self.grpc.serve(shutdown.clone()));
         fronts.spawn(self.http.serve(shutdown.clone()));
@@ -234,11 +236,24 @@ impl Node {
             tracing::warn!("the drain deadline passed with requests under way");
         }
         upkeep.abort();
+        reloading.abort();
         let registry = self.core.registry.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || registry.close()).await {
             tracing::error!(%error, "closing the registry failed");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Reads again, at each signal, what can be read again.
+async fn reload_at(mut hangup: Signal, dns: Option<Reload>) {
+    while hangup.recv().await.is_some() {
+        match &dns {
+            Some(dns) => dns.now().await,
+            None => tracing::info!(
+                "SIGHUP: there is nothing to read again; the configuration is read at the start"
+            ),
+        }
     }
 }
 
@@ -344,6 +359,7 @@ fn dns_options(config: &Config) -> io::Result<DnsOptions> {
         node_addresses: dns.node_addresses.clone(),
         tcp_idle_s: dns.tcp_idle_s,
         max_tcp_connections: dns.max_tcp_connections as usize,
+        max_connections_per_client: dns.max_connections_per_client as usize,
         encrypted: EncryptedOptions {
             tls: dns.tls_listen,
             https: dns.https_listen,

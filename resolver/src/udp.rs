@@ -3,13 +3,21 @@
 //!
 //! The sockets share their port (`SO_REUSEPORT`): the kernel gives each source address and port
 //! to one of them.
+//!
+//! Sockets on all addresses (0.0.0.0, `::`) are told by the kernel to which one a datagram was
+//! sent, and answer from that (RFC 3542 §6.1; RFC 2181 §4.1): clients, and the firewalls before
+//! them, take no answer from another.
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, sendmmsg};
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrLike,
+    SockaddrStorage, recvmmsg, sendmmsg, sendmsg, setsockopt, sockopt,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::array;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread;
@@ -25,11 +33,28 @@ const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// How often a thread that nobody asks looks whether it should end.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
+/// The way a datagram came, which its answer goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Which of the node's addresses it was sent to; `None`: the socket has one alone.
+    local: Option<IpAddr>,
+}
+
+impl From<SocketAddr> for Path {
+    /// Of a socket with one address.
+    fn from(source: SocketAddr) -> Self {
+        let local = None;
+        Self { source, local }
+    }
+}
+
 /// What a front does with datagrams; each thread has its own.
 pub trait Service {
     /// Answers one datagram into `answer`, which is empty; `false`: there is nothing to send,
     /// now or ever. Never waits.
-    fn answer(&mut self, datagram: &[u8], source: SocketAddr, answer: &mut Vec<u8>) -> bool;
+    fn answer(&mut self, datagram: &[u8], path: Path, answer: &mut Vec<u8>) -> bool;
 
     /// A batch has been answered: how many datagrams it had, and how long it took.
     fn batch_ended(&mut self, datagrams: usize, took: Duration);
@@ -49,12 +74,77 @@ impl Sender {
         }
     }
 
-    /// Sends one datagram; one that cannot be sent is lost, as datagrams may be.
-    pub fn send(&self, answer: &[u8], to: SocketAddr) {
-        if let Err(error) = self.socket.send_to(answer, to) {
-            tracing::debug!(%error, %to, "a datagram could not be sent");
+    /// Sends one datagram back; one that cannot be sent is lost, as datagrams may be.
+    pub fn send(&self, answer: &[u8], path: Path) {
+        let sent = match path.local {
+            None => self.socket.send_to(answer, path.source),
+            Some(local) => self.send_from(answer, local, path.source),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, to = %path.source, "a datagram could not be sent");
         }
     }
+
+    fn send_from(&self, answer: &[u8], local: IpAddr, to: SocketAddr) -> io::Result<usize> {
+        let (slices, to) = ([IoSlice::new(answer)], SockaddrStorage::from(to));
+        let (socket, from, none) = (
+            self.socket.as_raw_fd(),
+            Origin::of(local),
+            MsgFlags::empty(),
+        );
+        let sent = sendmsg(socket, &slices, &[from.control()], none, Some(&to));
+        Ok(sent?)
+    }
+}
+
+/// The address that a datagram is sent from, as the kernel takes it.
+enum Origin {
+    V4(in_pktinfo),
+    V6(in6_pktinfo),
+}
+
+impl Origin {
+    fn of(local: IpAddr) -> Self {
+        // The interface is left to the routes: the way back need not be the one that led here.
+        match local {
+            IpAddr::V4(address) => Self::V4(in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: in_addr {
+                    s_addr: u32::from_ne_bytes(address.octets()),
+                },
+                ipi_addr: in_addr { s_addr: 0 },
+            }),
+            IpAddr::V6(address) => Self::V6(in6_pktinfo {
+                ipi6_addr: in6_addr {
+                    s6_addr: address.octets(),
+                },
+                ipi6_ifindex: 0,
+            }),
+        }
+    }
+
+    fn control(&self) -> ControlMessage<'_> {
+        match self {
+            Self::V4(info) => ControlMessage::Ipv4PacketInfo(info),
+            Self::V6(info) => ControlMessage::Ipv6PacketInfo(info),
+        }
+    }
+}
+
+/// Which of the node's addresses a datagram was sent to; `None`: the kernel does not say, or to a
+/// group of hosts, which no answer may come from.
+fn local_of(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<IpAddr> {
+    message.cmsgs().ok()?.find_map(|control| match control {
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            let octets = info.ipi_spec_dst.s_addr.to_ne_bytes();
+            Some(IpAddr::V4(Ipv4Addr::from(octets)))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => {
+            let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+            (!address.is_multicast()).then_some(IpAddr::V6(address))
+        }
+        _ => None,
+    })
 }
 
 /// Sockets that share one address.
@@ -135,17 +225,34 @@ fn bind(addr: SocketAddr) -> io::Result<UdpSocket> {
     // The kernel may grant less, which is no reason not to serve.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
     socket.set_read_timeout(Some(LOOK_UP))?;
+    match addr.ip() {
+        // Before it is bound, so that there is no datagram without.
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        }
+        _ => {}
+    }
     socket.bind(&addr.into())?;
     Ok(socket.into())
 }
 
+/// Headers of a batch, with room for the address that each datagram is sent to or from where
+/// that is told.
+fn headers(local: IpAddr) -> MultiHeaders<SockaddrStorage> {
+    let control = local.is_unspecified().then(|| match local {
+        IpAddr::V4(_) => nix::cmsg_space!(in_pktinfo),
+        IpAddr::V6(_) => nix::cmsg_space!(in6_pktinfo),
+    });
+    MultiHeaders::preallocate(BATCH, control)
+}
+
 /// Receives, answers and sends until told to stop.
 fn run(socket: &UdpSocket, mut service: impl Service, stop: &CancellationToken) -> io::Result<()> {
+    let own = socket.local_addr()?.ip();
     let mut incoming = vec![[0_u8; DATAGRAM_BYTES]; BATCH];
-    let mut receiving = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
-    let mut sending = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
-    let mut answers: [Vec<u8>; BATCH] = array::from_fn(|_| Vec::with_capacity(DATAGRAM_BYTES));
-    let mut sources: [Option<SockaddrStorage>; BATCH] = [None; BATCH];
+    let mut receiving = headers(own);
+    let mut outgoing = Outgoing::new(own);
     while !stop.is_cancelled() {
         let mut slices = Vec::with_capacity(BATCH);
         slices.extend(incoming.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]));
@@ -162,58 +269,113 @@ fn run(socket: &UdpSocket, mut service: impl Service, stop: &CancellationToken) 
             Err(error) => return Err(error.into()),
         };
         let began = Instant::now();
-        let (mut datagrams, mut filled) = (0, 0);
+        let (mut datagrams, mut is_untold) = (0, false);
         for message in received {
             datagrams += 1;
-            let (Some(from), Some(answer)) = (message.address, answers.get_mut(filled)) else {
+            let local = own.is_unspecified().then(|| {
+                let told = local_of(&message);
+                is_untold |= told.is_none();
+                // An unspecified address leaves the choice to the system.
+                told.unwrap_or(own)
+            });
+            let Some(from) = message.address else {
                 continue;
             };
             let (Some(source), Some(datagram)) = (address_of(&from), message.iovs().next()) else {
                 continue;
             };
-            answer.clear();
-            if service.answer(datagram, source, answer)
-                && let Some(to) = sources.get_mut(filled)
-            {
-                *to = Some(from);
-                filled += 1;
-            }
+            let path = Path { source, local };
+            outgoing.add(from, local, |answer| service.answer(datagram, path, answer));
         }
-        send_all(socket, &mut sending, &answers, &sources, filled);
+        outgoing.send(socket);
         service.batch_ended(datagrams, began.elapsed());
+        if is_untold {
+            // A datagram without leaves no room in its headers for the next one's.
+            receiving = headers(own);
+        }
     }
     Ok(())
 }
 
-/// Sends the first `filled` answers. One that the system refuses is left out: its way may be
-/// barred, which is no reason to keep the others back.
-fn send_all(
-    socket: &UdpSocket,
-    headers: &mut MultiHeaders<SockaddrStorage>,
-    answers: &[Vec<u8>; BATCH],
-    to: &[Option<SockaddrStorage>; BATCH],
+/// The answers of one batch.
+struct Outgoing {
+    headers: MultiHeaders<SockaddrStorage>,
+    answers: [Vec<u8>; BATCH],
+    /// Where they go, and from where.
+    to: [Option<SockaddrStorage>; BATCH],
+    from: [Option<IpAddr>; BATCH],
     filled: usize,
-) {
-    let slices: [[IoSlice<'_>; 1]; BATCH] =
-        array::from_fn(|at| [IoSlice::new(answers.get(at).map_or(&[], Vec::as_slice))]);
-    let mut done = 0;
-    while done < filled {
-        let (Some(slices), Some(to)) = (slices.get(done..filled), to.get(done..filled)) else {
+}
+
+impl Outgoing {
+    /// Of a socket with this address.
+    fn new(own: IpAddr) -> Self {
+        Self {
+            headers: headers(own),
+            answers: array::from_fn(|_| Vec::with_capacity(DATAGRAM_BYTES)),
+            to: [None; BATCH],
+            from: [None; BATCH],
+            filled: 0,
+        }
+    }
+
+    /// Adds what `answer` writes, if it says that there is something to send.
+    fn add(
+        &mut self,
+        to: SockaddrStorage,
+        from: Option<IpAddr>,
+        answer: impl FnOnce(&mut Vec<u8>) -> bool,
+    ) {
+        let at = self.filled;
+        let places = (self.answers.get_mut(at), self.to.get_mut(at));
+        let ((Some(place), Some(to_place)), Some(from_place)) = (places, self.from.get_mut(at))
+        else {
             return;
         };
-        match sendmmsg(
-            socket.as_raw_fd(),
-            headers,
-            slices.iter(),
-            to,
-            [],
-            MsgFlags::empty(),
-        ) {
-            Ok(sent) => done += sent.count().max(1),
-            Err(Errno::EINTR) => {}
-            Err(error) => {
-                tracing::debug!(%error, "a datagram could not be sent");
-                done += 1;
+        place.clear();
+        if answer(place) {
+            *to_place = Some(to);
+            *from_place = from;
+            self.filled += 1;
+        }
+    }
+
+    /// Sends all of them. One that the system refuses is left out: its way may be barred, which
+    /// is no reason to keep the others back.
+    fn send(&mut self, socket: &UdpSocket) {
+        let answers = &self.answers;
+        let slices: [[IoSlice<'_>; 1]; BATCH] =
+            array::from_fn(|at| [IoSlice::new(answers.get(at).map_or(&[], Vec::as_slice))]);
+        let filled = std::mem::take(&mut self.filled);
+        let mut done = 0;
+        while done < filled {
+            let Some(from) = self.from.get(done..filled) else {
+                return;
+            };
+            // One call has one origin: nearly always the same one for the whole batch.
+            let first = from.first().copied().flatten();
+            let same = from.iter().take_while(|it| **it == first).count();
+            let origin = first.map(Origin::of);
+            let end = done + same;
+            let (Some(slices), Some(to)) = (slices.get(done..end), self.to.get(done..end)) else {
+                return;
+            };
+            let control = origin.as_ref().map(Origin::control);
+            let sent = sendmmsg(
+                socket.as_raw_fd(),
+                &mut self.headers,
+                slices.iter(),
+                to,
+                control.as_slice(),
+                MsgFlags::empty(),
+            );
+            match sent {
+                Ok(sent) => done += sent.count().max(1),
+                Err(Errno::EINTR) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "a datagram could not be sent");
+                    done += 1;
+                }
             }
         }
     }

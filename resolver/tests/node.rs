@@ -8,6 +8,7 @@ use idnode_resolver::config::Config;
 use idnode_resolver::node::Node;
 use std::time::Duration;
 use tokio::net::UdpSocket;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
@@ -22,7 +23,8 @@ async fn the_site_information_names_the_ports_that_were_chosen() {
     let node = Node::start(&config).await.unwrap();
     let addresses = node.addresses();
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(node.serve(shutdown.clone()));
+    let hangup = signal(SignalKind::hangup()).unwrap();
+    let serving = tokio::spawn(node.serve(hangup, shutdown.clone()));
 
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let request = RequestHead::new(7).site_info().unwrap();

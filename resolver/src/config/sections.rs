@@ -127,9 +127,11 @@ sections! {
         tcp_idle_s: u32 = 10, [1 to 3600 seconds];
         /// TCP connections at once, and as many over each of TLS, HTTPS and QUIC.
         max_tcp_connections: u32 = 1024, [1 to 1000000 connections];
+        /// Connections at once of one client (an IPv4 address, an IPv6 /64), over all of these together; further ones are closed.
+        max_connections_per_client: u32 = 128, [1 to 1000000 connections];
         /// Queries of one connection at once: those that wait for the disk over TCP and TLS, streams over HTTPS and QUIC.
         max_queries_per_connection: u32 = 64, [1 to 1024 queries];
-        /// Queries at once that wait for the disk; further ones get SERVFAIL.
+        /// Queries at once that wait for the disk; further ones get SERVFAIL, over UDP nothing.
         max_waiting_queries: u32 = 4096, [1 to 1000000 queries];
         /// The greatest UDP answer, whatever the client offers (EDNS, RFC 6891); longer ones are truncated.
         max_udp_payload_bytes: u16 = 1232, [512 to 4096 bytes];

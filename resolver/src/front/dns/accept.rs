@@ -1,6 +1,7 @@
 //! TCP connections of every transport that has them: accepted up to a number, waited for at the
 //! end.
 
+use super::clients::Clients;
 use metrics::Counter;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub(super) struct Acceptor {
     pub(super) max_connections: usize,
     /// Counts those beyond.
     pub(super) over_limit: Counter,
+    /// Who has how many of all transports; those beyond what one may have are closed.
+    pub(super) clients: Clients,
 }
 
 impl Acceptor {
@@ -53,6 +56,9 @@ impl Acceptor {
                     continue;
                 }
             };
+            let Some(connected) = self.clients.connect(peer.ip()) else {
+                continue;
+            };
             let Ok(permit) = permits.clone().try_acquire_owned() else {
                 self.over_limit.increment(1);
                 continue;
@@ -62,7 +68,7 @@ impl Acceptor {
             let served = connection(stream, peer);
             connections.spawn(async move {
                 served.await;
-                drop(permit);
+                drop((permit, connected));
             });
         }
         drop(self.listener);

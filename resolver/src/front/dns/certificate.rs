@@ -1,5 +1,5 @@
 //! The certificate of the encrypted transports: read from files, read again when they change or
-//! the process gets SIGHUP. One that cannot be used leaves the one before in use.
+//! the node is told to. One that cannot be used leaves the one before in use.
 
 use arc_swap::ArcSwap;
 use metrics::Counter;
@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// How often the files are looked at.
@@ -110,18 +109,18 @@ impl Certificate {
 
     /// Follows the files until `shutdown`.
     pub(super) async fn follow(self: Arc<Self>, shutdown: CancellationToken) {
-        let mut hangup = signal(SignalKind::hangup()).ok();
         let mut look = tokio::time::interval(LOOK_PERIOD);
         loop {
-            let is_told = tokio::select! {
+            tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = received(hangup.as_mut()) => true,
-                _ = look.tick() => false,
-            };
-            let this = self.clone();
-            // Only a panic in there could be reported here, and that is logged as such.
-            let _ = tokio::task::spawn_blocking(move || this.refresh(is_told)).await;
+                _ = look.tick() => self.clone().look(false).await,
+            }
         }
+    }
+
+    async fn look(self: Arc<Self>, is_told: bool) {
+        // Only a panic in there could be reported here, and that is logged as such.
+        let _ = tokio::task::spawn_blocking(move || self.refresh(is_told)).await;
     }
 
     /// Reads the files again if they have changed, or anyhow if told to.
@@ -151,14 +150,18 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// Waits for a signal; for ever where it cannot be waited for.
-async fn received(signal: Option<&mut Signal>) {
-    let received = match signal {
-        Some(signal) => signal.recv().await,
-        None => None,
-    };
-    if received.is_none() {
-        std::future::pending::<()>().await;
+/// What a running DNS front reads again when it is told to: its certificate.
+#[derive(Debug, Clone)]
+pub struct Reload(Arc<Certificate>);
+
+impl Reload {
+    pub(super) fn of(certificate: Arc<Certificate>) -> Self {
+        Self(certificate)
+    }
+
+    /// Reads it now, whether it has changed or not; the log says what came of it.
+    pub async fn now(&self) {
+        self.0.clone().look(true).await;
     }
 }
 

@@ -2,9 +2,8 @@
 //! answered on the loop's own thread, the rest by the runtime.
 
 use super::desk::{Desk, Served};
-use super::exchange::{Exchange, Peer, Transport};
-use crate::udp::{Sender, Service};
-use std::net::SocketAddr;
+use super::exchange::{Exchange, Peer, Transport, Waiting};
+use crate::udp::{Path, Sender, Service};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -36,29 +35,39 @@ impl Datagrams {
     pub(super) fn repeated(&self) -> u64 {
         self.desk.repeated()
     }
+
+    /// Answers later what must wait, if there is room to: where sources may be forged, what
+    /// waits is bounded before anything is made for it, and what is beyond is lost, as datagrams
+    /// may be.
+    fn put_off(&self, waiting: Waiting, path: Path) {
+        let exchange = self.desk.exchange().clone();
+        let Some(place) = exchange.place() else {
+            return;
+        };
+        let sender = self.sender.clone();
+        self.runtime.spawn(async move {
+            if let Some(answer) = exchange.finish(waiting, Some(&place)).await {
+                sender.send(&answer, path);
+            }
+            // Held until here: whoever shuts the node down waits for it.
+            drop(place);
+        });
+    }
 }
 
 impl Service for Datagrams {
-    fn answer(&mut self, datagram: &[u8], source: SocketAddr, answer: &mut Vec<u8>) -> bool {
+    fn answer(&mut self, datagram: &[u8], path: Path, answer: &mut Vec<u8>) -> bool {
         let exchange = self.desk.exchange();
         if exchange.is_draining() {
             return false;
         }
-        let peer = Peer {
-            addr: source,
-            transport: Transport::Udp,
-        };
+        let peer = Peer::new(path.source, Transport::Udp);
         match self.desk.serve(datagram, &peer, answer) {
             Served::Answered => true,
             // There are no transfers in datagrams.
             Served::Nothing | Served::Messages(_) => false,
             Served::Wait(waiting) => {
-                let (exchange, sender) = (self.desk.exchange().clone(), self.sender.clone());
-                self.runtime.spawn(async move {
-                    if let Some(answer) = exchange.finish(*waiting).await {
-                        sender.send(&answer, source);
-                    }
-                });
+                self.put_off(*waiting, path);
                 false
             }
         }

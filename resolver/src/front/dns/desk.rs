@@ -5,7 +5,7 @@
 
 use super::edns::ClientEdns;
 use super::encode::{AnswerFrame, CurrentSoa};
-use super::exchange::{Considered, Exchange, Peer, Waiting, encode};
+use super::exchange::{Considered, Exchange, Peer, Waiting, beyond_zone_limit, encode};
 use super::frame::Frame;
 use super::guard::{Admission, Verdict};
 use super::kept::{KeptAnswers, Key};
@@ -73,7 +73,8 @@ impl Desk {
             Considered::Nothing => Served::Nothing,
             Considered::Malformed(head) => {
                 answer.extend_from_slice(&self.exchange.format_error(head));
-                match self.verdict(None, peer, Outcome::Malformed, &[]) {
+                let exchange = &self.exchange;
+                match exchange.verdict(None, peer, Outcome::Malformed, || [0_u8; 0]) {
                     Verdict::Send => Served::Answered,
                     _ => Served::Nothing,
                 }
@@ -106,22 +107,6 @@ impl Desk {
         }
     }
 
-    /// Whether an answer is sent. Rates are limited where sources may be forged: not on
-    /// connections, nor for who has shown a cookie that it was given here.
-    fn verdict(
-        &self,
-        client: Option<&ClientEdns>,
-        peer: &Peer,
-        outcome: Outcome,
-        question: &[u8],
-    ) -> Verdict {
-        if peer.transport.is_stream() || self.exchange.knows(client, peer) {
-            return Verdict::Send;
-        }
-        let guard = self.exchange.guard();
-        guard.verdict(peer.addr.ip(), outcome, question)
-    }
-
     /// Answers with what is kept under a question; `None`: nothing is that may be given.
     fn repeat(&mut self, usual: &Usual<'_>, peer: &Peer, out: &mut Vec<u8>) -> Option<Served> {
         let exchange = &self.exchange;
@@ -132,19 +117,19 @@ impl Desk {
         let kept = self
             .kept
             .get(&usual.key, exchange.resolver(), exchange.dnssec())?;
+        let signatures = match kept.zone {
+            Some(zone) if kept.tail.has_soa_signatures() => Some(exchange.soa_signatures(zone)?),
+            _ => None,
+        };
+        // From here on it is counted, and so must be answered here.
         if kept.zone.is_some_and(|zone| !guard.admits_to(zone)) {
-            return None;
+            let asked = Asked::from_frame(usual.head, &usual.frame)?;
+            return Some(self.reply(&asked, &beyond_zone_limit(), Some(usual), peer, out));
         }
         let client = usual.client.as_ref();
         let outcome = kept.tail.outcome;
-        let verdict = self.verdict(client, peer, outcome, usual.key.as_bytes());
+        let verdict = exchange.verdict(client, peer, outcome, || usual.key.question());
         if verdict != Verdict::Drop {
-            let signatures = match kept.zone {
-                Some(zone) if kept.tail.has_soa_signatures() => {
-                    Some(exchange.soa_signatures(zone)?)
-                }
-                _ => None,
-            };
             let soa = CurrentSoa {
                 serial: signatures
                     .as_ref()
@@ -179,8 +164,10 @@ impl Desk {
             return Served::Nothing;
         };
         let client = asked.edns.as_ref();
-        let question = usual.map_or(&*asked.section, |usual| usual.key.as_bytes());
-        let verdict = self.verdict(client, peer, reply.outcome, question);
+        let verdict = match usual {
+            Some(usual) => exchange.verdict(client, peer, reply.outcome, || usual.key.question()),
+            None => exchange.verdict(client, peer, reply.outcome, || asked.counted_as()),
+        };
         if verdict != Verdict::Drop {
             let frame = AnswerFrame {
                 only_truncated: verdict == Verdict::Truncate,

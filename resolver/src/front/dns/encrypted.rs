@@ -2,7 +2,8 @@
 //! certificate, served together.
 
 use super::accept::Acceptor;
-use super::certificate::{Certificate, CertificateFiles};
+use super::certificate::{Certificate, CertificateFiles, Reload};
+use super::clients::Clients;
 use super::stream::{Connections, Limits};
 use super::tls::{self, Handshakes, Profile};
 use super::{bound_counter, https, quic};
@@ -105,14 +106,25 @@ impl Encrypted {
         }
     }
 
+    /// What can be read again while they serve.
+    pub(super) fn reload(&self) -> Reload {
+        Reload::of(self.certificate.clone())
+    }
+
     /// Serves until the node shuts down.
-    pub(super) async fn serve(self, connections: Connections, max_connections: usize) {
+    pub(super) async fn serve(
+        self,
+        connections: Connections,
+        max_connections: usize,
+        clients: Clients,
+    ) {
         let shutdown = connections.shutdown.clone();
         let parts = |listener: Listener, connections_bound, handshakes_bound| {
             let acceptor = Acceptor {
                 listener: listener.socket,
                 max_connections,
                 over_limit: bound_counter(connections_bound),
+                clients: clients.clone(),
             };
             let handshakes = Handshakes {
                 acceptor: listener.acceptor,
@@ -141,6 +153,7 @@ impl Encrypted {
                 let server = quic::Server {
                     endpoint,
                     max_connections,
+                    clients: clients.clone(),
                     connections,
                 };
                 server.serve().await;

@@ -7,7 +7,7 @@ use super::cookie::{Cookies, SECRET_BYTES};
 use super::dnssec::{Dnssec, NXNAME, SoaSignatures};
 use super::edns::{self, AnswerOptions, ClientEdns, ServerEdns, now_s};
 use super::encode::{AnswerFrame, Tail};
-use super::guard::{Admission, Guard};
+use super::guard::{Admission, Guard, Verdict};
 use super::meters::Meters;
 use super::query::{Asked, Head, Read};
 use super::raw;
@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The greatest answer over UDP to those without EDNS (RFC 1035 §4.2.1), bytes.
 pub(super) const MIN_UDP_PAYLOAD: u16 = 512;
@@ -75,9 +75,21 @@ impl Transport {
 /// Who asks, and how.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer {
+    /// Of IPv4 clients never in IPv6's clothes (RFC 4291 §2.5.5.2), whatever the socket.
     pub(super) addr: SocketAddr,
     pub(super) transport: Transport,
 }
+
+impl Peer {
+    /// Whom a socket calls `addr`.
+    pub(super) fn new(addr: SocketAddr, transport: Transport) -> Self {
+        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        Self { addr, transport }
+    }
+}
+
+/// Room for one query that waits for the disk.
+pub(super) type Place = OwnedSemaphorePermit;
 
 /// Answers queries; a handle to one shared state.
 #[derive(Debug, Clone)]
@@ -93,7 +105,7 @@ struct Shared {
     edns: ServerEdns,
     guard: Guard,
     deadline: Duration,
-    waiting: Semaphore,
+    waiting: Arc<Semaphore>,
     max_waiting: u32,
     draining: AtomicBool,
     meters: Meters,
@@ -158,7 +170,7 @@ impl Exchange {
             edns,
             guard: Guard::new(&options.guard),
             deadline,
-            waiting: Semaphore::new(max_waiting as usize),
+            waiting: Arc::new(Semaphore::new(max_waiting as usize)),
             max_waiting,
             draining: AtomicBool::new(false),
             meters: Meters::new(),
@@ -199,7 +211,10 @@ impl Exchange {
             Considered::Nothing | Considered::Messages(_) => None,
             Considered::Malformed(head) => Some(self.format_error(head)),
             Considered::Reply(asked, reply) => self.write(&asked, &reply, peer),
-            Considered::Wait(waiting) => return self.finish(*waiting).await,
+            Considered::Wait(waiting) => {
+                let place = self.place();
+                return self.finish(*waiting, place.as_ref()).await;
+            }
         };
         self.shared.meters.took(began.elapsed(), 1);
         answer
@@ -240,8 +255,7 @@ impl Exchange {
         if let Some(zone) = self.zone_of(&question)
             && !self.shared.guard.admits_to(zone)
         {
-            let text = "too many ask for this zone";
-            return Considered::Reply(asked, Reply::refused(ErrorCode::Prohibited, text));
+            return Considered::Reply(asked, beyond_zone_limit());
         }
         if is_transfer(question.qtype) {
             return self.transfer(query, asked, &question, peer);
@@ -324,20 +338,27 @@ impl Exchange {
         opt
     }
 
-    /// Goes on with what memory did not know.
-    pub(super) async fn finish(&self, waiting: Waiting) -> Option<Vec<u8>> {
+    /// Room for a query to wait for the disk; `None`: too many wait, which is counted.
+    pub(super) fn place(&self) -> Option<Place> {
+        let place = self.shared.waiting.clone().try_acquire_owned().ok();
+        if place.is_none() {
+            self.shared.meters.waiting_bound.increment(1);
+        }
+        place
+    }
+
+    /// Goes on with what memory did not know; without a place the answer says that there is no
+    /// room. `None`: it is not to be sent.
+    pub(super) async fn finish(&self, waiting: Waiting, place: Option<&Place>) -> Option<Vec<u8>> {
         let shared = &self.shared;
-        let reply = match shared.waiting.try_acquire() {
-            Ok(_waiting) => {
+        let reply = match place {
+            Some(_) => {
                 let finished = shared.responder.finish(&waiting.question, waiting.deferred);
                 tokio::time::timeout(shared.deadline, finished)
                     .await
                     .unwrap_or_else(|_| Reply::failed("the registry took too long"))
             }
-            Err(_) => {
-                shared.meters.waiting_bound.increment(1);
-                Reply::failed("too many queries wait for the disk")
-            }
+            None => Reply::failed("too many queries wait for the disk"),
         };
         let client = waiting.asked.edns.as_ref();
         let reply = shared.responder.signed(&waiting.question, client, reply);
@@ -346,14 +367,39 @@ impl Exchange {
         answer
     }
 
-    /// Encodes a reply for one client.
+    /// Encodes a reply for one client; `None`: it is not to be sent.
     pub(super) fn write(&self, asked: &Asked, reply: &Reply, peer: &Peer) -> Option<Vec<u8>> {
         self.shared.meters.count(reply.outcome);
         let tail = encode(asked, reply)?;
+        let client = asked.edns.as_ref();
+        let verdict = self.verdict(client, peer, reply.outcome, || asked.counted_as());
+        if verdict == Verdict::Drop {
+            return None;
+        }
         let mut out = Vec::with_capacity(usize::from(MIN_UDP_PAYLOAD));
-        let frame = self.frame(asked.head, &asked.section, asked.edns.as_ref(), peer);
+        let frame = AnswerFrame {
+            only_truncated: verdict == Verdict::Truncate,
+            ..self.frame(asked.head, &asked.section, client, peer)
+        };
         self.fill_signed(&tail, frame, &asked.signing, &mut out);
         Some(out)
+    }
+
+    /// Whether an answer is sent, wherever it was found. Rates are limited where sources may be
+    /// forged: not on connections, nor for who has shown a cookie that it was given here.
+    /// `question`: see [`Guard::verdict`].
+    pub(super) fn verdict<Q: AsRef<[u8]>>(
+        &self,
+        client: Option<&ClientEdns>,
+        peer: &Peer,
+        outcome: Outcome,
+        question: impl FnOnce() -> Q,
+    ) -> Verdict {
+        if peer.transport.is_stream() || self.knows(client, peer) {
+            return Verdict::Send;
+        }
+        let guard = &self.shared.guard;
+        guard.verdict(peer.addr.ip(), outcome, question().as_ref())
     }
 
     /// What goes around the records of an answer to a client.
@@ -472,6 +518,11 @@ pub(super) fn encode(asked: &Asked, reply: &Reply) -> Option<Tail> {
         Tail::new(name, &Reply::failed("the answer is too large"))
     });
     tail.ok()
+}
+
+/// What is answered to questions for a zone beyond its limit.
+pub(super) fn beyond_zone_limit() -> Reply {
+    Reply::refused(ErrorCode::Prohibited, "too many ask for this zone")
 }
 
 /// The question of a query that can be answered; otherwise the refusal.

@@ -70,10 +70,7 @@ async fn talk(stream: TlsStream<TcpStream>, addr: SocketAddr, shared: Connection
     let watch = Watch::new(idle, shared.shutdown.clone());
     let begun = watch.begun();
     let client = Arc::new(Client {
-        peer: Peer {
-            addr,
-            transport: Transport::Https,
-        },
+        peer: Peer::new(addr, Transport::Https),
         shared,
         bounds,
     });

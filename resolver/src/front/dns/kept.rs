@@ -14,7 +14,7 @@ use idnode_proto::dnsname::ZoneKind;
 use quick_cache::Weighter;
 use quick_cache::unsync::{Cache, DefaultLifecycle};
 
-/// Longest question key: two bytes of type, one of flags, a name.
+/// Longest question key: one byte of flags, a name, two of type.
 const MAX_KEY_BYTES: usize = 3 + 255;
 /// What an entry takes beside its key and its answer, about, bytes.
 const ENTRY_BYTES: usize = 96;
@@ -39,15 +39,23 @@ impl Key {
         let flags = client.map_or(0, |client| {
             u8::from(client.dnssec_ok) | u8::from(client.compact_ok) << 1
         });
-        let [type_high, type_low] = frame.qtype.to_be_bytes();
         let mut bytes = [0; MAX_KEY_BYTES];
         let length = 3 + frame.name.len();
-        let (head, name) = bytes.get_mut(..length)?.split_first_chunk_mut::<3>()?;
-        *head = [type_high, type_low, flags];
+        let (first, rest) = bytes.get_mut(..length)?.split_first_mut()?;
+        let (name, qtype) = rest.split_last_chunk_mut::<2>()?;
+        *first = flags;
         name.copy_from_slice(frame.name);
         // Lengths of labels are no letters.
         name.make_ascii_lowercase();
+        *qtype = frame.qtype.to_be_bytes();
         Some(Self { bytes, length })
+    }
+
+    /// Name and type alone, as [`Asked::counted_as`].
+    ///
+    /// [`Asked::counted_as`]: super::query::Asked::counted_as
+    pub(super) fn question(&self) -> &[u8] {
+        self.bytes.get(1..self.length).unwrap_or_default()
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {

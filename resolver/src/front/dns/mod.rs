@@ -21,7 +21,7 @@
 //! | `datagram` | queries in datagrams, on the batched loop of [`crate::udp`] |
 //! | `guard` | access lists and rate limits |
 //! | `kept` | encoded answers by question |
-//! | `accept` | connections over TCP, bounded in number |
+//! | `accept`, `clients` | connections over TCP, bounded in number, and for each client |
 //! | `stream` | queries over a byte stream (RFC 7766) |
 //! | `encrypted`, `certificate` | which encrypted transports there are, and their certificate |
 //! | `tls`, `https`, `quic` | DNS over TLS (RFC 7858), HTTPS (RFC 8484) and QUIC (RFC 9250) |
@@ -36,6 +36,7 @@
 mod accept;
 mod answer;
 mod certificate;
+mod clients;
 mod cookie;
 mod datagram;
 mod desk;
@@ -69,7 +70,7 @@ mod tsig;
 mod wire;
 mod zone;
 
-pub use certificate::CertificateFiles;
+pub use certificate::{CertificateFiles, Reload};
 pub use dnssec::{
     Algorithm, CryptoError, Dnssec, DnssecOptions, DsRecord, KeyError, KeyInfo, KeyState,
     KeyStatus, Refusal, RrsetError, SIGNATURE_BYTES, SigningKey, StoreError, ZoneStatus,
@@ -82,6 +83,7 @@ use super::Core;
 use crate::udp::Sockets;
 use accept::Acceptor;
 use answer::Responder;
+use clients::Clients;
 use datagram::Datagrams;
 use desk::Desks;
 use encrypted::Encrypted;
@@ -130,12 +132,15 @@ pub struct DnsOptions {
     pub tcp_idle_s: u32,
     /// TCP connections at once, and as many of each encrypted transport.
     pub max_tcp_connections: usize,
+    /// Connections at once of one client, over all transports together: an IPv4 address, or an
+    /// IPv6 network of 64 bits.
+    pub max_connections_per_client: usize,
     /// Encrypted transports.
     pub encrypted: EncryptedOptions,
     /// Queries of one connection at once: those that wait for the disk over TCP and TLS,
     /// streams over HTTPS and QUIC.
     pub max_queries_per_connection: usize,
-    /// Queries at once that wait for the disk; those beyond get SERVFAIL.
+    /// Queries at once that wait for the disk; those beyond get SERVFAIL, over UDP nothing.
     pub max_waiting_queries: usize,
     /// The greatest UDP answer, bytes, whatever the client offers; 512 at least.
     pub max_udp_payload: u16,
@@ -179,6 +184,7 @@ impl Default for DnsOptions {
             node_addresses: Vec::new(),
             tcp_idle_s: 10,
             max_tcp_connections: 1_024,
+            max_connections_per_client: 128,
             encrypted: EncryptedOptions::default(),
             max_queries_per_connection: 64,
             max_waiting_queries: 4_096,
@@ -270,6 +276,11 @@ impl DnsFront {
             .unwrap_or_default()
     }
 
+    /// What can be read again while it serves; `None`: nothing.
+    pub fn reload(&self) -> Option<Reload> {
+        self.encrypted.as_ref().map(Encrypted::reload)
+    }
+
     /// Answers until `shutdown` is cancelled; then takes no further queries, lets those under
     /// way finish, and returns. Dropping the future ends everything at once.
     pub async fn serve(self, shutdown: CancellationToken) {
@@ -280,21 +291,22 @@ impl DnsFront {
             meters: stream::Meters::new(),
             shutdown: shutdown.clone(),
         };
+        let clients = Clients::new(self.options.max_connections_per_client);
         let tcp = Acceptor {
             listener: self.tcp,
             max_connections: self.options.max_tcp_connections,
             over_limit: bound_counter("dns_tcp_connections"),
+            clients: clients.clone(),
         };
         let tcp = tcp.serve(shutdown.clone(), |stream, addr| {
-            let transport = Transport::Tcp;
-            connections
-                .clone()
-                .converse(stream, Peer { addr, transport })
+            let peer = Peer::new(addr, Transport::Tcp);
+            connections.clone().converse(stream, peer)
         });
         let max_connections = self.options.max_tcp_connections;
         let encrypted = async {
             if let Some(encrypted) = self.encrypted {
-                encrypted.serve(connections.clone(), max_connections).await;
+                let connections = connections.clone();
+                encrypted.serve(connections, max_connections, clients).await;
             }
         };
         tokio::join!(

@@ -13,6 +13,9 @@ use hickory_server::net::xfer::Protocol;
 use hickory_server::server::Request;
 use std::net::SocketAddr;
 
+/// Bytes of QTYPE, and of QCLASS.
+const TYPE_BYTES: usize = 2;
+const CLASS_BYTES: usize = 2;
 /// What of a query's third byte its answer repeats: opcode and RD.
 const REPEATED: u8 = 0b0111_1001;
 /// Of the fourth: CD.
@@ -71,6 +74,19 @@ pub(super) enum Read {
 }
 
 impl Asked {
+    /// What the rate of its answers is counted by: the question's name in small letters, and its
+    /// type.
+    pub(super) fn counted_as(&self) -> Vec<u8> {
+        let mut bytes = self.section.to_vec();
+        bytes.truncate(bytes.len().saturating_sub(CLASS_BYTES));
+        let name_bytes = bytes.len().saturating_sub(TYPE_BYTES);
+        if let Some(name) = bytes.get_mut(..name_bytes) {
+            // Lengths of labels are no letters.
+            name.make_ascii_lowercase();
+        }
+        bytes
+    }
+
     /// Takes a message apart.
     pub(super) fn read(message: &[u8], source: SocketAddr) -> Read {
         let Some(head) = Head::of(message) else {
@@ -102,24 +118,37 @@ impl Asked {
         })
     }
 
+    /// Of a header alone, where what follows is not read.
+    fn from_header(head: Head, opcode: u8, questions: u16) -> Self {
+        Self {
+            head,
+            opcode,
+            questions,
+            question: None,
+            qclass: DNSClass::IN,
+            section: Box::default(),
+            edns: None,
+            is_signed: false,
+            signing: Signing::Unsigned,
+        }
+    }
+
     /// Of any query, by hickory.
     pub(super) fn from_unusual(head: Head, message: &[u8], source: SocketAddr) -> Option<Self> {
         let questions = u16::from_be_bytes([*message.get(4)?, *message.get(5)?]);
+        let opcode = message.get(2)? >> 3 & 15;
         // Room for all of them would be made before they are read; no opcode has more than one.
         if questions > 1 {
-            return Some(Self {
-                head,
-                opcode: message.get(2)? >> 3 & 15,
-                questions,
-                question: None,
-                qclass: DNSClass::IN,
-                section: Box::default(),
-                edns: None,
-                is_signed: false,
-                signing: Signing::Unsigned,
-            });
+            return Some(Self::from_header(head, opcode, questions));
         }
-        let request = Request::from_bytes(message.to_vec(), source, Protocol::Udp).ok()?;
+        let request = match Request::from_bytes(message.to_vec(), source, Protocol::Udp) {
+            Ok(request) => request,
+            // The body is the opcode's, and need hold no records at all (RFC 8490 §5.4).
+            Err(_) if opcode != u8::from(OpCode::Query) => {
+                return Some(Self::from_header(head, opcode, questions));
+            }
+            Err(_) => return None,
+        };
         let query = request.queries.queries().first();
         let section = query.map_or_else(Vec::new, |query| {
             let name = query.original().name();
@@ -127,7 +156,7 @@ impl Asked {
         });
         Some(Self {
             head,
-            opcode: u8::from(request.metadata.op_code),
+            opcode,
             questions,
             question: query.map(|query| Question {
                 name: query.original().name().to_lowercase(),

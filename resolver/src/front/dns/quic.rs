@@ -3,6 +3,7 @@
 
 use super::accept::report;
 use super::bound_counter;
+use super::clients::{Clients, Connected};
 use super::exchange::{Peer, Transport};
 use super::stream::{Connections, Limits, whole_query};
 use super::tls::HANDSHAKE_DEADLINE;
@@ -16,7 +17,7 @@ use quinn::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -88,6 +89,7 @@ fn transport(limits: Limits) -> TransportConfig {
 pub(super) struct Server {
     pub(super) endpoint: Endpoint,
     pub(super) max_connections: usize,
+    pub(super) clients: Clients,
     pub(super) connections: Connections,
 }
 
@@ -108,15 +110,19 @@ impl Server {
                 incoming = self.endpoint.accept() => incoming,
             };
             let Some(incoming) = incoming else { break };
+            let client = incoming.remote_address().ip();
             if open.len() >= self.max_connections {
                 over_limit.increment(1);
                 incoming.refuse();
-            } else if open.len() >= self.max_connections / 2 && incoming.may_retry() {
+            } else if incoming.may_retry() && self.is_room_short(open.len(), client) {
                 // Sources may be forged; when room is short, each has to show that it is real
                 // (RFC 9000 §8.1.2). It comes again.
                 let _ = incoming.retry();
+            } else if let Some(connected) = self.clients.connect(client) {
+                let connections = self.connections.clone();
+                open.spawn(accept(incoming, connected, connections, overdue.clone()));
             } else {
-                open.spawn(accept(incoming, self.connections.clone(), overdue.clone()));
+                incoming.refuse();
             }
         }
         self.endpoint.set_server_config(None);
@@ -125,9 +131,19 @@ impl Server {
         }
         let _ = timeout(FAREWELL, self.endpoint.wait_idle()).await;
     }
+
+    /// Whether half is taken of what all may have, or of what one client may have.
+    fn is_room_short(&self, open: usize, client: IpAddr) -> bool {
+        open >= self.max_connections / 2 || self.clients.has_many(client)
+    }
 }
 
-async fn accept(incoming: Incoming, connections: Connections, overdue: Counter) {
+async fn accept(
+    incoming: Incoming,
+    _connected: Connected,
+    connections: Connections,
+    overdue: Counter,
+) {
     let shutdown = connections.shutdown.clone();
     let Ok(connecting) = incoming.accept() else {
         return;
@@ -198,10 +214,7 @@ async fn exchange(
         }
     };
     let query = query_of(&frame)?;
-    let peer = Peer {
-        addr,
-        transport: Transport::Quic,
-    };
+    let peer = Peer::new(addr, Transport::Quic);
     let Some(answer) = connections.exchange.answer(query, &peer).await else {
         give_up(&mut send, &mut receive);
         return Ok(());

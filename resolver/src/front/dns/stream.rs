@@ -261,7 +261,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 Served::Nothing => {}
                 Served::Wait(waiting) => {
                     let exchange = shared.exchange.clone();
-                    let answer = async move { exchange.finish(*waiting).await };
+                    let place = exchange.place();
+                    let answer = async move { exchange.finish(*waiting, place.as_ref()).await };
                     self.waiting.push(Box::pin(answer));
                 }
                 Served::Messages(messages) => self.transfer = Some(messages),

@@ -104,9 +104,9 @@ pub(super) async fn serve(acceptor: Acceptor, handshakes: Handshakes, connection
     let connection = |stream, addr| {
         let (handshakes, connections) = (handshakes.clone(), connections.clone());
         async move {
-            let transport = Transport::Tls;
             if let Some(stream) = handshakes.accept(stream).await {
-                connections.converse(stream, Peer { addr, transport }).await;
+                let peer = Peer::new(addr, Transport::Tls);
+                connections.converse(stream, peer).await;
             }
         }
     };

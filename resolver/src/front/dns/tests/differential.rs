@@ -133,10 +133,7 @@ async fn what_is_read_in_place_and_what_is_kept_is_what_hickory_gives() {
     let source: SocketAddr = socket.local_addr().unwrap();
     let runtime = tokio::runtime::Handle::current();
     let mut datagrams = Datagrams::new(exchange.clone(), 1 << 20, Sender::new(socket), runtime);
-    let peer = Peer {
-        addr: source,
-        transport: Transport::Udp,
-    };
+    let peer = Peer::new(source, Transport::Udp);
     let good = good_queries(&node);
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let packets = std::env::var("IDNODE_DIFFERENTIAL_PACKETS");
@@ -150,7 +147,7 @@ async fn what_is_read_in_place_and_what_is_kept_is_what_hickory_gives() {
         // A second may end between the two, and with it a cookie.
         for _ in 0..2 {
             answer.clear();
-            let sent = datagrams.answer(&packet, source, &mut answer);
+            let sent = datagrams.answer(&packet, source.into(), &mut answer);
             let expected = by_hickory(&exchange, &packet, &peer);
             answered += usize::from(sent);
             same = sent.then_some(&answer) == expected.as_ref();

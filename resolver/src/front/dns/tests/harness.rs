@@ -410,6 +410,11 @@ pub async fn exchange(stream: &mut TcpStream, query: &[u8]) -> Option<Vec<u8>> {
     let mut framed = (query.len() as u16).to_be_bytes().to_vec();
     framed.extend_from_slice(query);
     stream.write_all(&framed).await.ok()?;
+    next_message(stream).await
+}
+
+/// The next message on a connection; `None`: it ended.
+pub async fn next_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut length = [0; 2];
     timeout(PATIENCE, stream.read_exact(&mut length))
         .await

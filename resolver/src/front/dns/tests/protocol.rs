@@ -5,7 +5,7 @@ use crate::front::dns::DnsOptions;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
@@ -315,24 +315,19 @@ async fn queries_that_wait_are_bounded() {
         ..DnsOptions::default()
     })
     .await;
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    socket.connect(node.addr).await.unwrap();
     let hashed = Ask::new(&node.name(&longest_handle()), RecordType::A)
         .edns(0, 1_232)
         .bytes();
     let (mut answered, mut failed) = (0, 0);
     // Which queries meet is up to the scheduler: a burst at a time until some have.
     for _ in 0..1_000 {
+        let mut stream = TcpStream::connect(node.addr).await.unwrap();
+        let length = u16::try_from(hashed.len()).unwrap().to_be_bytes();
+        let burst = [&length[..], &hashed].concat().repeat(20);
+        stream.write_all(&burst).await.unwrap();
         for _ in 0..20 {
-            socket.send(&hashed).await.unwrap();
-        }
-        for _ in 0..20 {
-            let mut buffer = [0; 2_048];
-            let length = timeout(PATIENCE, socket.recv(&mut buffer))
-                .await
-                .expect("an answer")
-                .unwrap();
-            let answer = Message::from_vec(&buffer[..length]).unwrap();
+            let answer = next_message(&mut stream).await.expect("an answer");
+            let answer = Message::from_vec(&answer).unwrap();
             match rcode(&answer) {
                 ResponseCode::NoError => answered += 1,
                 ResponseCode::ServFail => {
