@@ -43,9 +43,9 @@ pub struct HotCache {
     reason = "moka weighs keys of the type it stores"
 )]
 fn weight_of(key: &Box<[u8]>, entry: &Arc<CacheEntry>) -> u32 {
-    // moka's own bookkeeping is about 150 bytes an entry.
+    // What the allocator rounds up to, and moka's own bookkeeping, measured as resident memory.
     let record = entry.record.as_ref().map_or(0, |record| record.weight());
-    u32::try_from(key.len() + record + 200).unwrap_or(u32::MAX)
+    u32::try_from(key.len() + record + 450).unwrap_or(u32::MAX)
 }
 
 impl HotCache {

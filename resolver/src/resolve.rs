@@ -287,6 +287,25 @@ impl Resolver {
         }
     }
 
+    /// The answer, read on this thread if memory does not know it: for whoever has threads of its
+    /// own for that, and many questions for each. May block on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn resolve_blocking(&self, query: &Query<'_>) -> Result<Answer> {
+        match self.place(query.identifier) {
+            Place::Answered(answer, _) => Ok(answer),
+            Place::Here(prefix) => {
+                let key = query.identifier.key();
+                let entry = match self.cache.get(key) {
+                    Some(entry) => entry,
+                    None => self.read(key)?,
+                };
+                Ok(answer_from(&prefix, &entry))
+            }
+        }
+    }
+
     /// What the prefix alone decides.
     fn place(&self, identifier: &Identifier) -> Place {
         if let Some(prefix) = identifier.prefix_handle() {
@@ -396,19 +415,22 @@ impl Resolver {
         let (done, result) = watch::channel(None);
         let resolver = self.clone();
         tokio::task::spawn_blocking(move || {
-            let read = resolver.registry.read(&key).map(|(read_at, record)| {
-                Arc::new(CacheEntry {
-                    read_at,
-                    record: record.map(Arc::new),
-                })
-            });
-            if let Ok(entry) = &read {
-                resolver.cache.fill(&key, entry.clone());
-            }
+            let read = resolver.read(&key);
             resolver.reads.lock().remove(&key);
             done.send_replace(Some(read));
         });
         result
+    }
+
+    /// Reads a key and keeps what it found. May block on the disk.
+    fn read(&self, key: &[u8]) -> Result<Arc<CacheEntry>> {
+        let (read_at, record) = self.registry.read(key)?;
+        let entry = Arc::new(CacheEntry {
+            read_at,
+            record: record.map(Arc::new),
+        });
+        self.cache.fill(key, entry.clone());
+        Ok(entry)
     }
 
     /// The registry behind this core.

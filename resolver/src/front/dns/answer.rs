@@ -114,18 +114,22 @@ impl Responder {
         At::new(self, question, zone).begin()
     }
 
-    /// Goes on with what memory did not know.
-    pub(super) async fn finish(&self, question: &Question, first: Deferred) -> Reply {
+    /// Goes on with what memory did not know. May block on the disk.
+    pub(super) fn finish(&self, question: &Question, first: &Deferred) -> Reply {
         let Some(zone) = self.zones.answering(&question.name, question.qtype) else {
             return Reply::failed("the zone is gone");
         };
         let at = At::new(self, question, zone);
-        let mut next = first;
+        let (mut next, mut later);
+        next = first;
         // A hash leads to a record, a missing record to a look below it: no more than that.
         loop {
-            match at.go_on(next).await {
+            match at.go_on(next) {
                 Ok(Step::Done(reply)) => return reply,
-                Ok(Step::Wait(deferred)) => next = deferred,
+                Ok(Step::Wait(deferred)) => {
+                    later = deferred;
+                    next = &later;
+                }
                 Err(error) => return storage_failed(&error),
             }
         }
@@ -165,7 +169,7 @@ mod tests {
             assert!(matches!(from_memory.keep, Keep::While(..)));
             from_memory.keep = Keep::Unsaid;
             let deferred = Deferred::Record(Identifier::parse(text).unwrap());
-            let from_disk = responder.finish(&question, deferred).await;
+            let from_disk = responder.finish(&question, &deferred);
             assert_eq!(from_memory, from_disk);
             assert_eq!(from_memory.outcome, outcome, "{text}");
         }
@@ -174,10 +178,7 @@ mod tests {
         let Step::Wait(deferred) = responder.try_answer(&above) else {
             panic!("answered at once")
         };
-        assert_eq!(
-            responder.finish(&above, deferred).await.outcome,
-            Outcome::NoData
-        );
+        assert_eq!(responder.finish(&above, &deferred).outcome, Outcome::NoData);
         node.stop().await;
     }
 }

@@ -1,11 +1,24 @@
 //! Queries in datagrams, on the batched loop: what was answered before or memory knows is
-//! answered on the loop's own thread, the rest by the runtime.
+//! answered on the loop's own thread, the rest, in batches too, where threads may wait for the
+//! disk.
 
 use super::desk::{Desk, Served};
-use super::exchange::{Exchange, Peer, Transport, Waiting};
+use super::exchange::{Exchange, Peer, Place, Transport, Waiting};
 use crate::udp::{Path, Sender, Service};
 use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// Queries that one thread of the runtime reads the disk for, one after the other: enough that
+/// handing them over costs little, so few that a slow disk is asked for many at a time.
+const READS: usize = 16;
+
+/// A query that waits for the disk.
+#[derive(Debug)]
+struct Late {
+    waiting: Box<Waiting>,
+    path: Path,
+    place: Place,
+}
 
 /// The DNS front's part of one UDP thread.
 #[derive(Debug)]
@@ -13,6 +26,8 @@ pub(super) struct Datagrams {
     desk: Desk,
     sender: Sender,
     runtime: Handle,
+    /// Of this batch.
+    late: Vec<Late>,
 }
 
 impl Datagrams {
@@ -27,6 +42,7 @@ impl Datagrams {
             desk: Desk::new(exchange, capacity_bytes),
             sender,
             runtime,
+            late: Vec::new(),
         }
     }
 
@@ -36,22 +52,39 @@ impl Datagrams {
         self.desk.repeated()
     }
 
-    /// Answers later what must wait, if there is room to: where sources may be forged, what
-    /// waits is bounded before anything is made for it, and what is beyond is lost, as datagrams
-    /// may be.
-    fn put_off(&self, waiting: Waiting, path: Path) {
-        let exchange = self.desk.exchange().clone();
-        let Some(place) = exchange.place() else {
-            return;
-        };
-        let sender = self.sender.clone();
-        self.runtime.spawn(async move {
-            if let Some(answer) = exchange.finish(waiting, Some(&place)).await {
-                sender.send(&answer, path);
-            }
-            // Held until here: whoever shuts the node down waits for it.
-            drop(place);
-        });
+    /// Notes what must wait, if there is room to: where sources may be forged, what waits is
+    /// bounded, and what is beyond is lost, as datagrams may be.
+    fn put_off(&mut self, waiting: Box<Waiting>, path: Path) {
+        if let Some(place) = self.desk.exchange().place() {
+            self.late.push(Late {
+                waiting,
+                path,
+                place,
+            });
+        }
+    }
+
+    /// Hands over what this batch has put off.
+    fn hand_over(&mut self) {
+        while !self.late.is_empty() {
+            let count = self.late.len().min(READS);
+            let late: Vec<_> = self.late.drain(..count).collect();
+            let (exchange, sender) = (self.desk.exchange().clone(), self.sender.clone());
+            self.runtime.spawn_blocking(move || {
+                for Late {
+                    waiting,
+                    path,
+                    place,
+                } in late
+                {
+                    if let Some(answer) = exchange.finish(&waiting) {
+                        sender.send(&answer, path);
+                    }
+                    // Held until here: whoever shuts the node down waits for it.
+                    drop(place);
+                }
+            });
+        }
     }
 }
 
@@ -67,7 +100,7 @@ impl Service for Datagrams {
             // There are no transfers in datagrams.
             Served::Nothing | Served::Messages(_) => false,
             Served::Wait(waiting) => {
-                self.put_off(*waiting, path);
+                self.put_off(waiting, path);
                 false
             }
         }
@@ -75,5 +108,6 @@ impl Service for Datagrams {
 
     fn batch_ended(&mut self, datagrams: usize, took: Duration) {
         self.desk.batch_ended(datagrams, took);
+        self.hand_over();
     }
 }

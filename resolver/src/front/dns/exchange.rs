@@ -213,7 +213,7 @@ impl Exchange {
             Considered::Reply(asked, reply) => self.write(&asked, &reply, peer),
             Considered::Wait(waiting) => {
                 let place = self.place();
-                return self.finish(*waiting, place.as_ref()).await;
+                return self.finish_elsewhere(*waiting, place).await;
             }
         };
         self.shared.meters.took(began.elapsed(), 1);
@@ -347,23 +347,57 @@ impl Exchange {
         place
     }
 
-    /// Goes on with what memory did not know; without a place the answer says that there is no
-    /// room. `None`: it is not to be sent.
-    pub(super) async fn finish(&self, waiting: Waiting, place: Option<&Place>) -> Option<Vec<u8>> {
-        let shared = &self.shared;
+    /// Goes on with what memory did not know. `None`: the answer is not to be sent. May block on
+    /// the disk.
+    pub(super) fn finish(&self, waiting: &Waiting) -> Option<Vec<u8>> {
+        let reply = self.look_up(waiting);
+        self.close(waiting, reply)
+    }
+
+    /// The same on a thread of the runtime's; without a place the answer says that there is no
+    /// room.
+    pub(super) async fn finish_elsewhere(
+        &self,
+        waiting: Waiting,
+        place: Option<Place>,
+    ) -> Option<Vec<u8>> {
+        let waiting = Arc::new(waiting);
         let reply = match place {
-            Some(_) => {
-                let finished = shared.responder.finish(&waiting.question, waiting.deferred);
-                tokio::time::timeout(shared.deadline, finished)
-                    .await
-                    .unwrap_or_else(|_| Reply::failed("the registry took too long"))
+            Some(place) => {
+                let (exchange, theirs) = (self.clone(), waiting.clone());
+                let reading = tokio::task::spawn_blocking(move || {
+                    let reply = exchange.look_up(&theirs);
+                    // Held until here, whether or not somebody still waits for this.
+                    drop(place);
+                    reply
+                });
+                match tokio::time::timeout(self.shared.deadline, reading).await {
+                    Ok(Ok(reply)) => reply,
+                    Ok(Err(_)) => Reply::failed("the read was lost"),
+                    Err(_) => too_slow(),
+                }
             }
             None => Reply::failed("too many queries wait for the disk"),
         };
+        self.close(&waiting, reply)
+    }
+
+    fn look_up(&self, waiting: &Waiting) -> Reply {
+        if waiting.began.elapsed() >= self.shared.deadline {
+            return too_slow();
+        }
+        let responder = &self.shared.responder;
+        responder.finish(&waiting.question, &waiting.deferred)
+    }
+
+    fn close(&self, waiting: &Waiting, reply: Reply) -> Option<Vec<u8>> {
         let client = waiting.asked.edns.as_ref();
-        let reply = shared.responder.signed(&waiting.question, client, reply);
+        let reply = self
+            .shared
+            .responder
+            .signed(&waiting.question, client, reply);
         let answer = self.write(&waiting.asked, &reply, &waiting.peer);
-        shared.meters.took(waiting.began.elapsed(), 1);
+        self.shared.meters.took(waiting.began.elapsed(), 1);
         answer
     }
 
@@ -507,6 +541,10 @@ impl Exchange {
     pub(super) fn resolver(&self) -> &Resolver {
         self.shared.responder.resolver()
     }
+}
+
+fn too_slow() -> Reply {
+    Reply::failed("the registry took too long")
 }
 
 /// A reply's records behind its question.

@@ -60,46 +60,42 @@ impl<'a> At<'a> {
         }
     }
 
-    /// What the disk knows.
-    pub(super) async fn go_on(&self, deferred: Deferred) -> Result<Step, Error> {
+    /// What the disk knows. May block on it.
+    pub(super) fn go_on(&self, deferred: &Deferred) -> Result<Step, Error> {
         let core = &self.responder.core;
         match deferred {
             Deferred::Record(identifier) => {
-                let answer = core.resolver.resolve(&self.query(&identifier)).await?;
-                Ok(self.at_answer(&identifier, answer, false))
+                let answer = core.resolver.resolve_blocking(&self.query(identifier))?;
+                Ok(self.at_answer(identifier, answer, false))
             }
             Deferred::Hash(subject, hash) => {
-                if let Some(entry) = self.delegated_by_hash(&subject).await? {
-                    return Ok(Step::Done(self.referral(&entry, &subject)));
+                if let Some(entry) = self.delegated_by_hash(subject)? {
+                    return Ok(Step::Done(self.referral(&entry, subject)));
                 }
-                let registry = core.registry.clone();
-                let found = blocking(move || registry.hashed_name(&hash)).await?;
-                let identifier = match found {
+                let identifier = match core.registry.hashed_name(hash)? {
                     Some(HashedName::Identifier(found)) if subject.is_name_of(&found) => found,
                     Some(HashedName::Prefix(found)) if subject.is_name_of_prefix(&found) => {
                         return Ok(self.at_prefix(&found));
                     }
                     _ => return Ok(Step::Done(self.no_name(None))),
                 };
-                let answer = core.resolver.resolve(&self.query(&identifier)).await?;
+                let answer = core.resolver.resolve_blocking(&self.query(&identifier))?;
                 Ok(self.at_answer(&identifier, answer, true))
             }
             Deferred::Cut(above, error) => {
-                let entry = self.delegated_by_hash(&above).await?;
+                let entry = self.delegated_by_hash(above)?;
                 let entry = entry.filter(|entry| has_name_servers(entry));
                 Ok(Step::Done(match entry {
-                    Some(entry) => self.referral(&entry, &above),
-                    None => self.no_name(error),
+                    Some(entry) => self.referral(&entry, above),
+                    None => self.no_name(error.clone()),
                 }))
             }
             Deferred::Existence(below, error) => {
-                let (core, kind) = (core.clone(), self.zone.kind);
-                let name = self.question.name.clone();
-                let exists = blocking(move || below.exists(&core, kind, &name)).await?;
+                let exists = below.exists(core, self.zone.kind, &self.question.name)?;
                 Ok(Step::Done(if exists {
                     self.no_data()
                 } else {
-                    self.no_name(error)
+                    self.no_name(error.clone())
                 }))
             }
         }
@@ -165,18 +161,14 @@ impl<'a> At<'a> {
     }
 
     /// The active, delegated prefix whose hash is in a name. Asks the disk for the hash.
-    async fn delegated_by_hash(
-        &self,
-        subject: &Subject,
-    ) -> Result<Option<Arc<PrefixEntry>>, Error> {
+    fn delegated_by_hash(&self, subject: &Subject) -> Result<Option<Arc<PrefixEntry>>, Error> {
         let Some(above) = subject.hashed_prefix() else {
             return Ok(None);
         };
         let Subject::HashedPrefix { hash, .. } = above else {
             return Ok(None);
         };
-        let registry = self.responder.core.registry.clone();
-        let found = blocking(move || registry.hashed_name(&hash)).await?;
+        let found = self.responder.core.registry.hashed_name(&hash)?;
         let Some(HashedName::Prefix(prefix)) = found else {
             return Ok(None);
         };
@@ -334,11 +326,4 @@ pub(super) fn not_active(entry: &PrefixEntry) -> ExtendedError {
 pub(super) fn storage_failed(error: &Error) -> Reply {
     tracing::warn!(%error, "a DNS query could not be answered");
     Reply::failed("the registry cannot be read")
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let ended = tokio::task::spawn_blocking(work).await;
-    ended.unwrap_or_else(|error| Err(Error::Storage(error.to_string())))
 }

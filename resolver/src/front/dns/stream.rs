@@ -262,7 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 Served::Wait(waiting) => {
                     let exchange = shared.exchange.clone();
                     let place = exchange.place();
-                    let answer = async move { exchange.finish(*waiting, place.as_ref()).await };
+                    let answer = async move { exchange.finish_elsewhere(*waiting, place).await };
                     self.waiting.push(Box::pin(answer));
                 }
                 Served::Messages(messages) => self.transfer = Some(messages),
