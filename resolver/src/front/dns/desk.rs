@@ -140,6 +140,7 @@ impl Desk {
             let frame = AnswerFrame {
                 soa: Some(soa),
                 only_truncated: verdict == Verdict::Truncate,
+                extras: exchange.gives_extras(&kept.tail, client, peer),
                 ..frame
             };
             exchange.fill(&kept.tail, &frame, out);
@@ -171,6 +172,7 @@ impl Desk {
         if verdict != Verdict::Drop {
             let frame = AnswerFrame {
                 only_truncated: verdict == Verdict::Truncate,
+                extras: exchange.gives_extras(&tail, client, peer),
                 ..exchange.frame(asked.head, &asked.section, client, peer)
             };
             exchange.fill_signed(&tail, frame, &asked.signing, out);

@@ -102,6 +102,12 @@ impl Tail {
         !self.soa_signatures_at.is_empty()
     }
 
+    /// Whether it has additional records that an answer can do without: those of a referral it
+    /// cannot (RFC 9471).
+    pub(super) fn has_extras(&self) -> bool {
+        self.counts[2] > 0 && self.outcome != Outcome::Referred
+    }
+
     /// Writes the whole answer to `out`, which is empty; whether it had to be truncated.
     ///
     /// What does not fit goes without its additional records, but for those of a referral (RFC
@@ -114,11 +120,13 @@ impl Tail {
         }
         let mut counts = self.counts;
         let mut records: &[u8] = &self.records;
-        frame.write(self, counts, records, false, out);
-        if out.len() <= frame.limit {
-            return false;
+        if frame.extras || !self.has_extras() {
+            frame.write(self, counts, records, false, out);
+            if out.len() <= frame.limit {
+                return false;
+            }
         }
-        if self.outcome != Outcome::Referred && counts[2] > 0 {
+        if self.has_extras() {
             counts[2] = 0;
             records = records.get(..self.additionals_at).unwrap_or_default();
             frame.write(self, counts, records, false, out);
@@ -160,6 +168,8 @@ pub(super) struct AnswerFrame<'a> {
     pub(super) limit: usize,
     /// The client is to ask again over TCP.
     pub(super) only_truncated: bool,
+    /// It gets additional records that the answer can do without.
+    pub(super) extras: bool,
 }
 
 /// What changes of a zone's SOA record with every commit.

@@ -413,6 +413,7 @@ impl Exchange {
         let mut out = Vec::with_capacity(usize::from(MIN_UDP_PAYLOAD));
         let frame = AnswerFrame {
             only_truncated: verdict == Verdict::Truncate,
+            extras: self.gives_extras(&tail, client, peer),
             ..self.frame(asked.head, &asked.section, client, peer)
         };
         self.fill_signed(&tail, frame, &asked.signing, &mut out);
@@ -429,7 +430,7 @@ impl Exchange {
         outcome: Outcome,
         question: impl FnOnce() -> Q,
     ) -> Verdict {
-        if peer.transport.is_stream() || self.knows(client, peer) {
+        if self.is_proven(client, peer) {
             return Verdict::Send;
         }
         let guard = &self.shared.guard;
@@ -462,6 +463,7 @@ impl Exchange {
             padded: peer.transport.is_encrypted() && client.is_some_and(|client| client.padding),
             limit: self.size_limit(client, peer.transport),
             only_truncated: false,
+            extras: false,
         }
     }
 
@@ -515,8 +517,23 @@ impl Exchange {
         &self.shared.guard
     }
 
-    /// Whether a client has shown a cookie that it was given here: its source is its own.
-    pub(super) fn knows(&self, client: Option<&ClientEdns>, peer: &Peer) -> bool {
+    /// Whether a client gets additional records that an answer can do without: only where its
+    /// source is its own, so that nobody else is sent more than the answer.
+    pub(super) fn gives_extras(
+        &self,
+        tail: &Tail,
+        client: Option<&ClientEdns>,
+        peer: &Peer,
+    ) -> bool {
+        tail.has_extras() && self.is_proven(client, peer)
+    }
+
+    /// Whether a client's source is its own: it is on a connection, or has shown a cookie that
+    /// it was given here.
+    fn is_proven(&self, client: Option<&ClientEdns>, peer: &Peer) -> bool {
+        if peer.transport.is_stream() {
+            return true;
+        }
         let cookie = client.and_then(|client| client.cookie.as_ref());
         let cookies = &self.shared.edns.cookies;
         cookie.is_some_and(|cookie| cookie.is_own(cookies, peer.addr.ip(), now_s()))

@@ -207,8 +207,14 @@ async fn apexes_have_soa_and_name_servers_with_addresses() {
             (3_600, 600, 1_209_600, 300)
         );
         assert_eq!(u64::from(soa.serial), node.filling.registry.applied());
-        let answer = node.ask(zone, RecordType::NS).await;
+        let bare = node.ask(zone, RecordType::NS).await;
+        assert!(
+            bare.additionals.is_empty(),
+            "from an address that may be forged"
+        );
+        let answer = node.ask_tcp(zone, RecordType::NS).await;
         assert!(answer.metadata.authoritative);
+        assert_eq!(bare.answers, answer.answers);
         let RData::NS(server) = &answer.answers[0].data else {
             panic!("{answer:?}")
         };
