@@ -10,6 +10,7 @@
 )]
 
 pub mod api;
+pub mod dns;
 pub mod node;
 pub mod run;
 pub mod secondary;

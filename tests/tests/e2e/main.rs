@@ -6,9 +6,11 @@
     clippy::indexing_slicing
 )]
 
+mod abuse;
 mod access;
 mod ask;
 mod bulk;
+mod conformance;
 mod crash;
 mod demo;
 mod dns_transports;
@@ -19,3 +21,4 @@ mod operators;
 mod records;
 mod registration;
 mod secondaries;
+mod zones;

@@ -2,9 +2,10 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use idnode_tests::run::until;
+use idnode_tests::run::{output, until};
 use tokio::runtime::Runtime;
 
 use super::clients::{self, Wire, quic, quic_offering, tcp, try_tls};
@@ -164,5 +165,54 @@ fn connections_of_each_transport_are_bounded() {
     });
     let again = || try_tls(at.doh.unwrap(), &world.files.authority, &["h2"], false).is_ok();
     until("room for another request", again);
+    world.node.stop();
+}
+
+#[test]
+fn connections_of_one_client_are_bounded_over_all_transports_together() {
+    let world = World::with(&["dns.max_connections_per_client=3", "dns.tcp_idle_s=60"]);
+    let at = world.node.at;
+    let ask = query(0, HIT, TXT);
+    let mut plain: Vec<_> = (0..2).map(|_| tcp(at.dns)).collect();
+    assert!(plain.iter_mut().all(|wire| wire.ask(&ask).is_some()));
+    let mut tls = clients::tls(&world);
+    assert!(tls.ask(&ask).is_some());
+    for at in [at.dns, at.dot.unwrap(), at.doh.unwrap()] {
+        assert!(is_refused(at), "{at}");
+    }
+    Runtime::new().unwrap().block_on(async {
+        let (_end, connecting) = quic_offering(&world, "doq");
+        assert!(connecting.await.is_err(), "QUIC");
+    });
+    assert_eq!(world.bound_hits("dns_client_connections"), 4);
+    // Another client is another.
+    let dig = |source: &str| {
+        let port = at.dns.port().to_string();
+        let asked = ["-b", source, "@127.0.0.1", "-p", &port, "+tcp", "+tries=1"];
+        output(Command::new("dig").args(asked).args([HIT, "TXT"]))
+    };
+    assert!(dig("127.0.0.2").status.success());
+    assert!(!dig("127.0.0.1").status.success());
+    // Room again, for any transport.
+    drop(plain);
+    until("room for another connection", || {
+        tcp(at.dns).ask(&ask).is_some()
+    });
+    drop(tls);
+    // The node has to see that they have ended.
+    std::thread::sleep(Duration::from_secs(1));
+    Runtime::new().unwrap().block_on(async {
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            let (end, connection) = quic(&world).await;
+            assert_eq!(answers(&clients::ask_quic(&connection, &ask).await), 3);
+            held.push((end, connection));
+        }
+        let (_end, connecting) = quic_offering(&world, "doq");
+        assert!(connecting.await.is_err(), "a fourth over QUIC");
+    });
+    for bound in ["tcp", "tls", "https", "quic"] {
+        assert_eq!(world.bound_hits(&format!("dns_{bound}_connections")), 0);
+    }
     world.node.stop();
 }

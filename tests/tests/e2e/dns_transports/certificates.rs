@@ -211,3 +211,20 @@ fn only_what_is_on_is_announced() {
     assert_eq!((node.at.dot, node.at.doq), (None, None));
     node.stop();
 }
+
+#[test]
+fn a_hangup_has_the_certificate_read_again_though_it_has_not_changed() {
+    let mut world = World::new();
+    for count in 1..=2 {
+        world.node.signal("HUP");
+        until("it is read", || reloads(&world, "loaded") == count);
+    }
+    // One that cannot be used leaves the old one, and the node goes on.
+    fs::write(&world.files.certificate, "no certificate").unwrap();
+    world.node.signal("HUP");
+    until("it is refused", || reloads(&world, "failed") > 0);
+    assert!(world.node.is_alive());
+    let log = world.node.log();
+    assert!(log.contains("the one before stays"), "{log}");
+    world.node.stop();
+}
