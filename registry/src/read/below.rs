@@ -17,13 +17,15 @@ impl Registry {
     /// which is `wanted`. What an inactive prefix has is passed over whole, with what longer
     /// prefixes have inside it: [`Registry::any_active_prefix_below`] tells of those. Looks at a
     /// bounded number of rows: where those do not tell, it says yes, so that nothing is denied
-    /// wrongly. Blocks.
+    /// wrongly. `past`: where to go on after a row whose key says that nothing from there on up to
+    /// that place is wanted. Blocks.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn any_answered_below(
         &self,
         key: &[u8],
+        past: impl Fn(&[u8]) -> Option<Vec<u8>>,
         wanted: impl Fn(&Identifier) -> bool,
     ) -> Result<bool> {
         let view = self.store().snapshot();
@@ -36,6 +38,13 @@ impl Registry {
                 }
                 looked_at += 1;
                 let (key, stored) = row?;
+                if let Some(further) = past(&key) {
+                    start = further;
+                    if end.as_ref().is_some_and(|end| start >= *end) {
+                        return Ok(false);
+                    }
+                    continue 'ranges;
+                }
                 let record = Record::decode(stored)?;
                 if !record.is_live() {
                     continue;

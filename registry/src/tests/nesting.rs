@@ -245,7 +245,7 @@ fn what_an_inactive_prefix_has_is_not_found_below_a_key() {
     let node = Node::with_prefixes(&["oid:1.2.156.3001", "oid:1.2.156.3001.5", "oid:1.2.156.3002"]);
     let below = |arc: &str| {
         let key = parsed(arc).key().to_vec();
-        let found = node.registry().any_answered_below(&key, |_| true);
+        let found = node.registry().any_answered_below(&key, |_| None, |_| true);
         found.unwrap()
     };
     node.write(create("1.2.156.3001.5.1", "x"));
@@ -262,7 +262,9 @@ fn what_an_inactive_prefix_has_is_not_found_below_a_key() {
     let named = |wanted: &str| {
         let is_it = |identifier: &Identifier| identifier.canonical() == wanted;
         let key = parsed("oid:1.2.156").key().to_vec();
-        node.registry().any_answered_below(&key, is_it).unwrap()
+        node.registry()
+            .any_answered_below(&key, |_| None, is_it)
+            .unwrap()
     };
     assert!(named("1.2.156.3002.1") && !named("1.2.156.3002.2"));
     node.write(step("oid:1.2.156.3001.5", PrefixAction::Resume));
@@ -276,7 +278,9 @@ fn what_is_below_a_key_is_found() {
     let key = |prefix: &str| parsed(prefix).key().to_vec();
     let all = |_: &Identifier| true;
     let live = |prefix: &str| {
-        let found = node.registry().any_answered_below(&key(prefix), all);
+        let found = node
+            .registry()
+            .any_answered_below(&key(prefix), |_| None, all);
         found.unwrap()
     };
     let prefixes = |prefix: &str| {

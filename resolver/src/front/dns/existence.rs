@@ -65,6 +65,21 @@ impl Below {
             let mapped = names::of_identifier(identifier, kind, &core.zones);
             mapped.as_ref().is_some_and(is_below)
         };
-        core.registry.any_answered_below(&self.identifiers, shown)
+        // Lots and serial numbers have no ONS names, and there may be millions of a product's.
+        let past = |key: &[u8]| match kind {
+            ZoneKind::Ons => past_qualified(key),
+            ZoneKind::Node | ZoneKind::Ors => None,
+        };
+        core.registry
+            .any_answered_below(&self.identifiers, past, shown)
     }
+}
+
+/// Where the keys end that have what this one has before its qualifiers, and qualifiers; `None`:
+/// it has none.
+fn past_qualified(key: &[u8]) -> Option<Vec<u8>> {
+    let at = key.iter().position(|b| *b == GS1_QUALIFIER_SEPARATOR)?;
+    let mut past = key.get(..at)?.to_vec();
+    past.push(GS1_QUALIFIER_SEPARATOR + 1);
+    Some(past)
 }
