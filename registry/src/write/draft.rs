@@ -287,7 +287,7 @@ fn check(value: &ValueParts<'_>) -> Result<()> {
     well_formed.map_err(|e| Error::invalid("data", format!("is no {kind}: {e}")))?;
     match RecordKind::of_value_type(kind) {
         Some(record) => record
-            .wire(&value.data)
+            .wire(value.data)
             .map(drop)
             .map_err(|e| Error::invalid("data", format!("is no {kind} record: {e}"))),
         None => Ok(()),
