@@ -3,7 +3,8 @@
 //! disk.
 
 use super::desk::{Desk, Served};
-use super::exchange::{Exchange, Peer, Place, Transport, Waiting};
+use super::exchange::{Exchange, Place, Waiting};
+use super::peer::{Peer, Transport};
 use crate::udp::{Path, Sender, Service};
 use std::time::Duration;
 use tokio::runtime::Handle;

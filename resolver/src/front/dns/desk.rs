@@ -5,10 +5,11 @@
 
 use super::edns::ClientEdns;
 use super::encode::{AnswerFrame, CurrentSoa};
-use super::exchange::{Considered, Exchange, Peer, Waiting, beyond_zone_limit, encode};
+use super::exchange::{Considered, Exchange, Waiting, beyond_zone_limit, encode};
 use super::frame::Frame;
 use super::guard::{Admission, Verdict};
 use super::kept::{KeptAnswers, Key};
+use super::peer::Peer;
 use super::query::{Asked, Head};
 use super::reply::{Outcome, Reply};
 use super::transfer::Messages;

@@ -1,14 +1,17 @@
 //! One exchange, from a query's bytes to its answer's, the same for every transport: which
 //! requests are refused, how long they may take, how many may wait, how large answers may be.
 
+mod waiting;
+
 use super::DnsOptions;
-use super::answer::{Deferred, Question, Responder, Step};
+use super::answer::{Question, Responder, Step};
 use super::cookie::{Cookies, SECRET_BYTES};
 use super::dnssec::{Dnssec, NXNAME, SoaSignatures};
 use super::edns::{self, AnswerOptions, ClientEdns, ServerEdns, now_s};
 use super::encode::{AnswerFrame, Tail};
 use super::guard::{Admission, Guard, Verdict};
 use super::meters::Meters;
+use super::peer::{Peer, Transport};
 use super::query::{Asked, Head, Read};
 use super::raw;
 use super::reply::{ErrorCode, ExtendedError, Outcome, Reply, is_transfer};
@@ -19,77 +22,17 @@ use hickory_proto::op::{OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 use idnode_proto::dnsname::ZoneKind;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+
+pub(super) use waiting::{Place, Waiting};
 
 /// The greatest answer over UDP to those without EDNS (RFC 1035 §4.2.1), bytes.
 pub(super) const MIN_UDP_PAYLOAD: u16 = 512;
 /// The greatest answer over connections, bytes.
 const MAX_MESSAGE_BYTES: usize = u16::MAX as usize;
-
-/// How a query came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transport {
-    /// In a datagram: answers are bounded in size, and its source may be forged.
-    Udp,
-    /// On a connection.
-    Tcp,
-    /// On a connection with TLS (RFC 7858).
-    Tls,
-    /// In a request of HTTP over TLS (RFC 8484).
-    Https,
-    /// On a stream of QUIC (RFC 9250).
-    Quic,
-}
-
-impl Transport {
-    /// Whether it has connections: answers may have any size, and the source is no other's.
-    pub(super) fn is_stream(self) -> bool {
-        self != Self::Udp
-    }
-
-    /// Whether one query may draw many messages (RFC 5936 §4, RFC 9103).
-    pub(super) fn carries_transfers(self) -> bool {
-        matches!(self, Self::Tcp | Self::Tls)
-    }
-
-    /// Whether nobody on the way reads along, so that the size of answers may tell something
-    /// (RFC 7830).
-    pub(super) fn is_encrypted(self) -> bool {
-        match self {
-            Self::Udp | Self::Tcp => false,
-            Self::Tls | Self::Https | Self::Quic => true,
-        }
-    }
-
-    /// Whether a query may ask how long its connection may be idle (RFC 7828 §3.1, RFC 9250
-    /// §5.5.2).
-    pub(super) fn has_keepalive(self) -> bool {
-        matches!(self, Self::Tcp | Self::Tls)
-    }
-}
-
-/// Who asks, and how.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer {
-    /// Of IPv4 clients never in IPv6's clothes (RFC 4291 §2.5.5.2), whatever the socket.
-    pub(super) addr: SocketAddr,
-    pub(super) transport: Transport,
-}
-
-impl Peer {
-    /// Whom a socket calls `addr`.
-    pub(super) fn new(addr: SocketAddr, transport: Transport) -> Self {
-        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
-        Self { addr, transport }
-    }
-}
-
-/// Room for one query that waits for the disk.
-pub(super) type Place = OwnedSemaphorePermit;
 
 /// Answers queries; a handle to one shared state.
 #[derive(Debug, Clone)]
@@ -128,16 +71,6 @@ pub(super) enum Considered {
     Wait(Box<Waiting>),
     /// A zone transfer, message by message; only on connections that carry them.
     Messages(Messages),
-}
-
-/// A query that waits for the disk.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    asked: Asked,
-    question: Question,
-    deferred: Deferred,
-    peer: Peer,
-    began: Instant,
 }
 
 impl Exchange {
@@ -338,69 +271,6 @@ impl Exchange {
         opt
     }
 
-    /// Room for a query to wait for the disk; `None`: too many wait, which is counted.
-    pub(super) fn place(&self) -> Option<Place> {
-        let place = self.shared.waiting.clone().try_acquire_owned().ok();
-        if place.is_none() {
-            self.shared.meters.waiting_bound.increment(1);
-        }
-        place
-    }
-
-    /// Goes on with what memory did not know. `None`: the answer is not to be sent. May block on
-    /// the disk.
-    pub(super) fn finish(&self, waiting: &Waiting) -> Option<Vec<u8>> {
-        let reply = self.look_up(waiting);
-        self.close(waiting, reply)
-    }
-
-    /// The same on a thread of the runtime's; without a place the answer says that there is no
-    /// room.
-    pub(super) async fn finish_elsewhere(
-        &self,
-        waiting: Waiting,
-        place: Option<Place>,
-    ) -> Option<Vec<u8>> {
-        let waiting = Arc::new(waiting);
-        let reply = match place {
-            Some(place) => {
-                let (exchange, theirs) = (self.clone(), waiting.clone());
-                let reading = tokio::task::spawn_blocking(move || {
-                    let reply = exchange.look_up(&theirs);
-                    // Held until here, whether or not somebody still waits for this.
-                    drop(place);
-                    reply
-                });
-                match tokio::time::timeout(self.shared.deadline, reading).await {
-                    Ok(Ok(reply)) => reply,
-                    Ok(Err(_)) => Reply::failed("the read was lost"),
-                    Err(_) => too_slow(),
-                }
-            }
-            None => Reply::failed("too many queries wait for the disk"),
-        };
-        self.close(&waiting, reply)
-    }
-
-    fn look_up(&self, waiting: &Waiting) -> Reply {
-        if waiting.began.elapsed() >= self.shared.deadline {
-            return too_slow();
-        }
-        let responder = &self.shared.responder;
-        responder.finish(&waiting.question, &waiting.deferred)
-    }
-
-    fn close(&self, waiting: &Waiting, reply: Reply) -> Option<Vec<u8>> {
-        let client = waiting.asked.edns.as_ref();
-        let reply = self
-            .shared
-            .responder
-            .signed(&waiting.question, client, reply);
-        let answer = self.write(&waiting.asked, &reply, &waiting.peer);
-        self.shared.meters.took(waiting.began.elapsed(), 1);
-        answer
-    }
-
     /// Encodes a reply for one client; `None`: it is not to be sent.
     pub(super) fn write(&self, asked: &Asked, reply: &Reply, peer: &Peer) -> Option<Vec<u8>> {
         self.shared.meters.count(reply.outcome);
@@ -558,10 +428,6 @@ impl Exchange {
     pub(super) fn resolver(&self) -> &Resolver {
         self.shared.responder.resolver()
     }
-}
-
-fn too_slow() -> Reply {
-    Reply::failed("the registry took too long")
 }
 
 /// A reply's records behind its question.

@@ -2,7 +2,7 @@
 
 use super::accept::Acceptor;
 use super::bound_counter;
-use super::exchange::{Peer, Transport};
+use super::peer::{Peer, Transport};
 use super::stream::Connections;
 use super::tls::Handshakes;
 use super::wire::freshness_s;

@@ -4,7 +4,7 @@
 use super::accept::report;
 use super::bound_counter;
 use super::clients::{Clients, Connected};
-use super::exchange::{Peer, Transport};
+use super::peer::{Peer, Transport};
 use super::stream::{Connections, Limits, whole_query};
 use super::tls::HANDSHAKE_DEADLINE;
 use super::wire::asks_for_keepalive;

@@ -8,7 +8,8 @@
 //! waiting, is not read from meanwhile.
 
 use super::desk::{Desks, Served};
-use super::exchange::{Exchange, Peer};
+use super::exchange::Exchange;
+use super::peer::Peer;
 use super::transfer::Messages;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use metrics::Counter;

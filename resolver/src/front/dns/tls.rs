@@ -2,7 +2,7 @@
 
 use super::accept::Acceptor;
 use super::certificate::Certificate;
-use super::exchange::{Peer, Transport};
+use super::peer::{Peer, Transport};
 use super::stream::Connections;
 use metrics::Counter;
 use rustls::crypto::{CryptoProvider, ring};

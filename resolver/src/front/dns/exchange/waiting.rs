@@ -1,0 +1,92 @@
+//! What memory does not know: how many queries may wait for the disk, and how they end.
+
+use super::Exchange;
+use crate::front::dns::answer::{Deferred, Question};
+use crate::front::dns::peer::Peer;
+use crate::front::dns::query::Asked;
+use crate::front::dns::reply::Reply;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Room for one query that waits for the disk.
+pub(in crate::front::dns) type Place = OwnedSemaphorePermit;
+
+/// A query that waits for the disk.
+#[derive(Debug)]
+pub(in crate::front::dns) struct Waiting {
+    pub(super) asked: Asked,
+    pub(super) question: Question,
+    pub(super) deferred: Deferred,
+    pub(super) peer: Peer,
+    pub(super) began: Instant,
+}
+
+impl Exchange {
+    /// Room for a query to wait for the disk; `None`: too many wait, which is counted.
+    pub(in crate::front::dns) fn place(&self) -> Option<Place> {
+        let place = self.shared.waiting.clone().try_acquire_owned().ok();
+        if place.is_none() {
+            self.shared.meters.waiting_bound.increment(1);
+        }
+        place
+    }
+
+    /// Goes on with what memory did not know. `None`: the answer is not to be sent. May block on
+    /// the disk.
+    pub(in crate::front::dns) fn finish(&self, waiting: &Waiting) -> Option<Vec<u8>> {
+        let reply = self.look_up(waiting);
+        self.close(waiting, reply)
+    }
+
+    /// The same on a thread of the runtime's; without a place the answer says that there is no
+    /// room.
+    pub(in crate::front::dns) async fn finish_elsewhere(
+        &self,
+        waiting: Waiting,
+        place: Option<Place>,
+    ) -> Option<Vec<u8>> {
+        let waiting = Arc::new(waiting);
+        let reply = match place {
+            Some(place) => {
+                let (exchange, theirs) = (self.clone(), waiting.clone());
+                let reading = tokio::task::spawn_blocking(move || {
+                    let reply = exchange.look_up(&theirs);
+                    // Held until here, whether or not somebody still waits for this.
+                    drop(place);
+                    reply
+                });
+                match tokio::time::timeout(self.shared.deadline, reading).await {
+                    Ok(Ok(reply)) => reply,
+                    Ok(Err(_)) => Reply::failed("the read was lost"),
+                    Err(_) => too_slow(),
+                }
+            }
+            None => Reply::failed("too many queries wait for the disk"),
+        };
+        self.close(&waiting, reply)
+    }
+
+    fn look_up(&self, waiting: &Waiting) -> Reply {
+        if waiting.began.elapsed() >= self.shared.deadline {
+            return too_slow();
+        }
+        let responder = &self.shared.responder;
+        responder.finish(&waiting.question, &waiting.deferred)
+    }
+
+    fn close(&self, waiting: &Waiting, reply: Reply) -> Option<Vec<u8>> {
+        let client = waiting.asked.edns.as_ref();
+        let reply = self
+            .shared
+            .responder
+            .signed(&waiting.question, client, reply);
+        let answer = self.write(&waiting.asked, &reply, &waiting.peer);
+        self.shared.meters.took(waiting.began.elapsed(), 1);
+        answer
+    }
+}
+
+fn too_slow() -> Reply {
+    Reply::failed("the registry took too long")
+}
