@@ -11,6 +11,8 @@ use idnode_proto::identifier::{Identifier, Prefix};
 
 /// Most rows one question looks at: some milliseconds.
 const MAX_ROWS: usize = 5_000;
+/// Rows that passing over some costs as much as, about: a new search.
+const SEARCH_ROWS: usize = 10;
 
 impl Registry {
     /// Whether an identifier is live whose key begins with these bytes, whose prefix is active and
@@ -32,17 +34,17 @@ impl Registry {
         let end = prefix_end(key);
         let (mut start, mut looked_at) = (key.to_vec(), 0);
         'ranges: loop {
+            if end.as_ref().is_some_and(|end| start >= *end) {
+                return Ok(false);
+            }
             for row in view.scan(Family::Identifiers, &start, end.as_deref())? {
-                if looked_at == MAX_ROWS {
+                if looked_at >= MAX_ROWS {
                     return Ok(true);
                 }
                 looked_at += 1;
                 let (key, stored) = row?;
                 if let Some(further) = past(&key) {
-                    start = further;
-                    if end.as_ref().is_some_and(|end| start >= *end) {
-                        return Ok(false);
-                    }
+                    (start, looked_at) = (further, looked_at + SEARCH_ROWS);
                     continue 'ranges;
                 }
                 let record = Record::decode(stored)?;
@@ -59,10 +61,8 @@ impl Registry {
                     }
                     continue;
                 }
-                (_, start) = entry.record.prefix()?.key_range();
-                if end.as_ref().is_some_and(|end| start >= *end) {
-                    return Ok(false);
-                }
+                start = entry.record.prefix()?.key_range().1;
+                looked_at += SEARCH_ROWS;
                 continue 'ranges;
             }
             return Ok(false);

@@ -5,6 +5,7 @@ use crate::Caller;
 use crate::change::Change;
 use crate::prefix::PrefixAction;
 use crate::read::PageRequest;
+use crate::write::{Command, ImportMode};
 use idnode_proto::identifier::{Identifier, Prefix};
 use std::ops::ControlFlow;
 
@@ -269,6 +270,33 @@ fn what_an_inactive_prefix_has_is_not_found_below_a_key() {
     assert!(named("1.2.156.3002.1") && !named("1.2.156.3002.2"));
     node.write(step("oid:1.2.156.3001.5", PrefixAction::Resume));
     assert!(below("oid:1.2.156.3001.5"));
+}
+
+/// So many that looking at each would be beyond the bound, which says yes.
+#[test]
+fn what_cannot_be_wanted_is_passed_over() {
+    let node = Node::with_prefixes(&["oid:1.2.156.3001"]);
+    node.write(Command::ImportChunk {
+        import_id: "many".into(),
+        number: 1,
+        mode: ImportMode::Create,
+        items: (0..5_001)
+            .map(|n| Ok(draft(&format!("1.2.156.3001.5.{n}"), "x")))
+            .collect(),
+    });
+    let key = parsed("oid:1.2.156.3001").key().to_vec();
+    let none = |_: &Identifier| false;
+    let registry = node.registry();
+    assert!(registry.any_answered_below(&key, |_| None, none).unwrap());
+    let below = parsed("oid:1.2.156.3001.5").key().to_vec();
+    let past = |at: &[u8]| {
+        let passed_over = at.starts_with(&below);
+        passed_over.then(|| crate::layout::prefix_end(&below).unwrap())
+    };
+    assert!(!registry.any_answered_below(&key, past, none).unwrap());
+    node.write(create("1.2.156.3001.6", "x"));
+    let behind = |identifier: &Identifier| identifier.canonical() == "1.2.156.3001.6";
+    assert!(registry.any_answered_below(&key, past, behind).unwrap());
 }
 
 #[test]
