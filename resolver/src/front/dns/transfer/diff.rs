@@ -78,7 +78,7 @@ pub(super) fn since(
         key_bytes: 0,
         prefixes: BTreeMap::new(),
     };
-    // Reading more entries than the zone has names costs more than the zone.
+    // Reading more entries than there are names costs more than the zone.
     let most_entries = live.max(100 * MIN_THINGS) as u64;
     if moment.sequence() - from > most_entries {
         return Ok(Err(Whole::TooMuch));
@@ -195,22 +195,27 @@ impl Collected {
                 return Ok(Err(Whole::Forgotten));
             }
         }
-        let (mut prefixes, mut prefixes_before) = (Vec::new(), BTreeMap::new());
+        let mut changed = Vec::new();
         for (key, before) in std::mem::take(&mut self.prefixes) {
             let now = moment.prefix(&key)?;
             let shown = [
                 before.as_ref().and_then(shown),
                 now.as_ref().and_then(shown),
             ];
+            // While the identifiers are in order, and none but those that changed themselves.
             if zone == ZoneKind::Node && self.cuts_keys(&key, &shown)? {
                 return Ok(Err(Whole::TooMuch));
             }
             if shown[0] != shown[1] {
-                if let Err(whole) = self.add_all_below(moment, &key, &mut prefixes)? {
-                    return Ok(Err(whole));
-                }
-                prefixes_before.insert(key, before.map(Arc::new));
+                changed.push((key, before));
             }
+        }
+        let (mut prefixes, mut prefixes_before) = (Vec::new(), BTreeMap::new());
+        for (key, before) in changed {
+            if let Err(whole) = self.add_all_below(moment, &key, &mut prefixes)? {
+                return Ok(Err(whole));
+            }
+            prefixes_before.insert(key, before.map(Arc::new));
         }
         self.condense();
         prefixes.sort();
@@ -253,7 +258,9 @@ impl Collected {
         prefixes: &mut Vec<Bytes>,
     ) -> Result<std::result::Result<(), Whole>> {
         let prefix = prefix_of(key)?;
-        self.add_prefix(key, prefixes);
+        if let Err(whole) = self.add_prefix(key, prefixes) {
+            return Ok(Err(whole));
+        }
         let (start, end) = prefix.key_range();
         for below in moment.identifier_keys(&start, Some(&end))? {
             // The first change of one that changed itself is before it, and stays.
@@ -262,23 +269,27 @@ impl Collected {
             }
         }
         for below in moment.prefixes(&start, Some(&end))? {
-            self.add_prefix(&below?.key, prefixes);
-            if prefixes.len() > self.most {
-                return Ok(Err(Whole::TooMuch));
+            if let Err(whole) = self.add_prefix(&below?.key, prefixes) {
+                return Ok(Err(whole));
             }
         }
         Ok(Ok(()))
     }
 
     /// A prefix with names of its own, or the identifier whose name it shares.
-    fn add_prefix(&mut self, key: &Bytes, prefixes: &mut Vec<Bytes>) {
+    fn add_prefix(
+        &mut self,
+        key: &Bytes,
+        prefixes: &mut Vec<Bytes>,
+    ) -> std::result::Result<(), Whole> {
         if shares_name(key) {
-            let slot = [&key[..], &[0]].concat();
-            self.key_bytes += slot.len();
-            self.identifiers.push((slot.into(), Before::Same));
-        } else {
-            prefixes.push(key.clone());
+            return self.add([&key[..], &[0]].concat().into(), Before::Same);
         }
+        prefixes.push(key.clone());
+        if prefixes.len() > self.most {
+            return Err(Whole::TooMuch);
+        }
+        Ok(())
     }
 }
 

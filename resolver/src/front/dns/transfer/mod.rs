@@ -251,20 +251,24 @@ struct Outlet {
 
 impl Outlet {
     fn send(&self, message: Vec<u8>) -> Result<(), PackError> {
+        self.put(Ok(message))
+    }
+
+    /// Ends the connection, behind the messages that it has still to send.
+    fn end_early(&self) {
+        // Where that cannot be told, the client is gone or its connection ends by itself.
+        let _ = self.put(Err(EndedEarly));
+    }
+
+    fn put(&self, message: Result<Vec<u8>, EndedEarly>) -> Result<(), PackError> {
         let sent = async {
-            let sent = self.sender.send(Ok(message));
+            let sent = self.sender.send(message);
             tokio::time::timeout(self.patience, sent).await
         };
         match self.runtime.block_on(sent) {
             Ok(Ok(())) => Ok(()),
             _ => Err(PackError::Gone),
         }
-    }
-
-    /// Ends the connection.
-    fn end_early(&self) {
-        // Where that cannot be told, the client is gone or its connection ends by itself.
-        let _ = self.sender.try_send(Err(EndedEarly));
     }
 }
 

@@ -136,7 +136,7 @@ pub(super) fn identifier_of(key: &[u8]) -> Result<Identifier> {
     Identifier::from_key(key).map_err(|error| Error::Storage(error.to_string()))
 }
 
-/// The key of the identifier whose name an OID arc's or DID sub-chain's prefix shares.
+/// Whether a prefix has the name of an identifier, as an OID arc's and a DID sub-chain's has.
 pub(super) fn shares_name(key: &[u8]) -> bool {
     let scheme = key.first().copied().unwrap_or_default();
     [Scheme::Oid, Scheme::Did]

@@ -16,13 +16,16 @@ use idnode_registry::write::{Command, Draft, IdentifierUpdate, ImportMode};
 use std::collections::{BTreeMap, BTreeSet};
 
 const ZONES: [&str; 3] = [ZONE, "ors.example.", "ons.example."];
-const TYPES: [RecordType; 6] = [
+const TYPES: [RecordType; 9] = [
     RecordType::TXT,
     URI,
     RecordType::NAPTR,
     RecordType::A,
     RecordType::AAAA,
     RecordType::DS,
+    RecordType::SVCB,
+    RecordType::HTTPS,
+    RecordType::PTR,
 ];
 
 /// Prefixes that come and go, some inside others, some with hashed names.
@@ -115,7 +118,10 @@ impl Dice {
                 ("RINF", "https://oid.example/6.xml"),
                 ("gs1:recallStatus", "https://example.com/recall"),
                 (types::DESC, "text"),
-            ][self.below(7)];
+                ("SVCB", "0 pool.example.cn."),
+                ("HTTPS", "1 . alpn=h2 port=8443"),
+                ("PTR", "host.example.cn."),
+            ][self.below(10)];
             let ttl = [
                 Ttl::RelativeS(60),
                 Ttl::RelativeS(7_200),
@@ -295,6 +301,69 @@ async fn differences_lead_to_the_zone() {
         );
         node.stop().await;
     }
+}
+
+/// A product's cut stays while one of its lots is deleted, its delegation is taken away and set
+/// again, and a prefix before it changes as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_that_comes_back_stays() {
+    let lots = ["10/A", "10/B"].map(|lot| format!("https://id.gs1.org/01/09506000134352/{lot}"));
+    let [first, second] = lots.each_ref().map(|lot| Identifier::parse(lot).unwrap());
+    let other = Identifier::parse("88.118.8/other").unwrap();
+    let node = start().await;
+    for prefix in ["88.118.8", "gs1:9506000"] {
+        node.filling.try_prefix(prefix).await;
+    }
+    let delegate = |delegation| Command::SetDelegation {
+        prefix: Prefix::parse("gs1:9506000").unwrap(),
+        delegation,
+        expected_version: None,
+    };
+    let server = NameServer {
+        name: "ns1.factory.example.".to_owned(),
+        addresses: Vec::new(),
+    };
+    let elsewhere = Delegation {
+        sites: Vec::new(),
+        name_servers: vec![server],
+        ds: Vec::new(),
+    };
+    let create = |identifier: &Identifier| {
+        let values = vec![Value::new(1, types::URL, "https://example.cn/a")];
+        let draft = Draft::new(identifier.clone(), values, None, 1_700_000_000);
+        Command::CreateIdentifier(draft.unwrap())
+    };
+    let before = [create(&first), create(&second), create(&other)];
+    for command in before
+        .into_iter()
+        .chain([delegate(Some(elsewhere.clone()))])
+    {
+        node.filling.try_write(command).await.unwrap();
+    }
+    let old = Copy::whole(node.addr, ZONE).await;
+    let delete = Command::DeleteIdentifier {
+        identifier: second,
+        reason: String::new(),
+        expected_version: None,
+    };
+    let suspend = Command::TransitionPrefix {
+        prefix: Prefix::parse("88.118.8").unwrap(),
+        action: PrefixAction::Suspend,
+        message: String::new(),
+        expected_version: None,
+    };
+    for command in [delegate(None), delete, delegate(Some(elsewhere)), suspend] {
+        node.filling.try_write(command).await.unwrap();
+    }
+    let again = match old.refreshed(node.addr, ZONE).await {
+        Sent::Whole(copy) | Sent::Difference(copy) => copy,
+        Sent::Nothing => old,
+    };
+    let now = Copy::whole(node.addr, ZONE).await;
+    let cut = |(_, rtype, ..): &&Parts| *rtype == u16::from(RecordType::NS);
+    assert!(now.records.iter().filter(cut).count() > 1, "{now:?}");
+    assert_same(&again, &now, "after it came back");
+    node.stop().await;
 }
 
 fn assert_same(got: &Copy, want: &Copy, what: &str) {
