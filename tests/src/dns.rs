@@ -40,6 +40,8 @@ pub mod rtype {
     pub const NAPTR: u16 = 35;
     pub const OPT: u16 = 41;
     pub const DS: u16 = 43;
+    pub const RRSIG: u16 = 46;
+    pub const NSEC: u16 = 47;
     pub const DNSKEY: u16 = 48;
     pub const IXFR: u16 = 251;
     pub const AXFR: u16 = 252;
@@ -52,11 +54,9 @@ pub mod rcode {
     #![allow(missing_docs)]
     pub const NOERROR: u16 = 0;
     pub const FORMERR: u16 = 1;
-    pub const SERVFAIL: u16 = 2;
     pub const NXDOMAIN: u16 = 3;
     pub const NOTIMP: u16 = 4;
     pub const REFUSED: u16 = 5;
-    pub const NOTAUTH: u16 = 9;
     pub const BADVERS: u16 = 16;
 }
 

@@ -35,7 +35,7 @@ pub const OUTSIDE: &str = "www.example.net";
 /// A node with them.
 pub struct World {
     pub node: Node,
-    _dir: DataDir,
+    dir: DataDir,
     /// The name of an identifier that only the store can tell: it is a hash.
     pub hashed: String,
 }
@@ -55,11 +55,7 @@ impl World {
         let identifier = hashed();
         let idctl = node.idctl(None).run(&["dns-name", &identifier]);
         let hashed = idctl.stdout.trim().trim_end_matches('.').to_owned();
-        Self {
-            node,
-            _dir: dir,
-            hashed,
-        }
+        Self { node, dir, hashed }
     }
 
     /// The one that all tests share which change nothing; it ends with the last of them.
@@ -71,6 +67,13 @@ impl World {
             *shared = Arc::downgrade(&made);
             made
         })
+    }
+
+    /// Signs [`ZONE`] by a new key.
+    pub fn sign(&self) {
+        let idctl = self.node.idctl(Some(&self.dir.token_file()));
+        let made = idctl.run(&["dnssec", "rollover", ZONE, "--algorithm", "ecdsap256sha256"]);
+        assert_eq!(made.code, 0, "{made:?}");
     }
 
     /// How often a bound was met.

@@ -3,7 +3,7 @@
 use super::lookup::At;
 use super::records::{Found, ZONE_TYPES, any_record};
 use super::referral::{Service, cut_labels, ds_records, prefix_heading, text_of, to_name_servers};
-use super::reply::{ExtendedError, Keep, Reply};
+use super::reply::{ExtendedError, Keep, Outcome, Reply};
 use crate::clock::now_s;
 use crate::resolve::Resolved;
 use hickory_proto::rr::{Record, RecordType};
@@ -107,7 +107,11 @@ impl At<'_> {
         let ttl_s = self.responder.zones.default_ttl_s();
         let Some(referral) = to_name_servers(&cut, delegation, ttl_s) else {
             let sites: Vec<Site> = delegation.decoded_sites().collect();
-            return self.about_service(entry, &prefix, &sites, subject);
+            let mut reply = self.about_service(entry, &prefix, &sites, subject);
+            if reply.outcome == Outcome::Answered {
+                reply.outcome = Outcome::Served;
+            }
+            return reply;
         };
         // DS records belong to this side of the cut (RFC 4035 §3.1.4.1).
         let is_cut = self.zone.labels_before(&self.question.name) <= labels;

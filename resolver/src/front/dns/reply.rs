@@ -13,6 +13,8 @@ const MAX_ERROR_TEXT_BYTES: usize = 160;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
     Answered,
+    /// Answered with where a prefix is served, as any name below it is.
+    Served,
     NoData,
     NoName,
     Referred,
@@ -24,8 +26,9 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    pub(super) const ALL: [(Self, &'static str); 9] = [
+    pub(super) const ALL: [(Self, &'static str); 10] = [
         (Self::Answered, "answered"),
+        (Self::Served, "answered"),
         (Self::NoData, "nodata"),
         (Self::NoName, "nxdomain"),
         (Self::Referred, "referral"),

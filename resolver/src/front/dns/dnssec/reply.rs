@@ -65,7 +65,7 @@ impl Dnssec {
         };
         let compact = client.is_some_and(|client| client.compact_ok);
         let signed = match reply.outcome {
-            Outcome::Answered if wants => signing.answer(reply),
+            Outcome::Answered | Outcome::Served if wants => signing.answer(reply),
             Outcome::NoData | Outcome::NoName if of_dnssec => signing.own_types(reply, wants),
             Outcome::NoData | Outcome::NoName if wants => signing.denial(reply, compact),
             Outcome::Referred if wants => signing.referral(reply),
@@ -159,6 +159,8 @@ impl Signing<'_> {
         }
         Ok(Reply {
             keep: reply.keep,
+            // Still what it was to the limit of responses: any name draws such an answer.
+            outcome: reply.outcome,
             ..Reply::answered(answers)
         })
     }
