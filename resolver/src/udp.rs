@@ -17,7 +17,7 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, Socket, Type};
 use std::array;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread;
@@ -398,7 +398,9 @@ fn address_of(address: &SockaddrStorage) -> Option<SocketAddr> {
         }
         nix::sys::socket::AddressFamily::Inet6 => {
             let address = address.as_sockaddr_in6()?;
-            Some(SocketAddr::from((address.ip(), address.port())))
+            // A link-local address is found again by its scope only (RFC 4007 §6).
+            let (ip, port, scope) = (address.ip(), address.port(), address.scope_id());
+            Some(SocketAddrV6::new(ip, port, 0, scope).into())
         }
         _ => None,
     }

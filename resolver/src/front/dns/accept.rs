@@ -2,6 +2,7 @@
 //! end.
 
 use super::clients::Clients;
+use super::exchange::Exchange;
 use metrics::Counter;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub(super) struct Acceptor {
     pub(super) over_limit: Counter,
     /// Who has how many of all transports; those beyond what one may have are closed.
     pub(super) clients: Clients,
+    /// Whose queries are ignored has no connection either.
+    pub(super) exchange: Exchange,
 }
 
 impl Acceptor {
@@ -56,6 +59,9 @@ impl Acceptor {
                     continue;
                 }
             };
+            if self.exchange.ignores(peer.ip()) {
+                continue;
+            }
             let Some(connected) = self.clients.connect(peer.ip()) else {
                 continue;
             };

@@ -125,6 +125,7 @@ impl Encrypted {
                 max_connections,
                 over_limit: bound_counter(connections_bound),
                 clients: clients.clone(),
+                exchange: connections.exchange.clone(),
             };
             let handshakes = Handshakes {
                 acceptor: listener.acceptor,

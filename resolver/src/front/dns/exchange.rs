@@ -22,6 +22,7 @@ use hickory_proto::op::{OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 use idnode_proto::dnsname::ZoneKind;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -385,6 +386,11 @@ impl Exchange {
     /// Who may ask, and how often.
     pub(super) fn guard(&self) -> &Guard {
         &self.shared.guard
+    }
+
+    /// Whether nothing is heard of what an address asks, which then needs no connection.
+    pub(super) fn ignores(&self, address: IpAddr) -> bool {
+        self.shared.guard.admission(address.to_canonical()) == Admission::Ignored
     }
 
     /// Whether a client gets additional records that an answer can do without: only where its

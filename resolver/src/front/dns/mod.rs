@@ -299,6 +299,7 @@ impl DnsFront {
             max_connections: self.options.max_tcp_connections,
             over_limit: bound_counter("dns_tcp_connections"),
             clients: clients.clone(),
+            exchange: self.exchange.clone(),
         };
         let tcp = tcp.serve(shutdown.clone(), |stream, addr| {
             let peer = Peer::new(addr, Transport::Tcp);
@@ -315,8 +316,10 @@ impl DnsFront {
             tcp,
             encrypted,
             self.notifier.serve(shutdown.clone()),
-            serve_udp(self.udp, self.exchange, &self.options, shutdown)
+            serve_udp(self.udp, self.exchange.clone(), &self.options, shutdown)
         );
+        // Last: who waits for all places keeps others from having one.
+        self.exchange.drain().await;
     }
 }
 
@@ -353,7 +356,6 @@ async fn serve_udp(
     if let Err(error) = served {
         tracing::error!(%error, "the DNS front's UDP threads cannot be started");
     }
-    exchange.drain().await;
 }
 
 async fn bind_both(addr: SocketAddr, udp_sockets: usize) -> io::Result<(Sockets, TcpListener)> {

@@ -111,7 +111,9 @@ impl Server {
             };
             let Some(incoming) = incoming else { break };
             let client = incoming.remote_address().ip();
-            if open.len() >= self.max_connections {
+            if self.connections.exchange.ignores(client) {
+                incoming.ignore();
+            } else if open.len() >= self.max_connections {
                 over_limit.increment(1);
                 incoming.refuse();
             } else if incoming.may_retry() && self.is_room_short(open.len(), client) {

@@ -38,7 +38,7 @@ pub(super) struct Limits {
     /// How long it may be without a whole query, and how long its client may take to read what
     /// was to be sent at a time.
     pub(super) idle: Duration,
-    /// Queries at once that wait for the disk.
+    /// Queries at once that wait for the disk; over HTTPS and QUIC, requests at once.
     pub(super) max_queries: usize,
 }
 
