@@ -3,9 +3,12 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, sendmmsg};
+use nix::sys::time::TimeSpec;
 
 use super::questions::{MAX_QUERY_BYTES, Shape};
 use crate::bench::error::Failure;
@@ -144,5 +147,18 @@ impl BatchSocket {
 impl AsFd for BatchSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+/// Sleeps until something has arrived at one of the sockets, but no longer than `limit`.
+pub(in crate::bench) fn wait_for_any<'a>(
+    sockets: impl Iterator<Item = &'a BatchSocket>,
+    limit: Duration,
+) -> Result<(), Failure> {
+    let polled = sockets.map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
+    let mut polled: Vec<PollFd<'_>> = polled.collect();
+    match ppoll(&mut polled, Some(TimeSpec::from_duration(limit)), None) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(Failure::io("waiting for answers")(errno.into())),
     }
 }

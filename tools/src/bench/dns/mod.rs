@@ -279,7 +279,8 @@ fn nanoseconds(seconds: f64) -> u64 {
     (seconds * 1e9) as u64
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+/// A number above 0.
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     match number.is_finite() && number > 0.0 {
         true => Ok(number),

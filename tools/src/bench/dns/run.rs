@@ -10,6 +10,7 @@ use crate::bench::error::Failure;
 use crate::bench::order::{Draws, Order};
 use crate::bench::pace::{Clock, Limits, Pace};
 use crate::bench::tally::Tally;
+use crate::bench::window::Waiting;
 
 /// What all senders of a run have alike.
 #[derive(Debug, Clone)]
@@ -42,6 +43,22 @@ pub(super) struct Sender {
     pub(super) connections: usize,
     /// Most queries in flight over all of them.
     pub(super) in_flight: usize,
+}
+
+impl Sender {
+    /// What is due by now and drawn next; it counts as sent.
+    pub(super) fn next(&mut self, now_ns: u64) -> Option<Waiting> {
+        let due_ns = self
+            .pace
+            .due_ns(now_ns)
+            .filter(|due_ns| *due_ns <= now_ns)?;
+        self.pace.advance();
+        Some(Waiting {
+            due_ns,
+            sent_ns: now_ns,
+            question: self.draws.next(),
+        })
+    }
 }
 
 /// How a run is divided among senders.

@@ -15,7 +15,7 @@ use super::answer;
 use super::run::{Job, Sender};
 use crate::bench::error::Failure;
 use crate::bench::tally::Tally;
-use crate::bench::window::{Waiting, Window};
+use crate::bench::window::Window;
 
 /// Queries written at once.
 const BATCH: usize = 64;
@@ -186,24 +186,17 @@ impl Connection<'_> {
         let mut window = self.window.borrow_mut();
         let mut sent = 0;
         while sent < BATCH && window.has_room() {
-            let due_ns = match sender.pace.due_ns(now_ns) {
-                Some(due_ns) if due_ns <= now_ns => due_ns,
-                _ => break,
+            let Some(waiting) = sender.next(now_ns) else {
+                break;
             };
-            let question = sender.draws.next();
-            let waiting = Waiting {
-                due_ns,
-                sent_ns: now_ns,
-                question,
-            };
+            let question = job.questions.get(waiting.question);
             let Some(id) = window.put(waiting) else { break };
             let at = out.len();
             out.extend_from_slice(&[0, 0]);
-            let length = job.shape.push_query(out, id, job.questions.get(question));
+            let length = job.shape.push_query(out, id, question);
             if let Some(place) = out.get_mut(at..at + 2) {
                 place.copy_from_slice(&(length as u16).to_be_bytes());
             }
-            sender.pace.advance();
             sent += 1;
             if job.is_open_loop() {
                 // The next one is another connection's.

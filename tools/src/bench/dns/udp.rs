@@ -1,18 +1,13 @@
 //! Load over UDP: every sender is a thread with its own sockets, windows and draws.
 
-use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
-
 use super::answer;
-use super::batch::BatchSocket;
+use super::batch::{BatchSocket, wait_for_any};
 use super::run::{Job, Sender};
 use crate::bench::error::Failure;
 use crate::bench::tally::Tally;
-use crate::bench::window::{Waiting, Window};
+use crate::bench::window::Window;
 
 /// Longest sleep of a sender to whom nothing happens.
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
@@ -132,16 +127,8 @@ impl UdpSender<'_> {
     /// Sleeps until an answer comes or a query is due.
     fn wait(&self, now_ns: u64) -> Result<(), Failure> {
         let due = self.sender.pace.wait(now_ns).unwrap_or(LONGEST_WAIT);
-        let mut polled: Vec<PollFd<'_>> = self
-            .flows
-            .iter()
-            .map(|flow| PollFd::new(flow.socket.as_fd(), PollFlags::POLLIN))
-            .collect();
-        let limit = TimeSpec::from_duration(due.min(LONGEST_WAIT));
-        match ppoll(&mut polled, Some(limit), None) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(Failure::io("waiting for answers")(errno.into())),
-        }
+        let sockets = self.flows.iter().map(|flow| &flow.socket);
+        wait_for_any(sockets, due.min(LONGEST_WAIT))
     }
 }
 
@@ -150,22 +137,14 @@ fn fill(job: &Job, sender: &mut Sender, flow: &mut Flow) -> Result<usize, Failur
     let now_ns = job.clock.now_ns();
     let mut added = 0;
     while flow.socket.has_room() && flow.window.has_room() {
-        let due_ns = match sender.pace.due_ns(now_ns) {
-            Some(due_ns) if due_ns <= now_ns => due_ns,
-            _ => break,
+        let Some(waiting) = sender.next(now_ns) else {
+            break;
         };
-        let question = sender.draws.next();
-        let waiting = Waiting {
-            due_ns,
-            sent_ns: now_ns,
-            question,
-        };
+        let question = job.questions.get(waiting.question);
         let Some(id) = flow.window.put(waiting) else {
             break;
         };
-        flow.socket
-            .push(&job.shape, id, job.questions.get(question));
-        sender.pace.advance();
+        flow.socket.push(&job.shape, id, question);
         added += 1;
     }
     if added > 0 {

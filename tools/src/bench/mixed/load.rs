@@ -1,21 +1,17 @@
 //! The stream of queries, right ones and malformed ones, by the clock; every answer is judged.
 
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
 
 use super::check::{Expected, judge};
 use super::kernel;
 use super::malformed::{self, Reply};
 use super::model::{Allowed, Model, Names, TYPE_NAPTR, TYPE_TXT, TYPE_URI};
-use crate::bench::dns::batch::BatchSocket;
+use crate::bench::dns::batch::{BatchSocket, wait_for_any};
 use crate::bench::dns::questions::{HEADER_BYTES, Shape, push_name};
 use crate::bench::error::Failure;
 use crate::bench::order::below;
@@ -298,16 +294,8 @@ impl Load<'_> {
 
     fn wait(&self, now_ns: u64) -> Result<(), Failure> {
         let due = self.pace.wait(now_ns).unwrap_or(LONGEST_WAIT);
-        let mut polled: Vec<PollFd<'_>> = self
-            .flows
-            .iter()
-            .map(|flow| PollFd::new(flow.socket.as_fd(), PollFlags::POLLIN))
-            .collect();
-        let limit = TimeSpec::from_duration(due.min(LONGEST_WAIT));
-        match ppoll(&mut polled, Some(limit), None) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(Failure::io("waiting for answers")(errno.into())),
-        }
+        let sockets = self.flows.iter().map(|flow| &flow.socket);
+        wait_for_any(sockets, due.min(LONGEST_WAIT))
     }
 }
 

@@ -106,14 +106,14 @@ fn set(bytes: &mut [u8], changes: &[(usize, u8)], reply: Reply) -> Reply {
 
 /// Says what is wrong with what came back to a malformed packet.
 pub(super) fn judge(message: &[u8], codes: &[u8]) -> Result<(), String> {
-    let [_, _, high, low, _, _, a0, a1, ..] = message else {
+    let [_, _, high, low, _, _, a0, a1, n0, n1, _, _, ..] = message else {
         return Err("no whole header".to_owned());
     };
     let code = low & 0x0F;
     match (
         high & 0x80 != 0,
         codes.contains(&code),
-        [*a0, *a1] == [0, 0],
+        [*a0, *a1, *n0, *n1] == [0; 4],
     ) {
         (true, true, true) => Ok(()),
         _ => Err(format!(
