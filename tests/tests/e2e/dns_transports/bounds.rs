@@ -53,8 +53,9 @@ fn silent_and_half_sent_connections_end_after_the_idle_time() {
     }
     assert!(lasts(&mut halfway) < Duration::from_secs(6), "half sent");
     // HTTP/2 says hello and goodbye.
-    let mut bytes = Vec::new();
+    let (began, mut bytes) = (Instant::now(), Vec::new());
     let _ = http_silent.unwrap().stream.read_to_end(&mut bytes);
+    assert!(began.elapsed() < Duration::from_secs(6), "HTTPS, silent");
     assert_eq!(world.bound_hits("dns_unfinished_queries"), 2);
 
     // Whoever goes on asking is no idler, however slowly.

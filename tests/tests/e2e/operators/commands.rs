@@ -135,11 +135,11 @@ fn enterprises(session: &Session) -> String {
         "--website",
         "https://e.cn",
         "--contact-name",
-        "李工",
+        "联系人",
         "--contact-email",
         "li@e.cn",
         "--legal-person-name",
-        "王某",
+        "法定代表人",
     ]);
     let id = made["enterprise"]["id"].as_str().unwrap().to_owned();
     assert_eq!(made["enterprise"]["state"], "pending_review");

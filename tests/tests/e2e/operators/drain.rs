@@ -1,5 +1,6 @@
 //! SIGTERM: what is under way finishes, nothing new is taken, the process ends in time and well.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -348,7 +349,10 @@ async fn what_is_acknowledged_while_it_stops_is_there_afterwards() {
     let mut count = 0;
     while let Some(done) = writers.join_next().await {
         let (acknowledged, status) = done.unwrap();
-        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+        // What the client had not sent when the connection closed, it calls cancelled itself.
+        let closed = status.code() == Code::Cancelled && status.source().is_some();
+        let refused = status.code() == Code::Unavailable;
+        assert!(refused || closed, "{status:?}");
         count += acknowledged.len();
         for name in acknowledged {
             assert!(api.get(&name).await.is_ok(), "{name} is lost");

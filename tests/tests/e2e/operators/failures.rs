@@ -342,9 +342,10 @@ fn a_node_that_is_not_there_or_does_not_answer_exits_with_1() {
         error["message"].as_str().unwrap().contains(&owner.server),
         "{error}"
     );
+    let began = Instant::now();
     let watch = owner.run(&["watch", "--follow"]);
     assert_eq!(watch.code, 1);
-    assert!(took < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
