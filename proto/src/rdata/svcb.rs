@@ -52,7 +52,7 @@ pub(super) fn read(text: &[u8], mut words: Words<'_>) -> Result<Vec<u8>, RdataEr
     // Ascending by key.
     for (key, value) in params {
         wire.extend(key.to_be_bytes());
-        // The text is shorter than that.
+        // Of a text of 4,096 bytes none is longer than that: `::,` are 16 bytes.
         wire.extend((value.len() as u16).to_be_bytes());
         wire.extend(value);
     }

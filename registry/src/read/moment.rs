@@ -96,7 +96,7 @@ impl Moment<'_> {
         stored.map(Record::decode).transpose()
     }
 
-    /// Entries of the log from a number on, in order and without gaps, some thousands at most;
+    /// Entries of the log from a number on, in order and without gaps, a thousand or about 1 MiB at most;
     /// none after the last. Identifiers' records may be left out of them.
     ///
     /// # Errors
