@@ -29,7 +29,7 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
-            block_cache_mib: 256,
+            block_cache_mib: 512,
             write_buffer_mib: 64,
             max_open_files: 512,
         }

@@ -1,6 +1,9 @@
 //! The hot cache: records by identifier key, and that there is none. An entry carries the log
 //! position it was read at, and one older than the last invalidation of its key is never
 //! served: no stale answer survives an acknowledged write on this node.
+//!
+//! What is read once, as whoever walks through all identifiers does, is not kept: keeping it
+//! would cost more than the read, and push out what is asked for again and again.
 
 use foldhash::fast::RandomState;
 use idnode_registry::Sequence;
@@ -8,11 +11,15 @@ use idnode_registry::record::Record;
 use moka::sync::Cache;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Invalidations are kept in this many slots by key hash; keys that share a slot only cost
 /// each other a read.
 const SLOTS: usize = 1 << 16;
+
+/// Keys that were read lately are remembered in this many slots by key hash, the last one of each
+/// slot: among so many different ones, about, one that is read again is known.
+const SEEN_SLOTS: usize = 1 << 19;
 
 /// What the store said about a key.
 #[derive(Debug)]
@@ -36,6 +43,8 @@ pub struct HotCache {
     entries: Cache<Box<[u8]>, Arc<CacheEntry>, RandomState>,
     hasher: RandomState,
     invalidated: Box<[AtomicU64]>,
+    /// Other bits of the hash of the key that was read last.
+    seen: Box<[AtomicU32]>,
 }
 
 #[allow(
@@ -55,11 +64,11 @@ impl HotCache {
             .max_capacity(capacity_bytes)
             .weigher(weight_of)
             .build_with_hasher(RandomState::default());
-        let invalidated = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
         Self {
             entries,
             hasher: RandomState::default(),
-            invalidated,
+            invalidated: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            seen: (0..SEEN_SLOTS).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 
@@ -98,13 +107,22 @@ impl HotCache {
             .is_none_or(|slot| entry.read_at >= slot.load(Ordering::Acquire))
     }
 
-    /// Keeps what was read at a log position.
-    pub fn fill(&self, key: &[u8], entry: Arc<CacheEntry>) {
+    /// Keeps what was read at a log position, if the key was read before.
+    pub fn fill(&self, key: &[u8], entry: &Arc<CacheEntry>) {
         // A reader that was slow must not push out what a quicker one has read since; if it
         // does so in between, `get` refuses the entry.
-        if self.is_current(key, &entry) {
-            self.entries.insert(key.into(), entry);
+        if self.is_current(key, entry) && self.was_seen(key) {
+            self.entries.insert(key.into(), entry.clone());
         }
+    }
+
+    /// Whether a key was read lately; it is from now on.
+    fn was_seen(&self, key: &[u8]) -> bool {
+        let hash = self.hasher.hash_one(key);
+        // 0 is an empty slot.
+        let mark = ((hash >> 32) as u32).max(1);
+        let slot = self.seen.get(hash as usize % SEEN_SLOTS);
+        slot.is_some_and(|slot| slot.swap(mark, Ordering::Relaxed) == mark)
     }
 
     /// Makes everything read about a key before a log position invalid, before it returns. An
@@ -142,17 +160,19 @@ mod tests {
     #[test]
     fn an_entry_read_before_an_invalidation_is_never_served() {
         let cache = HotCache::new(1 << 20);
-        cache.fill(b"k", entry(5));
+        cache.fill(b"k", &entry(5));
+        assert!(cache.get(b"k").is_none(), "what is read once is not kept");
+        cache.fill(b"k", &entry(5));
         assert_eq!(cache.get(b"k").unwrap().read_at, 5);
         cache.invalidate(b"k", 6);
         assert!(cache.get(b"k").is_none());
         // A slow reader fills with what it read before the write.
-        cache.fill(b"k", entry(5));
+        cache.fill(b"k", &entry(5));
         assert!(cache.get(b"k").is_none(), "a stale fill is refused");
         // Even one that slips in between check and insertion is not served.
         cache.entries.insert(b"k".as_slice().into(), entry(5));
         assert!(cache.get(b"k").is_none(), "a stale entry is not served");
-        cache.fill(b"k", entry(6));
+        cache.fill(b"k", &entry(6));
         assert_eq!(cache.get(b"k").unwrap().read_at, 6);
     }
 }

@@ -8,6 +8,7 @@
 //! | [`front`] | gRPC, DNS, Handle and HTTP: decode, resolve, encode |
 //! | [`udp`] | the batched UDP loop of the fronts |
 //! | `clock` | the time of day |
+//! | `odds` | whether asking memory first is worth it |
 //! | [`node`] | the one place that knows all parts |
 //! | [`config`], [`cli`], [`logging`] | what an operator sets |
 //! | [`demo`] | the real data set of `idnode demo` |
@@ -20,5 +21,6 @@ pub mod demo;
 pub mod front;
 pub mod logging;
 pub mod node;
+mod odds;
 pub mod resolve;
 pub mod udp;

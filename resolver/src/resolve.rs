@@ -5,6 +5,7 @@
 //! memory. [`Resolver::resolve`] goes on to the disk, once for however many ask at a time.
 
 use crate::cache::{CacheEntry, HotCache, RecordStamp};
+use crate::odds::Odds;
 use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_proto::value::{Ttl, Value, ValueRef, encode_values, types};
 use idnode_registry::change::{Change, LogEntry};
@@ -206,6 +207,7 @@ pub struct Resolver {
     own_site: Vec<u8>,
     /// Disk reads under way, by key.
     reads: Mutex<HashMap<Box<[u8]>, ReadUnderWay>>,
+    odds: Odds,
     hits: Counter,
     misses: Counter,
 }
@@ -219,6 +221,7 @@ impl Resolver {
             cache,
             own_site,
             reads: Mutex::default(),
+            odds: Odds::default(),
             hits: metrics::counter!("idnode_cache_hits_total"),
             misses: metrics::counter!("idnode_cache_misses_total"),
         })
@@ -377,14 +380,19 @@ impl Resolver {
             return Ok(Some(entry));
         }
         self.misses.increment(1);
-        let Some((read_at, record)) = self.registry.read_in_memory(key)? else {
+        if !self.odds.worth_asking() {
+            return Ok(None);
+        }
+        let found = self.registry.read_in_memory(key)?;
+        self.odds.learn(found.is_some());
+        let Some((read_at, record)) = found else {
             return Ok(None);
         };
         let entry = Arc::new(CacheEntry {
             read_at,
             record: record.map(Arc::new),
         });
-        self.cache.fill(key, entry.clone());
+        self.cache.fill(key, &entry);
         Ok(Some(entry))
     }
 
@@ -429,7 +437,7 @@ impl Resolver {
             read_at,
             record: record.map(Arc::new),
         });
-        self.cache.fill(key, entry.clone());
+        self.cache.fill(key, &entry);
         Ok(entry)
     }
 

@@ -30,7 +30,7 @@ sections! {
     /// The embedded registry (RocksDB).
     store: StoreConfig {
         /// Memory for uncompressed blocks of the registry's files.
-        block_cache_mib: u32 = 256, [8 to 1048576 MiB];
+        block_cache_mib: u32 = 512, [8 to 1048576 MiB];
         /// Memory for writes of each column family before they become a file.
         write_buffer_mib: u32 = 64, [1 to 4096 MiB];
         /// Files of the registry held open at once.
@@ -46,7 +46,7 @@ sections! {
     /// The hot cache in front of the store.
     cache: CacheConfig {
         /// Memory for answers.
-        capacity_mib: u32 = 256, [1 to 1048576 MiB];
+        capacity_mib: u32 = 128, [1 to 1048576 MiB];
     }
 
     /// Bounds of requests, on every front.

@@ -196,6 +196,20 @@ async fn converse(connection: Connection, connections: Connections) {
 /// Answers the query of one stream.
 async fn exchange(
     mut send: SendStream,
+    receive: RecvStream,
+    addr: SocketAddr,
+    connections: &Connections,
+) -> Result<(), Violation> {
+    let ended = exchange_on(&mut send, receive, addr, connections).await;
+    if ended.is_err() {
+        // Dropped as it is, it would end as if it had been answered, with nothing.
+        let _ = send.reset(code::PROTOCOL_ERROR);
+    }
+    ended
+}
+
+async fn exchange_on(
+    send: &mut SendStream,
     mut receive: RecvStream,
     addr: SocketAddr,
     connections: &Connections,
@@ -211,17 +225,17 @@ async fn exchange(
         Ok(Err(ReadToEndError::Read(_))) => return Ok(()),
         Err(_) => {
             connections.meters.count_unfinished();
-            give_up(&mut send, &mut receive);
+            give_up(send, &mut receive);
             return Ok(());
         }
     };
     let query = query_of(&frame)?;
     let peer = Peer::new(addr, Transport::Quic);
     let Some(answer) = connections.exchange.answer(query, &peer).await else {
-        give_up(&mut send, &mut receive);
+        give_up(send, &mut receive);
         return Ok(());
     };
-    if timeout(idle, reply(&mut send, &answer)).await.is_err() {
+    if timeout(idle, reply(send, &answer)).await.is_err() {
         connections.meters.count_unread();
         let _ = send.reset(code::UNSPECIFIED_ERROR);
     }

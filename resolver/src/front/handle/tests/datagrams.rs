@@ -102,11 +102,13 @@ async fn what_needs_a_task_is_refused_when_there_are_enough() {
         (refused.code, refused.envelope.request_id),
         (ResponseCode::BUSY, 1)
     );
-    // A connection brings it to memory, where it needs no task.
-    assert_eq!(
-        node.tcp().await.ask(&resolution(HANDLE)).await.code,
-        ResponseCode::SUCCESS
-    );
+    // A connection that asks twice brings it to memory, where it needs no task.
+    for _ in 0..2 {
+        assert_eq!(
+            node.tcp().await.ask(&resolution(HANDLE)).await.code,
+            ResponseCode::SUCCESS
+        );
+    }
     assert_eq!(
         client.ask(&resolution(HANDLE)).await.code,
         ResponseCode::SUCCESS
