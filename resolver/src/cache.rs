@@ -21,6 +21,11 @@ const SLOTS: usize = 1 << 16;
 /// slot: among so many different ones, about, one that is read again is known.
 const SEEN_SLOTS: usize = 1 << 19;
 
+/// What the allocator rounds up to, and moka's own bookkeeping, measured as resident memory.
+const ENTRY_BYTES: usize = 450;
+/// Most entries that there is room for from the start.
+const MOST_PLACES: usize = 1 << 20;
+
 /// What the store said about a key.
 #[derive(Debug)]
 pub struct CacheEntry {
@@ -52,9 +57,8 @@ pub struct HotCache {
     reason = "moka weighs keys of the type it stores"
 )]
 fn weight_of(key: &Box<[u8]>, entry: &Arc<CacheEntry>) -> u32 {
-    // What the allocator rounds up to, and moka's own bookkeeping, measured as resident memory.
     let record = entry.record.as_ref().map_or(0, |record| record.weight());
-    u32::try_from(key.len() + record + 450).unwrap_or(u32::MAX)
+    u32::try_from(key.len() + record + ENTRY_BYTES).unwrap_or(u32::MAX)
 }
 
 impl HotCache {
@@ -62,6 +66,8 @@ impl HotCache {
     pub fn new(capacity_bytes: u64) -> Self {
         let entries = Cache::builder()
             .max_capacity(capacity_bytes)
+            // Growing its table would keep whoever fills it waiting for milliseconds.
+            .initial_capacity((capacity_bytes as usize / ENTRY_BYTES).min(MOST_PLACES))
             .weigher(weight_of)
             .build_with_hasher(RandomState::default());
         Self {
