@@ -48,7 +48,7 @@ pub struct HotCache {
     entries: Cache<Box<[u8]>, Arc<CacheEntry>, RandomState>,
     hasher: RandomState,
     invalidated: Box<[AtomicU64]>,
-    /// Other bits of the hash of the key that was read last.
+    /// Of the key that was read last in each slot: bits of its hash that do not choose the slot.
     seen: Box<[AtomicU32]>,
 }
 
@@ -66,7 +66,7 @@ impl HotCache {
     pub fn new(capacity_bytes: u64) -> Self {
         let entries = Cache::builder()
             .max_capacity(capacity_bytes)
-            // Growing its table would keep whoever fills it waiting for milliseconds.
+            // Its table need not grow, entry by entry, while answers are waited for.
             .initial_capacity((capacity_bytes as usize / ENTRY_BYTES).min(MOST_PLACES))
             .weigher(weight_of)
             .build_with_hasher(RandomState::default());

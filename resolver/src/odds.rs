@@ -1,13 +1,14 @@
 //! How likely it is that what the hot cache has not is in the store's memory. A read that finds
-//! out that the disk must be asked has cost half of one that asks it: where most do, as when the
-//! store is far larger than memory and everything in it is asked for, none is better.
+//! out that the disk must be asked has searched in vain, and the one that asks it searches again:
+//! where most do, as when the store is far larger than memory and everything in it is asked for,
+//! it is better left out.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Certainty.
 const ONE: u32 = 1 << 16;
-/// From this on asking memory pays: a quarter, about what it costs of all that comes when it is
-/// asked in vain.
+/// From this on asking memory is taken to pay: what a search costs of all that follows when it was
+/// in vain, as an estimate.
 const WORTHWHILE: u32 = ONE / 4;
 /// How much one outcome counts against those before it: one in so many.
 const WEIGHT: u32 = 64;

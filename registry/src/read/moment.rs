@@ -96,8 +96,8 @@ impl Moment<'_> {
         stored.map(Record::decode).transpose()
     }
 
-    /// Entries of the log from a number on, in order and without gaps, a thousand or about 1 MiB at most;
-    /// none after the last. Identifiers' records may be left out of them.
+    /// Entries of the log from a number on, in order and without gaps, a thousand or about 1 MiB at
+    /// most; none after the last. Identifiers' records may be left out of them.
     ///
     /// # Errors
     /// [`crate::Error::Bound`] when `from` is no longer kept.
