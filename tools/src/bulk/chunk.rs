@@ -5,9 +5,10 @@ use bytes::{BufMut as _, Bytes};
 use idnode_proto::api::{ImportItem, ImportRequest, import_request};
 use idnode_proto::import::ImportChunk;
 use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use super::MAX_ITEM_BYTES;
+use super::item::{EncodedItem, put};
 use super::read::{Entry, Reject, reason};
 
 /// A stretch of a file: a chunk's items, and the rejects found between them.
@@ -91,10 +92,10 @@ impl Chunker {
             }
         };
         let before = self.body.len();
-        message::encode(CHUNK_ITEMS, &item, &mut self.body);
+        put(CHUNK_ITEMS, item.bytes(), &mut self.body);
         if self.body.len() - before > MAX_ITEM_BYTES {
             self.body.truncate(before);
-            return self.push(Entry::Reject(too_large(item)));
+            return self.push(Entry::Reject(too_large(&item)));
         }
         let unit = if full || self.body.len() > MAX_ITEM_BYTES {
             let next = self.body.split_off(before);
@@ -148,7 +149,8 @@ impl Chunker {
     }
 }
 
-fn too_large(item: ImportItem) -> Reject {
+fn too_large(item: &EncodedItem) -> Reject {
+    let item = item.decode();
     Reject {
         line: item.line,
         identifier: item.identifier,
@@ -165,12 +167,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn item(line: u64, bytes: usize) -> Entry {
-        Entry::Item(ImportItem {
+        Entry::Item(EncodedItem::from(&ImportItem {
             line,
             identifier: "x".repeat(bytes),
             values: vec![],
             template: String::new(),
-        })
+        }))
     }
 
     fn reject(line: u64) -> Entry {

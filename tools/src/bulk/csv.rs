@@ -18,12 +18,11 @@
 
 use std::io::Read;
 
-use idnode_proto::api::{ImportItem, Value};
-
 use super::MAX_ITEM_BYTES;
 use super::csv_record::{Records, Shape};
 use super::field::{self, FieldError};
-use super::json::{Encoding, decode};
+use super::item::{DataRef, ItemBuilder, ValueParts};
+use super::json::{Encoding, decode_base64};
 use super::read::{Entry, ReadError, Reject, reason};
 
 /// The columns in the order they are written.
@@ -130,22 +129,15 @@ impl Problem {
     }
 }
 
-#[derive(Debug)]
-struct Row {
-    line: u64,
-    /// Nothing where it is the item's at hand.
-    identifier: String,
-    /// Whether it has the identifier of the item at hand.
-    goes_on: bool,
-    template: String,
-    value: Result<Option<Value>, Problem>,
-}
-
 /// Reads items from CSV.
 pub struct CsvItems<R> {
     records: Records<R>,
     columns: Columns,
-    ahead: Option<Row>,
+    /// The record at hand begins the next item: the line it starts on and its shape.
+    ahead: Option<(u64, Shape)>,
+    item: ItemBuilder,
+    /// The template of the item at hand.
+    template: String,
 }
 
 impl<R: Read> CsvItems<R> {
@@ -160,6 +152,8 @@ impl<R: Read> CsvItems<R> {
             records,
             columns,
             ahead: None,
+            item: ItemBuilder::new(),
+            template: String::new(),
         })
     }
 
@@ -168,35 +162,29 @@ impl<R: Read> CsvItems<R> {
     /// # Errors
     /// [`ReadError::Io`].
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
-        let mut first = match self.ahead.take() {
-            Some(row) => row,
-            None => match self.next_row("")? {
-                Some(row) => row,
-                None => return Ok(None),
-            },
+        let first = match self.ahead.take() {
+            Some(row) => Some(row),
+            None => self.read()?,
         };
-        let line = first.line;
-        let mut item = ImportItem {
-            line,
-            identifier: std::mem::take(&mut first.identifier),
-            values: vec![],
-            template: std::mem::take(&mut first.template),
+        let Some((line, shape)) = first else {
+            return Ok(None);
         };
-        let mut size_bytes = 0;
-        let mut problem = self.take(&mut item, first, &mut size_bytes);
-        while let Some(row) = self.next_row(&item.identifier)? {
-            if !row.goes_on {
-                self.ahead = Some(row);
+        let mut problem = self.begin(line, shape).err().map(|found| (line, found));
+        while let Some((at, shape)) = self.read()? {
+            if !self.goes_on(shape) {
+                self.ahead = Some((at, shape));
                 break;
             }
-            let found = self.take(&mut item, row, &mut size_bytes);
-            problem = problem.or(found);
+            // The first one found is told.
+            if problem.is_none() {
+                problem = self.add(shape, false).err().map(|found| (at, found));
+            }
         }
         Ok(Some(match problem {
-            None => Entry::Item(item),
+            None => Entry::Item(self.item.finish(&self.template)),
             Some((at, problem)) => Entry::Reject(Reject {
                 line,
-                identifier: item.identifier,
+                identifier: self.item.identifier().to_owned(),
                 reason: problem.reason.to_owned(),
                 field: problem.field.to_owned(),
                 message: match at == line {
@@ -207,109 +195,112 @@ impl<R: Read> CsvItems<R> {
         }))
     }
 
-    /// Adds a row to its item, or says on which line what is wrong.
-    fn take(&self, item: &mut ImportItem, row: Row, size: &mut usize) -> Option<(u64, Problem)> {
-        let problem = |problem| Some((row.line, problem));
-        let value = match row.value {
-            Ok(value) => value,
-            Err(found) => return problem(found),
-        };
-        if !row.template.is_empty() && row.template != item.template {
-            return problem(Problem {
+    /// Reads a record.
+    fn read(&mut self) -> Result<Option<(u64, Shape)>, ReadError> {
+        let read = self.records.read(Some(self.columns.count));
+        let line = self.records.line();
+        read.map_err(|source| ReadError::Io { line, source })
+    }
+
+    /// Begins an item with the record at hand.
+    fn begin(&mut self, line: u64, shape: Shape) -> Result<(), Problem> {
+        let identifier = self.columns.identifier(&self.records, shape);
+        let text = identifier.as_ref().copied().unwrap_or_default();
+        self.item.begin(line, text);
+        self.template.clear();
+        identifier?;
+        self.add(shape, true)
+    }
+
+    /// Whether the record at hand has the identifier of the item at hand.
+    fn goes_on(&self, shape: Shape) -> bool {
+        let identifier = self.columns.identifier(&self.records, shape);
+        let identifier = identifier.unwrap_or_default();
+        !identifier.is_empty() && identifier == self.item.identifier()
+    }
+
+    /// Adds the record at hand to the item at hand.
+    fn add(&mut self, shape: Shape, is_first: bool) -> Result<(), Problem> {
+        self.columns.check(shape)?;
+        let (template, value) = self.columns.value(&self.records)?;
+        if is_first {
+            template.clone_into(&mut self.template);
+        } else if !template.is_empty() && template != self.template {
+            return Err(Problem {
                 reason: reason::INVALID_FIELD,
                 field: "template",
                 message: "differs between the rows of one identifier".to_owned(),
             });
         }
-        if let Some(value) = value {
-            *size += prost::Message::encoded_len(&value);
-            if *size > MAX_ITEM_BYTES {
-                item.values.clear();
-                let message = format!("the identifier's values exceed {MAX_ITEM_BYTES} bytes");
-                return problem(Problem {
-                    reason: reason::TOO_LARGE,
-                    field: "data",
-                    message,
-                });
-            }
-            item.values.push(value);
+        let Some(value) = value else {
+            return Ok(());
+        };
+        if self.item.add(&value) > MAX_ITEM_BYTES {
+            let message = format!("the identifier's values exceed {MAX_ITEM_BYTES} bytes");
+            return Err(Problem {
+                reason: reason::TOO_LARGE,
+                field: "data",
+                message,
+            });
         }
-        None
+        Ok(())
     }
+}
 
-    /// The next row. `at_hand`: the identifier of the item that it may go on with; none if empty.
-    fn next_row(&mut self, at_hand: &str) -> Result<Option<Row>, ReadError> {
-        let read = self.records.read(Some(self.columns.count));
-        let line = self.records.line();
-        let Some((line, shape)) = read.map_err(|source| ReadError::Io { line, source })? else {
-            return Ok(None);
-        };
-        let mut row = Row {
-            line,
-            identifier: String::new(),
-            goes_on: false,
-            template: String::new(),
-            value: Ok(None),
-        };
+impl Columns {
+    /// The identifier of the record at hand, or what a malformed one has in place of it.
+    fn identifier<'a, R: Read>(
+        &self,
+        records: &'a Records<R>,
+        shape: Shape,
+    ) -> Result<&'a str, Problem> {
+        let text = self.text(records, 0);
         match shape {
-            Shape::Whole => {
-                let identifier = self.columns.text(&self.records, 0);
-                row.value = identifier.and_then(|identifier| {
-                    row.goes_on = is_same(identifier, at_hand);
-                    if !row.goes_on {
-                        identifier.clone_into(&mut row.identifier);
-                    }
-                    self.parse(&mut row.template)
-                });
+            Shape::Whole => text,
+            Shape::Fields(_) | Shape::Unclosed => {
+                let text = text.unwrap_or_default();
+                Ok(if text.contains('\n') { "" } else { text })
             }
+            Shape::TooLong => Ok(""),
+        }
+    }
+
+    /// Whether a record has the columns it should have.
+    fn check(&self, shape: Shape) -> Result<(), Problem> {
+        match shape {
+            Shape::Whole => Ok(()),
             Shape::Fields(count) => {
-                row.identifier = self.identifier_at_least();
-                row.goes_on = is_same(&row.identifier, at_hand);
-                let expected = self.columns.count;
+                let expected = self.count;
                 let message = format!("{count} columns, the header has {expected}");
-                row.value = Err(Problem::malformed(message));
+                Err(Problem::malformed(message))
             }
-            Shape::Unclosed => {
-                row.identifier = self.identifier_at_least();
-                row.goes_on = is_same(&row.identifier, at_hand);
-                row.value = Err(Problem::malformed(
-                    "a quoted field is not closed, or goes on after its closing quote".to_owned(),
-                ));
-            }
-            Shape::TooLong => {
-                row.value = Err(Problem {
-                    reason: reason::TOO_LARGE,
-                    field: "",
-                    message: format!("the row is longer than {MAX_ITEM_BYTES} bytes"),
-                });
-            }
-        }
-        Ok(Some(row))
-    }
-
-    /// What a malformed row has in place of an identifier.
-    fn identifier_at_least(&self) -> String {
-        let text = self.columns.text(&self.records, 0).unwrap_or_default();
-        if text.contains('\n') {
-            String::new()
-        } else {
-            text.to_owned()
+            Shape::Unclosed => Err(Problem::malformed(
+                "a quoted field is not closed, or goes on after its closing quote".to_owned(),
+            )),
+            Shape::TooLong => Err(Problem {
+                reason: reason::TOO_LARGE,
+                field: "",
+                message: format!("the row is longer than {MAX_ITEM_BYTES} bytes"),
+            }),
         }
     }
 
-    /// All but the identifier of a row.
-    fn parse(&self, template: &mut String) -> Result<Option<Value>, Problem> {
-        let text = |column| self.columns.text(&self.records, column);
-        text(1)?.clone_into(template);
+    /// The template of the record at hand, and its value unless its columns are all empty.
+    fn value<'a, R: Read>(
+        &self,
+        records: &'a Records<R>,
+    ) -> Result<(&'a str, Option<ValueParts<'a>>), Problem> {
+        let text = |column| self.text(records, column);
+        let template = text(1)?;
         let index = text(2)?;
-        let kind = text(3)?;
+        let value_type = text(3)?;
         let encoding = text(4)?;
         let data = text(5)?;
         let (ttl, permissions) = (text(6)?, text(7)?);
         let (timestamp, references) = (text(8)?, text(9)?);
         if [
             index,
-            kind,
+            value_type,
             encoding,
             data,
             ttl,
@@ -320,25 +311,28 @@ impl<R: Read> CsvItems<R> {
         .iter()
         .all(|column| column.is_empty())
         {
-            return Ok(None);
+            return Ok((template, None));
         }
         let encoding = given(encoding, Encoding::parse, "encoding")?.unwrap_or(Encoding::String);
-        Ok(Some(Value {
+        let value = ValueParts {
             index: given(index, field::parse_index, "index")?.unwrap_or(0),
-            r#type: kind.to_owned(),
-            data: Some(decode(encoding, data.to_owned()).map_err(Problem::of_field("data"))?),
+            value_type,
+            data: data_ref(encoding, data).map_err(Problem::of_field("data"))?,
             ttl: given(ttl, field::parse_ttl, "ttl")?,
             permissions: given(permissions, field::parse_permissions, "permissions")?,
             timestamp_s: given(timestamp, field::parse_timestamp, "timestamp")?.unwrap_or(0),
             references: given(references, field::parse_references, "references")?
                 .unwrap_or_default(),
-        }))
+        };
+        Ok((template, Some(value)))
     }
 }
 
-/// Whether a row goes on with the item at hand, if there is one.
-fn is_same(identifier: &str, at_hand: &str) -> bool {
-    !identifier.is_empty() && identifier == at_hand
+fn data_ref(encoding: Encoding, text: &str) -> Result<DataRef<'_>, FieldError> {
+    Ok(match encoding {
+        Encoding::String => DataRef::Text(text),
+        Encoding::Base64 => DataRef::Raw(decode_base64(text)?),
+    })
 }
 
 /// Parses what is in a column, if anything is.

@@ -285,11 +285,18 @@ impl Encoding {
 pub fn decode(encoding: Encoding, text: String) -> Result<Data, field::FieldError> {
     match encoding {
         Encoding::String => Ok(Data::Text(text)),
-        Encoding::Base64 => BASE64
-            .decode(text.as_bytes())
-            .map(Data::Raw)
-            .map_err(|error| field::FieldError::Base64(error.to_string())),
+        Encoding::Base64 => decode_base64(&text).map(Data::Raw),
     }
+}
+
+/// The bytes a text stands for.
+///
+/// # Errors
+/// [`field::FieldError::Base64`] when it is not.
+pub fn decode_base64(text: &str) -> Result<Vec<u8>, field::FieldError> {
+    BASE64
+        .decode(text.as_bytes())
+        .map_err(|error| field::FieldError::Base64(error.to_string()))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use idnode_proto::api::{IdentifierRecord, ImportItem};
 use serde::{Deserialize, Serialize};
 
 use super::MAX_ITEM_BYTES;
+use super::item::EncodedItem;
 use super::json::{ValueIn, ValuesOut};
 use super::read::{Entry, ReadError, Reject, reason};
 
@@ -108,12 +109,13 @@ fn parse(number: u64, line: &[u8]) -> Entry {
             }
         }
     }
-    Entry::Item(ImportItem {
+    let item = ImportItem {
         line: number,
         identifier,
         values,
         template,
-    })
+    };
+    Entry::Item(EncodedItem::from(&item))
 }
 
 /// Finds out which part of a refused line was wrong.
@@ -225,6 +227,7 @@ mod tests {
         let [Entry::Item(first), Entry::Item(second)] = read.as_slice() else {
             unreachable!("{read:?}")
         };
+        let (first, second) = (first.decode(), second.decode());
         assert_eq!((first.line, first.identifier.as_str()), (2, "88.118.8/A"));
         assert_eq!(first.values.first().unwrap().r#type, "URL");
         assert_eq!((second.line, second.values.len()), (4, 0));
@@ -283,7 +286,7 @@ mod tests {
             unreachable!()
         };
         assert_eq!(
-            (reject.line, reject.reason.as_str(), item.line),
+            (reject.line, reject.reason.as_str(), item.line()),
             (1, reason::TOO_LARGE, 2)
         );
     }

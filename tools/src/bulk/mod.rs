@@ -12,6 +12,7 @@
 //! | [`csv_record`] | CSV records with the physical line each starts on |
 //! | [`csv`] | CSV: one value a row, rows of one identifier adjacent; reading it |
 //! | [`csv_write`] | writing it |
+//! | [`item`] | an item as it is encoded while it is read |
 //! | [`read`] | either format as a sequence of items and rejects |
 //! | [`mod@write`] | either format from exported records |
 //! | [`chunk`] | items cut into encoded chunks, the same on every run |
@@ -22,6 +23,7 @@ pub mod csv_record;
 pub mod csv_write;
 pub mod field;
 pub mod format;
+pub mod item;
 pub mod json;
 pub mod jsonl;
 pub mod read;

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use idnode_proto::api::ImportItem;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::csv::CsvItems;
 use super::format::{Format, Input};
+use super::item::EncodedItem;
 use super::jsonl::JsonlItems;
 
 /// An item that is not registered, and why. One JSON line of the rejects file.
@@ -43,7 +43,7 @@ pub mod reason {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
     /// An item to be registered.
-    Item(ImportItem),
+    Item(EncodedItem),
     /// Lines that are none.
     Reject(Reject),
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use idnode_proto::api::value::{Data, Ttl};
 use idnode_proto::api::{IdentifierRecord, ImportItem, Reference, Value};
 use idnode_tools::bulk::format::{Compression, Format, Output, open};
+use idnode_tools::bulk::item::EncodedItem;
 use idnode_tools::bulk::read::{Entry, Items};
 use idnode_tools::bulk::write::Records;
 use proptest::prelude::*;
@@ -100,7 +101,11 @@ fn read(bytes: &[u8], format: Format) -> Vec<Entry> {
 
 fn items(entries: Vec<Entry>) -> Vec<ImportItem> {
     let item = |entry| match entry {
-        Entry::Item(item) => item,
+        Entry::Item(item) => {
+            let decoded = item.decode();
+            assert_eq!(EncodedItem::from(&decoded), item, "as prost encodes it");
+            decoded
+        }
         Entry::Reject(reject) => panic!("{reject:?}"),
     };
     entries.into_iter().map(item).collect()
@@ -150,7 +155,7 @@ proptest! {
         text.extend_from_slice(&junk);
         let entries = read(&text, format);
         let first = match &entries[0] {
-            Entry::Item(item) => item.clone(),
+            Entry::Item(item) => item.decode(),
             // Junk may go on with the rows of the same identifier, or spoil them.
             Entry::Reject(reject) => {
                 prop_assert_eq!(&reject.identifier, "88.118.8/A");
@@ -161,7 +166,7 @@ proptest! {
         let mut last = 0;
         for entry in &entries {
             let line = match entry {
-                Entry::Item(item) => item.line,
+                Entry::Item(item) => item.line(),
                 Entry::Reject(reject) => reject.line,
             };
             // A carriage return alone ends a row of CSV, and no line.
