@@ -2,8 +2,9 @@
 //! position it was read at, and one older than the last invalidation of its key is never
 //! served: no stale answer survives an acknowledged write on this node.
 //!
-//! What is read once, as whoever walks through all identifiers does, is not kept: keeping it
-//! would cost more than the read, and push out what is asked for again and again.
+//! Once half its room is taken, what is read for the first time, as whoever walks through all
+//! identifiers does, is not kept: keeping it would cost more than the read, and push out what is
+//! asked for again and again.
 
 use foldhash::fast::RandomState;
 use idnode_registry::Sequence;
@@ -47,6 +48,8 @@ pub struct RecordStamp {
 pub struct HotCache {
     entries: Cache<Box<[u8]>, Arc<CacheEntry>, RandomState>,
     hasher: RandomState,
+    /// As much is kept of what was read once, bytes.
+    spare_bytes: u64,
     invalidated: Box<[AtomicU64]>,
     /// Of the key that was read last in each slot: bits of its hash that do not choose the slot.
     seen: Box<[AtomicU32]>,
@@ -73,6 +76,7 @@ impl HotCache {
         Self {
             entries,
             hasher: RandomState::default(),
+            spare_bytes: capacity_bytes / 2,
             invalidated: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
             seen: (0..SEEN_SLOTS).map(|_| AtomicU32::new(0)).collect(),
         }
@@ -113,11 +117,11 @@ impl HotCache {
             .is_none_or(|slot| entry.read_at >= slot.load(Ordering::Acquire))
     }
 
-    /// Keeps what was read at a log position, if the key was read before.
+    /// Keeps what was read at a log position, if the key was read before or there is much room.
     pub fn fill(&self, key: &[u8], entry: &Arc<CacheEntry>) {
         // A reader that was slow must not push out what a quicker one has read since; if it
         // does so in between, `get` refuses the entry.
-        if self.is_current(key, entry) && self.was_seen(key) {
+        if self.is_current(key, entry) && (self.was_seen(key) || self.has_spare_room()) {
             self.entries.insert(key.into(), entry.clone());
         }
     }
@@ -129,6 +133,11 @@ impl HotCache {
         let mark = ((hash >> 32) as u32).max(1);
         let slot = self.seen.get(hash as usize % SEEN_SLOTS);
         slot.is_some_and(|slot| slot.swap(mark, Ordering::Relaxed) == mark)
+    }
+
+    fn has_spare_room(&self) -> bool {
+        // As of moka's last housekeeping, a few dozen entries ago.
+        self.entries.weighted_size() < self.spare_bytes
     }
 
     /// Makes everything read about a key before a log position invalid, before it returns. An
@@ -164,10 +173,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_once_takes_half_the_room_at_most() {
+        let most = 1_000;
+        let cache = HotCache::new(most * (ENTRY_BYTES as u64 + 4));
+        for key in 0_u32..10_000 {
+            cache.fill(&key.to_be_bytes(), &entry(5));
+            cache.entries.run_pending_tasks();
+        }
+        let kept = cache.len();
+        assert!((most / 2..most / 2 + 10).contains(&kept), "{kept} are kept");
+        assert!(cache.get(&9_999_u32.to_be_bytes()).is_none());
+        cache.fill(&9_999_u32.to_be_bytes(), &entry(5));
+        assert!(cache.get(&9_999_u32.to_be_bytes()).is_some(), "asked again");
+    }
+
+    #[test]
     fn an_entry_read_before_an_invalidation_is_never_served() {
         let cache = HotCache::new(1 << 20);
-        cache.fill(b"k", &entry(5));
-        assert!(cache.get(b"k").is_none(), "what is read once is not kept");
         cache.fill(b"k", &entry(5));
         assert_eq!(cache.get(b"k").unwrap().read_at, 5);
         cache.invalidate(b"k", 6);

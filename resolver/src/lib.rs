@@ -22,5 +22,6 @@ pub mod front;
 pub mod logging;
 pub mod node;
 mod odds;
+pub mod recursion;
 pub mod resolve;
 pub mod udp;

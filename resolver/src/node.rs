@@ -10,6 +10,7 @@ use crate::front::dns::{
 use crate::front::grpc::{GrpcFront, GrpcOptions};
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
 use crate::front::http::{HttpFront, HttpOptions};
+use crate::recursion::{Recursion, RecursionOptions};
 use crate::resolve::Resolver;
 use idnode_proto::dnsname::{NameError, Zones};
 use idnode_proto::handle::site::{NodePorts, Server, Site};
@@ -168,12 +169,14 @@ impl Node {
             .await
             .map_err(&http_error)?;
         let http_port = http_listener.local_addr().map_err(&http_error)?.port();
-        let own_site = own_site(config, sockets.local_addr().port(), http_port);
+        let handle_port = sockets.local_addr().port();
+        let own_site = own_site(config, handle_port, http_port);
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, own_site),
             registry,
             zones,
             dnssec: Arc::new(dnssec),
+            recursion: recursion(config, handle_port),
             started_at_ms: now_ms(),
             request_deadline: Duration::from_millis(config.limits.request_deadline_ms.into()),
         });
@@ -288,18 +291,9 @@ fn install_metrics() -> Result<PrometheusHandle, NodeError> {
 
 /// The node's HS_SITE: the answer for prefixes served here, and to site information requests.
 fn own_site(config: &Config, handle_port: u16, http_port: u16) -> Vec<u8> {
-    let listening = config.handle.listen.ip();
-    let fallback = if listening.is_unspecified() {
-        IpAddr::V4(Ipv4Addr::LOCALHOST)
-    } else {
-        listening
-    };
-    let address = config
-        .handle
-        .public_addresses
-        .first()
-        .copied()
-        .unwrap_or(fallback);
+    let address = own_addresses(config)
+        .next()
+        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let ports = NodePorts {
         tcp: Some(handle_port),
         udp: Some(handle_port),
@@ -410,6 +404,31 @@ fn dnssec_options(config: &Config) -> DnssecOptions {
 fn networks(texts: &[String]) -> Vec<IpNet> {
     let parsed = texts.iter().map(|text| parse_network(text));
     parsed.filter_map(Result::ok).collect()
+}
+
+/// Where the node is found: what the operator says, else where the Handle front listens.
+fn own_addresses(config: &Config) -> impl Iterator<Item = IpAddr> {
+    let listening = config.handle.listen.ip();
+    let told = config.handle.public_addresses.clone();
+    let fallback = (told.is_empty() && !listening.is_unspecified()).then_some(listening);
+    told.into_iter().chain(fallback)
+}
+
+fn recursion(config: &Config, own_port: u16) -> Option<Recursion> {
+    let handle = &config.handle;
+    let upstream = handle.upstream.iter();
+    handle.recursion.then(|| {
+        Recursion::new(RecursionOptions {
+            // The configuration's rule has them read once already.
+            upstream: upstream.filter_map(|it| it.parse().ok()).collect(),
+            timeout: Duration::from_millis(handle.recursion_timeout_ms.into()),
+            max_in_flight: handle.max_recursions as usize,
+            capacity_bytes: u64::from(handle.recursion_cache_mib) << 20,
+            deny: networks(&handle.recursion_deny),
+            own: own_addresses(config).collect(),
+            own_port,
+        })
+    })
 }
 
 fn handle_options(config: &Config) -> HandleOptions {

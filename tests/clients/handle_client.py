@@ -24,6 +24,7 @@ HEADER = struct.Struct(">IIIHBBII")
 PIECE = 492  # payload of a datagram
 LIMIT = 262144  # longest message
 RESOLVE = 1
+RECURSE = 0x10000000
 PUBLIC_ONLY = 0x01000000
 REQUEST_DIGEST = 0x00800000
 
@@ -71,6 +72,7 @@ def request(arguments, request_id):
     """A resolution request, envelope first."""
     major, minor = (int(part) for part in arguments.version.split("."))
     flags = PUBLIC_ONLY if arguments.public else 0
+    flags |= RECURSE if arguments.recurse else 0
     body = sized(arguments.handle.encode("utf-8"))
     body += struct.pack(">I", len(arguments.index))
     for index in arguments.index:
@@ -78,7 +80,7 @@ def request(arguments, request_id):
     body += struct.pack(">I", len(arguments.type))
     for value_type in arguments.type:
         body += sized(value_type.encode("utf-8"))
-    header = HEADER.pack(RESOLVE, 0, flags, 0xFFFF, 0, 0, 0, len(body))
+    header = HEADER.pack(RESOLVE, 0, flags, 0xFFFF, arguments.hops, 0, 0, len(body))
     contents = header + body + struct.pack(">I", 0)
     envelope = ENVELOPE.pack(major, minor, 0, 0, 0, request_id, 0, len(contents))
     return envelope + contents
@@ -198,6 +200,8 @@ def main():
     parser = argparse.ArgumentParser(description="Resolves a handle.")
     parser.add_argument("--tcp", action="store_true", help="over TCP instead of UDP")
     parser.add_argument("--public", action="store_true", help="ask for public values only")
+    parser.add_argument("--recurse", action="store_true", help="let the server ask others")
+    parser.add_argument("--hops", default=0, type=int, help="servers the question has passed through")
     parser.add_argument("--type", action="append", default=[], help="a value type asked for")
     parser.add_argument("--index", action="append", default=[], type=int, help="a value index asked for")
     parser.add_argument("--version", default="2.11", help="protocol version to write in and be answered in")

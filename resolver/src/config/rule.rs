@@ -108,6 +108,7 @@ macro_rules! allowed {
     (public_url) => { "an http or https URL without '?', '#' or a final '/', or \"\"" };
     (schemes) => { "at most 16 URL schemes in lower case, none that runs code or reads files (RFC 3986 section 3.1)" };
     (networks) => { "at most 1024 networks such as 192.0.2.0/24 or 2001:db8::/32, or addresses" };
+    (endpoints) => { "at most 16 IP addresses and ports such as 192.0.2.1:2641, IPv6 in brackets" };
     (nsid) => { "at most 128 printable ASCII characters" };
     (cookie_secret) => { "32 hexadecimal digits, or \"\"" };
     (tsig_keys) => { "at most 16 keys name:algorithm:base64, the algorithm hmac-sha256, hmac-sha384, hmac-sha512, hmac-sha224 or hmac-sha1" };
@@ -138,6 +139,7 @@ macro_rules! rule {
     (@check public_url) => { $crate::config::rule::Check::Text($crate::config::rule::public_url) };
     (@check schemes) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::scheme) };
     (@check networks) => { $crate::config::rule::Check::Each($crate::config::rule::NETWORKS, $crate::config::rule::network) };
+    (@check endpoints) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::endpoint) };
     (@check nsid) => { $crate::config::rule::Check::Text($crate::config::rule::nsid) };
     (@check cookie_secret) => { $crate::config::rule::Check::Text($crate::config::rule::cookie_secret) };
     (@check tsig_keys) => { $crate::config::rule::Check::EachSecret($crate::config::rule::tsig_key) };
@@ -198,6 +200,13 @@ pub(super) fn format(text: &str) -> Result<(), String> {
 
 pub(super) fn address(text: &str) -> Result<(), String> {
     value::parse_address(text).map(drop)
+}
+
+pub(super) fn endpoint(text: &str) -> Result<(), String> {
+    match text.parse::<std::net::SocketAddr>() {
+        Ok(endpoint) if endpoint.port() != 0 => Ok(()),
+        _ => Err(format!("{text:?} is no IP address and port")),
+    }
 }
 
 pub(super) fn network(text: &str) -> Result<(), String> {

@@ -189,6 +189,18 @@ sections! {
         public_addresses: Vec<IpAddr> = Vec::new(), [addresses];
         /// Serial number of the site information; raise it when the addresses change, clients compare it.
         site_serial: u16 = 1, [0 to 65535];
+        /// Whether handles that others serve are asked for on behalf of clients that want it (RECU); without, they get a referral.
+        recursion: bool = true, [true or false];
+        /// Who is asked, over UDP and TCP, for prefixes that are not registered here: the national resolver.
+        upstream: Vec<String> = Vec::new(), [endpoints];
+        /// Networks that recursion asks nobody in, unless it is an upstream: delegations are written by enterprises, and must not lead to what only the node can reach.
+        recursion_deny: Vec<String> = list(["127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10"]), [networks];
+        /// How long recursion may take for one question, over all services on its way.
+        recursion_timeout_ms: u32 = 3000, [100 to 60000 milliseconds];
+        /// Questions that recursion has under way at once; further ones get code 3 (busy).
+        max_recursions: u32 = 1024, [1 to 1000000 questions];
+        /// Memory for what others have answered.
+        recursion_cache_mib: u32 = 16, [1 to 65536 MiB];
     }
 
     /// Logs, written to standard error.

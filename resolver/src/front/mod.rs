@@ -7,6 +7,7 @@ pub mod handle;
 pub mod http;
 mod lifetime;
 
+use crate::recursion::Recursion;
 use crate::resolve::Resolver;
 use idnode_proto::dnsname::Zones;
 use idnode_registry::{Caller, Registry, Result};
@@ -24,6 +25,8 @@ pub struct Core {
     pub zones: Zones,
     /// The keys of those that are signed.
     pub dnssec: Arc<dns::Dnssec>,
+    /// How others are asked; `None`: they are not.
+    pub recursion: Option<Recursion>,
     /// When this process began, milliseconds since the Unix epoch.
     pub started_at_ms: u64,
     /// How long one request may take.

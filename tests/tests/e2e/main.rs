@@ -19,6 +19,7 @@ mod fronts;
 mod malformed;
 mod operators;
 mod records;
+mod recursion;
 mod registration;
 mod secondaries;
 mod zones;

@@ -66,9 +66,15 @@ fn other_value(key: &Key) -> String {
         ("dns.ns", _) => "ns.example.org., ns.example.net.".to_owned(),
         ("dns.nsid", _) => "shuozhou-1 a".to_owned(),
         ("dns.cookie_secret", _) => "e5e973e5a6b2a43f48e7dc849e37bfcf".to_owned(),
-        ("dns.allow_query" | "dns.deny_query" | "dns.rrl_exempt" | "dns.allow_transfer", _) => {
-            "192.0.2.0/24,2001:db8::/32".to_owned()
-        }
+        (
+            "dns.allow_query"
+            | "dns.deny_query"
+            | "dns.rrl_exempt"
+            | "dns.allow_transfer"
+            | "handle.recursion_deny",
+            _,
+        ) => "192.0.2.0/24,2001:db8::/32".to_owned(),
+        ("handle.upstream", _) => "192.0.2.1:2641,[2001:db8::1]:2641".to_owned(),
         ("dns.tls_certificate" | "dns.tls_key" | "dns.tsig_key_file", _) => "other.pem".to_owned(),
         ("dns.tsig_keys", _) => "k.:hmac-sha256:c2VjcmV0IG9mIHRoZSB0ZXN0cw==".to_owned(),
         ("dns.notify", _) => "192.0.2.1:53".to_owned(),

@@ -68,14 +68,14 @@ pub enum Attempt {
     Done,
     /// It is an answer itself and gets none, lest two servers talk for ever.
     Silent,
-    /// Memory does not know: ask [`Answerer::answer`]. Nothing has been appended.
+    /// Memory does not know, or others are to be asked: ask [`Answerer::answer`]. Nothing has been appended.
     NeedsDisk,
 }
 
 /// Answers requests.
 #[derive(Debug)]
 pub struct Answerer {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     site_serial: u16,
     primary: bool,
     pub(super) metrics: Metrics,
@@ -104,7 +104,13 @@ impl Answerer {
         let outcome = match self.read(message, transport, scratch) {
             Err(outcome) => outcome,
             Ok(question) => match self.core.resolver.try_resolve(&question.query()) {
-                Some(answer) => self.write(&question, answer, scratch),
+                Some(answer) => match self.beyond(&question, &answer) {
+                    None => self.write(&question, answer, scratch),
+                    Some(beyond) => match self.write_kept(&question, &beyond, scratch) {
+                        Some(outcome) => outcome,
+                        None => return Attempt::NeedsDisk,
+                    },
+                },
                 None => return Attempt::NeedsDisk,
             },
         };
@@ -126,7 +132,10 @@ impl Answerer {
                 let query = question.query();
                 let resolving = self.core.resolver.resolve(&query);
                 match tokio::time::timeout(self.core.request_deadline, resolving).await {
-                    Ok(answer) => self.write(&question, answer, scratch),
+                    Ok(answer) => match self.beyond(&question, &answer) {
+                        None => self.write(&question, answer, scratch),
+                        Some(beyond) => self.recurse(&question, beyond, &answer, scratch).await,
+                    },
                     Err(_) => {
                         self.metrics.bound(Bound::Deadline);
                         let text = "the registry did not answer in time";
@@ -299,7 +308,7 @@ pub(super) struct Question<'m> {
     pub(super) to: ReplyTo,
     /// As the client spells it, and as the answer repeats it.
     pub(super) handle: &'m str,
-    identifier: Identifier,
+    pub(super) identifier: Identifier,
     filter: Filter,
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`answer`] | a request's bytes to its answer's bytes, for both transports |
 //! | `outcome` | how the core's answers read in this protocol |
+//! | `recurse` | what others answer, for clients that want recursion |
 //! | `udp` | the datagram loops |
 //! | `tcp` | connections |
 //! | `metrics` | what is counted |
@@ -12,6 +13,7 @@
 pub mod answer;
 mod metrics;
 mod outcome;
+mod recurse;
 mod tcp;
 #[cfg(test)]
 mod tests;

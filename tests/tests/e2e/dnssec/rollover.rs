@@ -125,7 +125,7 @@ fn a_key_is_replaced_without_a_failure() {
             caches_forget();
             parent.delegate("88.118.9", &child.ds(CHILD));
             caches_forget();
-            // A day is the least otherwise.
+            // Caches may hold what it has signed as long as that is valid.
             let old = tag(&signs["zone"]["keys"][0]).to_string();
             let (_, error) = child.idctl.refused(&["dnssec", "remove", CHILD, &old]);
             assert_eq!(error["reason"], "DNSSEC_TOO_EARLY");

@@ -7,9 +7,6 @@ use std::sync::Arc;
 
 /// Keys of one zone at once: all of them are in every DNSKEY answer.
 pub(super) const MAX_KEYS: usize = 8;
-/// How long a retired key stays at least, seconds: caches may hold signatures made by it.
-pub(super) const RETIRED_HOLD_S: u64 = 86_400;
-
 /// What a key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -123,6 +120,19 @@ impl KeySet {
         self.in_state(KeyState::Active)
     }
 
+    /// Keys whose signatures are in answers: the active ones, and all of an algorithm that no active
+    /// key has. Each algorithm of the DNSKEY set signs the whole zone (RFC 4035 §2.2), from when
+    /// its first key is published until its last one is removed.
+    pub(super) fn signing(&self) -> impl Iterator<Item = &Key> {
+        let stands_in = |key: &Key| {
+            let mut active = self.active();
+            self.is_signed() && active.all(|other| other.info.algorithm != key.info.algorithm)
+        };
+        self.keys
+            .iter()
+            .filter(move |key| key.info.state == KeyState::Active || stands_in(key))
+    }
+
     /// Keys that the parent should have DS records for (RFC 7344 §4.1): those that sign and those
     /// that will.
     pub(super) fn for_parent(&self) -> impl Iterator<Item = &Key> {
@@ -213,7 +223,7 @@ impl KeySet {
         tag: u16,
         force: bool,
         unsign: bool,
-        dnskey_ttl_s: u64,
+        hold_s: u64,
         now_s: u64,
     ) -> Result<(), Refusal> {
         let key = &self.get(tag)?.info;
@@ -226,7 +236,7 @@ impl KeySet {
                 "say that the zone is to be unsigned, once the parent has no DS record for it",
             )),
             KeyState::Retired if self.is_signed() && !force => {
-                let until_s = removable_at_s(key, dnskey_ttl_s);
+                let until_s = removable_at_s(key, hold_s);
                 match until_s.checked_sub(now_s) {
                     None | Some(0) => Ok(()),
                     Some(wait_s) => Err(Refusal::TooEarly {
@@ -253,10 +263,10 @@ impl KeySet {
     }
 }
 
-/// When a retired key may be removed, seconds since the Unix epoch.
-pub(super) fn removable_at_s(key: &KeyInfo, dnskey_ttl_s: u64) -> u64 {
-    let retired = key.retired_at_s.unwrap_or(0);
-    retired.saturating_add(RETIRED_HOLD_S.max(dnskey_ttl_s))
+/// When a retired key may be removed, seconds since the Unix epoch. `hold_s`: how long caches may
+/// hold what it has signed.
+pub(super) fn removable_at_s(key: &KeyInfo, hold_s: u64) -> u64 {
+    key.retired_at_s.unwrap_or(0).saturating_add(hold_s)
 }
 
 fn retired(key: &Key, now_s: u64) -> Key {
@@ -272,6 +282,7 @@ mod tests {
     use super::*;
 
     const TTL_S: u64 = 3_600;
+    const HOLD_S: u64 = 1_209_600;
 
     fn key(algorithm: Algorithm, now_s: u64) -> Key {
         let pkcs8 = SigningKey::generate(algorithm).unwrap();
@@ -305,22 +316,22 @@ mod tests {
         assert!(matches!(early, Err(Refusal::TooEarly { wait_s: 1, .. })));
         assert!(matches!(set.retired(a, 0), Err(Refusal::LastActive(_))));
         assert!(matches!(
-            set.removable(a, true, false, TTL_S, 0),
+            set.removable(a, true, false, HOLD_S, 0),
             Err(Refusal::LastActive(_))
         ));
         activate(&mut set, b, 100 + TTL_S).unwrap();
         assert_eq!(states(&set), [Retired, Active]);
-        let at_s = 100 + TTL_S + RETIRED_HOLD_S;
+        let at_s = 100 + TTL_S + HOLD_S;
         assert!(matches!(
-            set.removable(a, false, false, TTL_S, at_s - 1),
+            set.removable(a, false, false, HOLD_S, at_s - 1),
             Err(Refusal::TooEarly { wait_s: 1, .. })
         ));
-        assert_eq!(set.removable(a, true, false, TTL_S, at_s - 1), Ok(()));
-        assert_eq!(set.removable(a, false, false, TTL_S, at_s), Ok(()));
+        assert_eq!(set.removable(a, true, false, HOLD_S, at_s - 1), Ok(()));
+        assert_eq!(set.removable(a, false, false, HOLD_S, at_s), Ok(()));
         // Back to the first key, which everybody knows still.
         activate(&mut set, a, at_s).unwrap();
         assert_eq!(states(&set), [Active, Retired]);
-        assert_eq!(set.removable(a, false, true, TTL_S, at_s), Ok(()));
+        assert_eq!(set.removable(a, false, true, HOLD_S, at_s), Ok(()));
     }
 
     #[test]
@@ -334,16 +345,19 @@ mod tests {
         let mut set = KeySet::default();
         set.put(first);
         set.put(second);
+        assert_eq!(set.signing().count(), 0, "it is not signed yet");
         activate(&mut set, a, 0).unwrap();
+        assert_eq!(set.signing().count(), 2, "its algorithm is published");
         activate(&mut set, b, TTL_S).unwrap();
         assert_eq!(states(&set), [Active, Active]);
         assert!(matches!(
-            set.removable(a, true, true, TTL_S, TTL_S),
+            set.removable(a, true, true, HOLD_S, TTL_S),
             Err(Refusal::State { .. })
         ));
         set.put(set.retired(a, TTL_S).unwrap());
         assert_eq!(states(&set), [Retired, Active]);
         assert_eq!(set.for_parent().count(), 1);
+        assert_eq!(set.signing().count(), 2, "its algorithm is still published");
     }
 
     #[test]

@@ -284,6 +284,17 @@ impl Dnssec {
         Ok(self.status_of(&keys))
     }
 
+    /// How long caches may hold what a retired key has signed: whatever their TTL, records go from
+    /// a validating cache when their signature expires (RFC 4035 §5.3.3).
+    fn retired_hold_s(&self) -> u64 {
+        let DnssecOptions {
+            zone_ttl_s,
+            signature_validity_s,
+            ..
+        } = self.options;
+        zone_ttl_s.max(signature_validity_s).into()
+    }
+
     fn status_of(&self, zone: &ZoneKeys) -> ZoneStatus {
         let dnskey_ttl_s = u64::from(self.options.zone_ttl_s);
         let key = |key: &Key| KeyStatus {
@@ -293,7 +304,7 @@ impl Dnssec {
                 KeyState::Published if !zone.set.is_signed() => None,
                 KeyState::Published => Some(key.info.published_at_s + dnskey_ttl_s),
                 KeyState::Active => None,
-                KeyState::Retired => Some(removable_at_s(&key.info, dnskey_ttl_s)),
+                KeyState::Retired => Some(removable_at_s(&key.info, self.retired_hold_s())),
             },
         };
         ZoneStatus {
@@ -393,8 +404,8 @@ impl Dnssec {
     pub fn remove(&self, zone: &str, tag: u16, force: bool, unsign: bool) -> Result<(), KeyError> {
         let _changing = self.changing.lock();
         let zone = self.named(zone)?;
-        let ttl_s = u64::from(self.options.zone_ttl_s);
-        let removable = zone.set.removable(tag, force, unsign, ttl_s, now_s());
+        let hold_s = self.retired_hold_s();
+        let removable = zone.set.removable(tag, force, unsign, hold_s, now_s());
         removable.map_err(|refusal| refused(&zone, tag, refusal))?;
         let key = zone.set.get(tag);
         let key = key.map_err(|refusal| refused(&zone, tag, refusal))?;

@@ -166,7 +166,7 @@ fn canonical_data(record: &Record) -> Result<Vec<u8>, ProtoError> {
 }
 
 impl Dnssec {
-    /// The RRSIG data over a set, of all active keys. `ttl_s`: the set's TTL in the zone.
+    /// The RRSIG data over a set, of all keys that sign. `ttl_s`: the set's TTL in the zone.
     pub(super) fn sign_set(
         &self,
         zone: &ZoneKeys,
@@ -190,7 +190,7 @@ impl Dnssec {
             data.extend_from_slice(&signature);
             Ok(data.into_boxed_slice())
         };
-        let data: Result<_, CryptoError> = zone.set.active().map(sign).collect();
+        let data: Result<_, CryptoError> = zone.set.signing().map(sign).collect();
         Ok(Signed {
             data: data?,
             until_s: window.until_s,

@@ -85,6 +85,7 @@ impl Node {
             registry,
             zones,
             dnssec: Arc::new(dnssec),
+            recursion: None,
             started_at_ms: 1_769_817_600_000,
             request_deadline,
         });

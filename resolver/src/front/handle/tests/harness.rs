@@ -270,6 +270,7 @@ impl Node {
             registry,
             zones,
             dnssec: Arc::new(dnssec),
+            recursion: None,
             started_at_ms: 0,
             request_deadline: Duration::from_secs(5),
         });

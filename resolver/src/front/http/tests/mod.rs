@@ -155,6 +155,7 @@ impl Node {
             registry,
             zones,
             dnssec: Arc::new(dnssec),
+            recursion: None,
             started_at_ms: 1_700_000_000_000,
             request_deadline,
         });

@@ -1,0 +1,142 @@
+//! What other services have answered, kept as long as they said.
+
+use super::exchange::Server;
+use crate::resolve::{Answer, Missing, Resolved};
+use idnode_proto::value::{Value, encode_values};
+use idnode_registry::enterprise::EnterpriseId;
+use idnode_registry::record::Record;
+use moka::Expiry;
+use moka::sync::Cache;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Bounds of the time an answer is kept, whatever its values say, seconds.
+const TTL_S: std::ops::RangeInclusive<u32> = 1..=86_400;
+/// How long it is kept that a handle is not registered, seconds.
+const NEGATIVE_TTL_S: u32 = 30;
+/// Servers kept of one prefix.
+pub(super) const MAX_SERVERS: usize = 8;
+/// Prefixes whose servers are kept.
+const MAX_PREFIXES: u64 = 65_536;
+/// What an entry takes beside its values, about, bytes.
+const ENTRY_BYTES: usize = 500;
+
+/// What another service said of a handle.
+#[derive(Debug, Clone)]
+pub(super) struct Remote {
+    pub(super) answer: Answer,
+    weight: usize,
+    lasts: Duration,
+}
+
+impl Remote {
+    /// Its values; those that strangers may read, since nothing else was asked for.
+    pub(super) fn values(values: &[Value], now_s: u64) -> Self {
+        let ttl_s = values.iter().map(|value| value.ttl.remaining_s(now_s));
+        let lasts_s = ttl_s.min().unwrap_or(NEGATIVE_TTL_S);
+        let record = Record {
+            version: 0,
+            created_at_ms: 0,
+            updated_at_ms: now_s * 1_000,
+            deleted: None,
+            display: None,
+            template: None,
+            value_count: u16::try_from(values.len()).unwrap_or(u16::MAX),
+            values: encode_values(values).into(),
+        };
+        let weight = record.weight();
+        // No enterprise of this node has it.
+        let resolved = Resolved::new(Arc::new(record), EnterpriseId(0));
+        Self::new(Answer::Found(resolved), weight, lasts_s)
+    }
+
+    /// It is not registered.
+    pub(super) fn missing() -> Self {
+        Self::new(Answer::Missing(Missing::Identifier), 0, NEGATIVE_TTL_S)
+    }
+
+    fn new(answer: Answer, weight: usize, lasts_s: u32) -> Self {
+        let lasts_s = lasts_s.clamp(*TTL_S.start(), *TTL_S.end());
+        Self {
+            answer,
+            weight: weight + ENTRY_BYTES,
+            lasts: Duration::from_secs(lasts_s.into()),
+        }
+    }
+}
+
+/// The servers of a prefix.
+#[derive(Debug, Clone)]
+pub(super) struct Served {
+    pub(super) servers: Arc<[Server]>,
+    lasts: Duration,
+}
+
+struct AsLongAsTheySay;
+
+impl Expiry<Box<[u8]>, Remote> for AsLongAsTheySay {
+    fn expire_after_create(&self, _: &Box<[u8]>, kept: &Remote, _: Instant) -> Option<Duration> {
+        Some(kept.lasts)
+    }
+}
+
+impl Expiry<Box<[u8]>, Served> for AsLongAsTheySay {
+    fn expire_after_create(&self, _: &Box<[u8]>, kept: &Served, _: Instant) -> Option<Duration> {
+        Some(kept.lasts)
+    }
+}
+
+/// Answers by the identifier's key, servers by the prefix's.
+#[derive(Debug)]
+pub(super) struct Kept {
+    answers: Cache<Box<[u8]>, Remote>,
+    servers: Cache<Box<[u8]>, Served>,
+}
+
+#[allow(
+    clippy::borrowed_box,
+    reason = "moka weighs keys of the type it stores"
+)]
+fn weight_of(key: &Box<[u8]>, kept: &Remote) -> u32 {
+    u32::try_from(key.len() + kept.weight).unwrap_or(u32::MAX)
+}
+
+impl Kept {
+    pub(super) fn new(capacity_bytes: u64) -> Self {
+        Self {
+            answers: Cache::builder()
+                .max_capacity(capacity_bytes)
+                .weigher(weight_of)
+                .expire_after(AsLongAsTheySay)
+                .build(),
+            servers: Cache::builder()
+                .max_capacity(MAX_PREFIXES)
+                .expire_after(AsLongAsTheySay)
+                .build(),
+        }
+    }
+
+    pub(super) fn answer(&self, key: &[u8]) -> Option<Answer> {
+        self.answers.get(key).map(|kept| kept.answer)
+    }
+
+    pub(super) fn keep(&self, key: &[u8], remote: Remote) {
+        self.answers.insert(key.into(), remote);
+    }
+
+    pub(super) fn servers(&self, prefix: &[u8]) -> Option<Arc<[Server]>> {
+        self.servers.get(prefix).map(|kept| kept.servers)
+    }
+
+    pub(super) fn keep_servers(&self, prefix: &[u8], servers: Arc<[Server]>, ttl_s: u32) {
+        let lasts_s = ttl_s.clamp(*TTL_S.start(), *TTL_S.end());
+        let lasts = Duration::from_secs(lasts_s.into());
+        self.servers
+            .insert(prefix.into(), Served { servers, lasts });
+    }
+
+    /// They do not serve the prefix any more.
+    pub(super) fn forget_servers(&self, prefix: &[u8]) {
+        self.servers.invalidate(prefix);
+    }
+}
