@@ -14,11 +14,13 @@
 //! | [`reply`] | a server writing answers |
 //! | [`client`] | a client writing requests and reading answers |
 //! | [`site`] | HS_SITE data |
+//! | [`admin`] | administrators' names |
 //! | [`predefined`] | HS_ADMIN, HS_VLIST, HS_SERV and HS_ALIAS data |
 //!
 //! A server's path: [`tcp_frame`] or [`Reassembler::accept`], then [`decode_request`], then a
 //! method of [`Reply`], and over UDP [`datagrams`].
 
+pub mod admin;
 pub mod client;
 pub mod code;
 pub mod digest;
