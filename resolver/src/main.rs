@@ -9,6 +9,7 @@ use idnode_resolver::demo::dataset::{DataSet, Sources};
 use idnode_resolver::demo::{self, Loaded};
 use idnode_resolver::logging;
 use idnode_resolver::node::{self, Addresses, Node};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::error::Error;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -89,7 +90,18 @@ fn create(data_dir: &Path) -> Result<String, Box<dyn Error>> {
     Ok(path.display().to_string())
 }
 
+/// Takes all the open files that the system grants: every connection is one, and what a shell or
+/// a service manager starts with is often a thousand.
+fn take_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 fn runtime(config: &Config) -> io::Result<Runtime> {
+    take_open_files();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if config.node.worker_threads > 0 {
         builder.worker_threads(config.node.worker_threads as usize);

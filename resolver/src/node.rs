@@ -4,12 +4,13 @@ use crate::cache::HotCache;
 use crate::config::{Config, parse_cookie_secret, parse_network};
 use crate::front::Core;
 use crate::front::dns::{
-    Allowed, BadEntry, CertificateFiles, DnsFront, DnsOptions, Dnssec, DnssecOptions,
-    EncryptedOptions, GuardOptions, Keys, Reload, Secondary, StoreError as KeyStoreError,
+    Allowed, BadEntry, DnsFront, DnsOptions, Dnssec, DnssecOptions, EncryptedOptions, GuardOptions,
+    Keys, Secondary, StoreError as KeyStoreError,
 };
 use crate::front::grpc::{GrpcFront, GrpcOptions};
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
 use crate::front::http::{HttpFront, HttpOptions};
+use crate::front::tls::{CertificateFiles, Reload};
 use crate::recursion::{Recursion, RecursionOptions};
 use crate::resolve::Resolver;
 use idnode_proto::dnsname::{NameError, Zones};
@@ -84,6 +85,9 @@ pub struct Addresses {
     pub dns: SocketAddr,
     /// Handle front.
     pub handle: SocketAddr,
+    /// Handle front over TLS, if it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handle_tls: Option<SocketAddr>,
     /// DNS over TLS, if it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dot: Option<SocketAddr>,
@@ -161,8 +165,7 @@ impl Node {
             &zones,
             dnssec_options(config),
         )?;
-        let sockets = HandleSockets::bind(config.handle.listen, 0)
-            .map_err(bind_error("handle", config.handle.listen))?;
+        let sockets = handle_sockets(config)?;
         // Bound before the core is made, as the Handle sockets are: the site names its port.
         let http_error = bind_error("http", config.http.listen);
         let http_listener = TcpListener::bind(config.http.listen)
@@ -210,6 +213,7 @@ impl Node {
             http: self.http.local_addr(),
             dns: self.dns.local_addr(),
             handle: self.handle.local_addr(),
+            handle_tls: self.handle.tls_addr(),
             dot: encrypted.tls,
             doh: encrypted.https,
             doq: encrypted.quic,
@@ -219,7 +223,8 @@ impl Node {
     /// Serves until `shutdown`, then lets requests under way finish for up to the drain
     /// deadline and closes the registry. At each `hangup` it reads again what it can.
     pub async fn serve(self, hangup: Signal, shutdown: CancellationToken) {
-        let reloading = tokio::spawn(reload_at(hangup, self.dns.reload()));
+        let reloading = [self.dns.reload(), self.handle.reload()];
+        let reloading = tokio::spawn(reload_at(hangup, reloading.into_iter().flatten().collect()));
         let mut fronts = JoinSet::new();
         fronts.spawn(self.grpc.serve(shutdown.clone()));
         fronts.spawn(self.http.serve(shutdown.clone()));
@@ -249,13 +254,15 @@ impl Node {
 }
 
 /// Reads again, at each signal, what can be read again.
-async fn reload_at(mut hangup: Signal, dns: Option<Reload>) {
+async fn reload_at(mut hangup: Signal, reloads: Vec<Reload>) {
     while hangup.recv().await.is_some() {
-        match &dns {
-            Some(dns) => dns.now().await,
-            None => tracing::info!(
+        if reloads.is_empty() {
+            tracing::info!(
                 "SIGHUP: there is nothing to read again; the configuration is read at the start"
-            ),
+            );
+        }
+        for reload in &reloads {
+            reload.now().await;
         }
     }
 }
@@ -431,8 +438,27 @@ fn recursion(config: &Config, own_port: u16) -> Option<Recursion> {
     })
 }
 
+fn handle_sockets(config: &Config) -> Result<HandleSockets, NodeError> {
+    let handle = &config.handle;
+    let sockets = HandleSockets::bind(handle.listen, handle.udp_threads as usize)
+        .map_err(bind_error("handle", handle.listen))?;
+    let Some(tls_listen) = handle.tls_listen else {
+        return Ok(sockets);
+    };
+    let files = CertificateFiles {
+        certificate: handle.tls_certificate.clone(),
+        key: handle.tls_key.clone(),
+    };
+    sockets
+        .with_tls(tls_listen, files)
+        .map_err(bind_error("handle", tls_listen))
+}
+
 fn handle_options(config: &Config) -> HandleOptions {
     HandleOptions {
+        udp_long_answer_bytes_per_s: config.handle.udp_long_answer_kib_per_s << 10,
+        udp_long_answer_exempt: networks(&config.handle.udp_long_answer_exempt),
+        answer_cache_bytes: u64::from(config.handle.answer_cache_mib) << 20,
         tcp_idle: Duration::from_secs(config.handle.tcp_idle_s.into()),
         max_tcp_connections: config.handle.max_tcp_connections as usize,
         max_udp_in_flight: config.handle.max_udp_in_flight as usize,

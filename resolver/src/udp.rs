@@ -26,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Datagrams a system call.
 const BATCH: usize = 64;
-/// The greatest datagram that is taken; what is longer is cut off there, bytes.
-const DATAGRAM_BYTES: usize = 4_096;
+/// Room for an answer from the start, bytes.
+const ANSWER_BYTES: usize = 4_096;
 /// What the kernel is asked to hold of datagrams that are not read yet, bytes.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// How often a thread that nobody asks looks whether it should end.
@@ -52,6 +52,9 @@ impl From<SocketAddr> for Path {
 
 /// What a front does with datagrams; each thread has its own.
 pub trait Service {
+    /// The greatest datagram that is taken; what is longer is cut off there, bytes.
+    const DATAGRAM_BYTES: usize = 4_096;
+
     /// Answers one datagram into `answer`, which is empty; `false`: there is nothing to send,
     /// now or ever. Never waits.
     fn answer(&mut self, datagram: &[u8], path: Path, answer: &mut Vec<u8>) -> bool;
@@ -76,24 +79,29 @@ impl Sender {
 
     /// Sends one datagram back; one that cannot be sent is lost, as datagrams may be.
     pub fn send(&self, answer: &[u8], path: Path) {
-        let sent = match path.local {
-            None => self.socket.send_to(answer, path.source),
-            Some(local) => self.send_from(answer, local, path.source),
-        };
-        if let Err(error) = sent {
+        if let Err(error) = self.send_with(answer, path, MsgFlags::empty()) {
             tracing::debug!(%error, to = %path.source, "a datagram could not be sent");
         }
     }
 
-    fn send_from(&self, answer: &[u8], local: IpAddr, to: SocketAddr) -> io::Result<usize> {
-        let (slices, to) = ([IoSlice::new(answer)], SockaddrStorage::from(to));
-        let (socket, from, none) = (
-            self.socket.as_raw_fd(),
-            Origin::of(local),
-            MsgFlags::empty(),
-        );
-        let sent = sendmsg(socket, &slices, &[from.control()], none, Some(&to));
-        Ok(sent?)
+    /// The same without waiting for room in the socket; false: there is none, try again later.
+    pub fn try_send(&self, answer: &[u8], path: Path) -> bool {
+        match self.send_with(answer, path, MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EAGAIN) => false,
+            Err(error) => {
+                tracing::debug!(%error, to = %path.source, "a datagram could not be sent");
+                true
+            }
+            Ok(_) => true,
+        }
+    }
+
+    fn send_with(&self, answer: &[u8], path: Path, flags: MsgFlags) -> nix::Result<usize> {
+        let (slices, to) = ([IoSlice::new(answer)], SockaddrStorage::from(path.source));
+        let origin = path.local.map(Origin::of);
+        let control = origin.as_ref().map(Origin::control);
+        let socket = self.socket.as_raw_fd();
+        sendmsg(socket, &slices, control.as_slice(), flags, Some(&to))
     }
 }
 
@@ -248,14 +256,15 @@ fn headers(local: IpAddr) -> MultiHeaders<SockaddrStorage> {
 }
 
 /// Receives, answers and sends until told to stop.
-fn run(socket: &UdpSocket, mut service: impl Service, stop: &CancellationToken) -> io::Result<()> {
+fn run<S: Service>(socket: &UdpSocket, mut service: S, stop: &CancellationToken) -> io::Result<()> {
     let own = socket.local_addr()?.ip();
-    let mut incoming = vec![[0_u8; DATAGRAM_BYTES]; BATCH];
+    let mut incoming = vec![0_u8; S::DATAGRAM_BYTES * BATCH];
     let mut receiving = headers(own);
     let mut outgoing = Outgoing::new(own);
     while !stop.is_cancelled() {
         let mut slices = Vec::with_capacity(BATCH);
-        slices.extend(incoming.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]));
+        let buffers = incoming.chunks_exact_mut(S::DATAGRAM_BYTES);
+        slices.extend(buffers.map(|buffer| [IoSliceMut::new(buffer)]));
         let received = recvmmsg(
             socket.as_raw_fd(),
             &mut receiving,
@@ -312,7 +321,7 @@ impl Outgoing {
     fn new(own: IpAddr) -> Self {
         Self {
             headers: headers(own),
-            answers: array::from_fn(|_| Vec::with_capacity(DATAGRAM_BYTES)),
+            answers: array::from_fn(|_| Vec::with_capacity(ANSWER_BYTES)),
             to: [None; BATCH],
             from: [None; BATCH],
             filled: 0,

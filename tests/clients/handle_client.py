@@ -16,6 +16,7 @@ import base64
 import json
 import os
 import socket
+import ssl
 import struct
 import sys
 
@@ -102,23 +103,39 @@ def parse_envelope(data, request_id):
     return sequence, length
 
 
+def over_tls(authority):
+    """The exchange over TLS, with a server whose certificate this authority vouches for."""
+    context = ssl.create_default_context(cafile=authority)
+
+    def exchange(address, message, request_id, timeout):
+        with socket.create_connection(address, timeout) as connection:
+            with context.wrap_socket(connection, server_hostname=address[0]) as encrypted:
+                return over_connection(encrypted, message, request_id)
+
+    return exchange
+
+
 def over_tcp(address, message, request_id, timeout):
     with socket.create_connection(address, timeout) as connection:
-        connection.sendall(message)
+        return over_connection(connection, message, request_id)
 
-        def read(count):
-            data = b""
-            while len(data) < count:
-                more = connection.recv(count - len(data))
-                if not more:
-                    raise Malformed(f"closed after {len(data)} of {count} bytes")
-                data += more
-            return data
 
-        sequence, length = parse_envelope(read(ENVELOPE.size), request_id)
-        if sequence != 0:
-            raise Malformed(f"sequence {sequence} over TCP")
-        return read(length)
+def over_connection(connection, message, request_id):
+    connection.sendall(message)
+
+    def read(count):
+        data = b""
+        while len(data) < count:
+            more = connection.recv(count - len(data))
+            if not more:
+                raise Malformed(f"closed after {len(data)} of {count} bytes")
+            data += more
+        return data
+
+    sequence, length = parse_envelope(read(ENVELOPE.size), request_id)
+    if sequence != 0:
+        raise Malformed(f"sequence {sequence} over TCP")
+    return read(length)
 
 
 def over_udp(address, message, request_id, timeout):
@@ -199,6 +216,7 @@ def parse_answer(contents):
 def main():
     parser = argparse.ArgumentParser(description="Resolves a handle.")
     parser.add_argument("--tcp", action="store_true", help="over TCP instead of UDP")
+    parser.add_argument("--tls", metavar="FILE", help="over TLS; certificates that vouch for the server's")
     parser.add_argument("--public", action="store_true", help="ask for public values only")
     parser.add_argument("--recurse", action="store_true", help="let the server ask others")
     parser.add_argument("--hops", default=0, type=int, help="servers the question has passed through")
@@ -212,6 +230,8 @@ def main():
     host, _, port = arguments.server.rpartition(":")
     request_id = int.from_bytes(os.urandom(4), "big")
     exchange = over_tcp if arguments.tcp else over_udp
+    if arguments.tls:
+        exchange = over_tls(arguments.tls)
     try:
         message = request(arguments, request_id)
         contents = exchange((host.strip("[]"), int(port)), message, request_id, arguments.timeout)

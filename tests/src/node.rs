@@ -75,6 +75,8 @@ pub struct Addresses {
     pub dns: SocketAddr,
     /// Handle front.
     pub handle: SocketAddr,
+    /// Handle front over TLS, if it is on.
+    pub handle_tls: Option<SocketAddr>,
     /// DNS over TLS, if it is on.
     pub dot: Option<SocketAddr>,
     /// DNS over HTTPS, if it is on.
@@ -92,6 +94,7 @@ impl Addresses {
             http: any,
             dns: any,
             handle: any,
+            handle_tls: None,
             dot: None,
             doh: None,
             doq: None,
@@ -107,6 +110,7 @@ impl Addresses {
             http: at("http")?,
             dns: at("dns")?,
             handle: at("handle")?,
+            handle_tls: at("handle_tls"),
             dot: at("dot"),
             doh: at("doh"),
             doq: at("doq"),

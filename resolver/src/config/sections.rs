@@ -179,10 +179,24 @@ sections! {
     handle: HandleConfig {
         /// Where it listens (UDP and TCP).
         listen: SocketAddr = loopback(2641), [listen];
-        /// How long a TCP connection may be silent.
+        /// Where it listens for connections with TLS (TCP).
+        tls_listen: Option<SocketAddr> = None, [listen or off];
+        /// File of the certificates for TLS: PEM, the node's own first. Read again when it changes, and on SIGHUP.
+        tls_certificate: PathBuf = PathBuf::new(), [path or none];
+        /// File of the certificate's private key: PEM, readable by the node alone.
+        tls_key: PathBuf = PathBuf::new(), [path or none];
+        /// How long a connection may be silent.
         tcp_idle_s: u32 = 60, [1 to 3600 seconds];
-        /// TCP connections at once.
+        /// Connections at once, TCP and TLS together.
         max_tcp_connections: u32 = 10_000, [1 to 1000000 connections];
+        /// UDP sockets, each with a thread of its own; 0 takes one for each core.
+        udp_threads: u32 = 0, [0 to 1024 threads];
+        /// Memory for encoded answers of UDP, and as much for those of TCP and TLS.
+        answer_cache_mib: u32 = 128, [1 to 65536 MiB];
+        /// UDP answers in several datagrams to one network (IPv4 /24, IPv6 /56) in a second; further ones are dropped, and clients go on to TCP; 0 sets no limit.
+        udp_long_answer_kib_per_s: u32 = 1024, [0 to 1000000 KiB];
+        /// Networks that this limit leaves alone.
+        udp_long_answer_exempt: Vec<String> = list(["127.0.0.0/8", "::1/128"]), [networks];
         /// UDP requests at once that wait for the disk or are answered in many datagrams; further ones get code 3 (busy).
         max_udp_in_flight: u32 = 4096, [1 to 1000000 requests];
         /// Addresses of this node in its site information (HS_SITE); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.

@@ -1,11 +1,14 @@
 //! The fronts: each decodes its protocol to a [`crate::resolve::Query`], lets the core answer,
 //! and encodes the answer in its own terms. Nothing about how an answer is found is here.
 
+mod desks;
 pub mod dns;
 pub mod grpc;
 pub mod handle;
 pub mod http;
 mod lifetime;
+mod rate;
+pub mod tls;
 
 use crate::recursion::Recursion;
 use crate::resolve::Resolver;

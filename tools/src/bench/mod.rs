@@ -3,8 +3,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `dns` | the load over DNS: questions, and one file per transport |
+//! | `dns` | load over DNS |
+//! | `handle` | load over the Handle protocol and its HTTP JSON API |
 //! | `mixed` | reads, writes, transfers and malformed packets at once, every answer checked |
+//! | `load` | the options that loads have in common, and a measured run |
+//! | `run` | the senders of a run |
+//! | `protocol` | what senders must know of the protocol they speak |
+//! | `udp`, `batch` | senders over UDP, in batches |
+//! | `stream`, `tls` | senders over connections, pipelined; with TLS |
 //! | `order` | which question is asked next |
 //! | `pace` | when: as soon as an answer has come (closed loop), or by the clock (open loop) |
 //! | `window` | the queries that await their answer |
@@ -13,14 +19,22 @@
 //! | `report` | the result, as table and as JSON |
 //! | `error` | failures and exit codes |
 
+mod batch;
 mod cpu;
 mod dns;
 mod error;
+mod handle;
+mod load;
 mod mixed;
 mod order;
 mod pace;
+mod protocol;
 mod report;
+mod run;
+mod stream;
 mod tally;
+mod tls;
+mod udp;
 mod window;
 
 use std::process::ExitCode;
@@ -43,6 +57,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Dns(Box<dns::Args>),
+    Handle(Box<handle::Args>),
     Mixed(Box<mixed::Args>),
 }
 
@@ -58,6 +73,7 @@ pub fn main() -> ExitCode {
     };
     let done = match cli.command {
         Command::Dns(args) => dns::run(&args).map(|()| true),
+        Command::Handle(args) => handle::run(&args).map(|()| true),
         Command::Mixed(args) => mixed::run(*args),
     };
     match done {

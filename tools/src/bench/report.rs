@@ -6,13 +6,15 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
 
 use super::error::Failure;
-use super::tally::{Tally, rcode_name};
+use super::tally::Tally;
 
 /// What a run has shown.
 #[derive(Debug)]
 pub(super) struct Report {
     /// What was asked, and how: `server`, `transport`, `mode` and so on.
     pub(super) conditions: Vec<(&'static str, Value)>,
+    /// What response codes are called.
+    pub(super) code_name: fn(usize) -> String,
     /// The senders' tallies together.
     pub(super) tally: Tally,
     /// CPU time of the server's processes during the run, seconds, if they are known.
@@ -67,11 +69,11 @@ impl Report {
             .collect()
     }
 
-    fn rcodes(&self) -> Vec<(String, u64)> {
-        let counts = self.tally.rcodes.iter().enumerate();
+    fn codes(&self) -> Vec<(String, u64)> {
+        let counts = self.tally.codes.iter().enumerate();
         counts
             .filter(|(_, count)| **count > 0)
-            .map(|(code, count)| (rcode_name(code), *count))
+            .map(|(code, count)| ((self.code_name)(code), *count))
             .collect()
     }
 
@@ -91,7 +93,7 @@ impl Report {
             "mismatched": tally.mismatched,
             "reconnects": tally.reconnects,
             "truncated": tally.truncated,
-            "rcodes": self.rcodes().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+            "rcodes": self.codes().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
             "qps": rounded(self.answered_qps(), 1),
             "latency_us": self
                 .latencies_us()
@@ -136,7 +138,7 @@ impl Report {
                 row(name, count.to_string());
             }
         }
-        for (name, count) in self.rcodes() {
+        for (name, count) in self.codes() {
             row(&name, count.to_string());
         }
         row("answers/s", format!("{:.0}", self.answered_qps()));

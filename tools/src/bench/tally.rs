@@ -9,8 +9,8 @@ use super::window::Waiting;
 const LONGEST_NS: u64 = 600_000_000_000;
 /// Significant decimal digits of latencies.
 const DIGITS: u8 = 3;
-/// Response codes there are in a header (RFC 1035 §4.1.1).
-const RCODES: usize = 16;
+/// Response codes are below this, whatever the protocol.
+const CODES: usize = 1024;
 
 /// What one sender has seen.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub(super) struct Tally {
     /// Bytes of the answers' messages.
     pub(super) answer_bytes: u64,
     /// Answers by response code.
-    pub(super) rcodes: [u64; RCODES],
+    pub(super) codes: Vec<u64>,
     /// From when a query was due to its answer, nanoseconds.
     pub(super) latency_ns: Histogram<u64>,
     /// When the last answer came, nanoseconds since the start.
@@ -41,24 +41,33 @@ pub(super) struct Tally {
     pub(super) answers: Vec<Option<Seen>>,
 }
 
-/// What a header says of an answer (RFC 1035 §4.1.1).
+/// What an answer says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// Response code, 0 to 15.
-    pub(super) rcode: u8,
-    /// Whether TC is set.
+    /// Response code.
+    pub(super) code: u16,
+    /// DNS: whether TC is set.
     pub(super) truncated: bool,
-    /// Records of the answer, authority and additional sections.
+    /// DNS: records of the answer, authority and additional sections.
     pub(super) records: [u16; 3],
 }
 
 impl Seen {
-    /// Of a message's header.
+    /// Of an answer with this response code.
+    pub(super) fn code(code: u16) -> Self {
+        Self {
+            code,
+            truncated: false,
+            records: [0; 3],
+        }
+    }
+
+    /// Of a DNS message's header (RFC 1035 §4.1.1).
     pub(super) fn of(header: &[u8; 12]) -> Self {
         let [_, _, high, low, _, _, counts @ ..] = header;
         let [a0, a1, n0, n1, r0, r1] = *counts;
         Self {
-            rcode: low & 0x0F,
+            code: u16::from(low & 0x0F),
             truncated: high & 0x02 != 0,
             records: [[a0, a1], [n0, n1], [r0, r1]].map(u16::from_be_bytes),
         }
@@ -79,7 +88,7 @@ impl Tally {
             reconnects: 0,
             truncated: 0,
             answer_bytes: 0,
-            rcodes: [0; RCODES],
+            codes: vec![0; CODES],
             latency_ns,
             last_ns: 0,
             answers: Vec::new(),
@@ -91,7 +100,7 @@ impl Tally {
         self.answered += 1;
         self.truncated += u64::from(seen.truncated);
         self.answer_bytes += length as u64;
-        if let Some(count) = self.rcodes.get_mut(usize::from(seen.rcode)) {
+        if let Some(count) = self.codes.get_mut(usize::from(seen.code)) {
             *count += 1;
         }
         if let Some(place) = self.answers.get_mut(query.question as usize) {
@@ -112,7 +121,7 @@ impl Tally {
         self.reconnects += other.reconnects;
         self.truncated += other.truncated;
         self.answer_bytes += other.answer_bytes;
-        for (own, others) in self.rcodes.iter_mut().zip(other.rcodes) {
+        for (own, others) in self.codes.iter_mut().zip(&other.codes) {
             *own += others;
         }
         self.last_ns = self.last_ns.max(other.last_ns);
@@ -125,15 +134,4 @@ impl Tally {
             .add(&other.latency_ns)
             .map_err(|error| Failure::Usage(error.to_string()))
     }
-}
-
-/// The mnemonic of a response code of the header (RFC 6895 §2.3).
-pub(super) fn rcode_name(code: usize) -> String {
-    let names = [
-        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
-        "NXRRSET", "NOTAUTH", "NOTZONE",
-    ];
-    names
-        .get(code)
-        .map_or_else(|| format!("RCODE{code}"), |name| (*name).to_owned())
 }

@@ -17,6 +17,8 @@ pub(super) struct Window {
     /// By the low bits of the ID, whose number is a power of two.
     slots: Vec<Option<(u16, Waiting)>>,
     next_id: u16,
+    /// No query in flight has an earlier ID than this one.
+    oldest_id: u16,
     in_flight: usize,
     most: usize,
     /// When it was last looked for lost queries, nanoseconds since the start.
@@ -37,6 +39,7 @@ impl Window {
         Self {
             slots: vec![None; slots],
             next_id: 0,
+            oldest_id: 0,
             in_flight: 0,
             most,
             swept_ns: 0,
@@ -82,6 +85,24 @@ impl Window {
         *slot = None;
         self.in_flight -= 1;
         Some(waiting)
+    }
+
+    /// The query that has been in flight for longest, which is not any longer then: where answers
+    /// come in the order of their queries and carry no ID.
+    pub(super) fn take_oldest(&mut self) -> Option<Waiting> {
+        if self.in_flight == 0 {
+            return None;
+        }
+        loop {
+            let id = self.oldest_id;
+            self.oldest_id = id.wrapping_add(1);
+            if let Some(waiting) = self.take(id) {
+                return Some(waiting);
+            }
+            if self.oldest_id == self.next_id {
+                return None;
+            }
+        }
     }
 
     /// Gives up what was sent more than `timeout_ns` ago; how many those were. Looks every
@@ -151,6 +172,18 @@ mod tests {
             assert_eq!(window.take(*id), None);
         }
         assert_eq!(window.in_flight(), 0);
+    }
+
+    #[test]
+    fn answers_without_ids_belong_to_the_oldest_query() {
+        let mut window = Window::new(4);
+        for round in 0..100_000 {
+            window.put(sent_at(2 * round)).unwrap();
+            window.put(sent_at(2 * round + 1)).unwrap();
+            assert_eq!(window.take_oldest(), Some(sent_at(2 * round)));
+            assert_eq!(window.take_oldest(), Some(sent_at(2 * round + 1)));
+            assert_eq!(window.take_oldest(), None);
+        }
     }
 
     #[test]

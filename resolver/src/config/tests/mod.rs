@@ -75,7 +75,15 @@ fn other_value(key: &Key) -> String {
             _,
         ) => "192.0.2.0/24,2001:db8::/32".to_owned(),
         ("handle.upstream", _) => "192.0.2.1:2641,[2001:db8::1]:2641".to_owned(),
-        ("dns.tls_certificate" | "dns.tls_key" | "dns.tsig_key_file", _) => "other.pem".to_owned(),
+        (
+            "dns.tls_certificate"
+            | "dns.tls_key"
+            | "dns.tsig_key_file"
+            | "handle.tls_certificate"
+            | "handle.tls_key",
+            _,
+        ) => "other.pem".to_owned(),
+        ("handle.udp_long_answer_exempt", _) => "192.0.2.0/24".to_owned(),
         ("dns.tsig_keys", _) => "k.:hmac-sha256:c2VjcmV0IG9mIHRoZSB0ZXN0cw==".to_owned(),
         ("dns.notify", _) => "192.0.2.1:53".to_owned(),
         ("dns.node_addresses" | "handle.public_addresses", _) => "192.0.2.1,2001:db8::1".to_owned(),

@@ -1,7 +1,6 @@
 //! Where queries are answered that need not wait: with what is kept, or from what memory knows,
-//! whose bytes are kept then. Each UDP thread has a desk of its own. Connections share as many as
-//! the runtime has threads: whoever has a batch of queries goes to one that nobody is at, so that
-//! none waits for another.
+//! whose bytes are kept then. Each UDP thread has a desk of its own; connections share some
+//! ([`crate::front::desks`]).
 
 use super::edns::ClientEdns;
 use super::encode::{AnswerFrame, CurrentSoa};
@@ -13,9 +12,7 @@ use super::peer::Peer;
 use super::query::{Asked, Head};
 use super::reply::{Outcome, Reply};
 use super::transfer::Messages;
-use parking_lot::{Mutex, MutexGuard};
 use std::time::Duration;
-use tokio::runtime::Handle;
 
 /// A place with kept answers of its own, for one batch of queries at a time.
 #[derive(Debug)]
@@ -192,35 +189,6 @@ fn served(verdict: Verdict) -> Served {
     match verdict {
         Verdict::Send | Verdict::Truncate => Served::Answered,
         Verdict::Drop => Served::Nothing,
-    }
-}
-
-/// The desks of all connections.
-#[derive(Debug)]
-pub(super) struct Desks {
-    first: Mutex<Desk>,
-    others: Box<[Mutex<Desk>]>,
-}
-
-impl Desks {
-    /// For the threads of this runtime; `capacity_bytes`: what the kept answers of all desks may
-    /// take.
-    pub(super) fn new(exchange: &Exchange, capacity_bytes: u64) -> Self {
-        let threads = Handle::current().metrics().num_workers().max(1);
-        let share_bytes = capacity_bytes / threads as u64;
-        let desk = |_| Mutex::new(Desk::new(exchange.clone(), share_bytes));
-        Self {
-            first: desk(0),
-            others: (1..threads).map(desk).collect(),
-        }
-    }
-
-    /// A desk that nobody is at.
-    pub(super) fn free(&self) -> MutexGuard<'_, Desk> {
-        let mut desks = std::iter::once(&self.first).chain(&self.others);
-        let free = desks.find_map(Mutex::try_lock);
-        // There is one for each thread, and no batch waits for anything.
-        free.unwrap_or_else(|| self.first.lock())
     }
 }
 

@@ -1,21 +1,12 @@
 //! Who may ask, and how often: access lists, response rate limits, limits of whole zones.
 
 use super::reply::Outcome;
+use crate::front::rate::{Rates, network_of};
 use idnode_proto::dnsname::ZoneKind;
 use ipnet::IpNet;
 use metrics::Counter;
-use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
-
-/// Sources and kinds of answers counted at a time; those that share a place push each other out,
-/// which lets a few too many through and never keeps a wrong one back.
-const PLACES: usize = 1 << 16;
-/// Sources are counted by networks of these lengths: whoever can forge one address of a network
-/// can forge all.
-const IPV4_PREFIX_BITS: u32 = 24;
-const IPV6_PREFIX_BITS: u32 = 56;
+use std::sync::atomic::AtomicU64;
 
 /// What an operator sets of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,10 +64,8 @@ pub(super) enum Verdict {
 /// Decides by the options.
 pub(super) struct Guard {
     options: GuardOptions,
-    began: Instant,
-    hasher: foldhash::fast::RandomState,
-    /// Tag, second and count of what was sent; see [`Place`].
-    places: Box<[AtomicU64]>,
+    /// Of answers to networks.
+    rates: Rates,
     zones: [AtomicU64; 3],
     limited: Counter,
     over_zone_limit: Counter,
@@ -90,54 +79,12 @@ impl std::fmt::Debug for Guard {
     }
 }
 
-/// A count of one second: 16 bits tell what is counted, 16 the second, 32 are the count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    tag: u16,
-    second: u16,
-    count: u32,
-}
-
-impl Place {
-    fn unpack(packed: u64) -> Self {
-        Self {
-            tag: (packed >> 48) as u16,
-            second: (packed >> 32) as u16,
-            count: packed as u32,
-        }
-    }
-
-    fn pack(self) -> u64 {
-        u64::from(self.tag) << 48 | u64::from(self.second) << 32 | u64::from(self.count)
-    }
-}
-
-/// Counts one more in a place; what the count is then.
-fn count_in(place: &AtomicU64, tag: u16, second: u16) -> u32 {
-    let one_more = |packed| {
-        let now = Place::unpack(packed);
-        let count = match (now.tag, now.second) == (tag, second) {
-            true => now.count.saturating_add(1),
-            false => 1,
-        };
-        Place { tag, second, count }.pack()
-    };
-    let before = place
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |packed| {
-            Some(one_more(packed))
-        })
-        .unwrap_or_else(|packed| packed);
-    Place::unpack(one_more(before)).count
-}
-
 impl Guard {
     pub(super) fn new(options: &GuardOptions) -> Self {
         let bound = |bound| metrics::counter!("idnode_bound_hits_total", "bound" => bound);
         Self {
             options: options.clone(),
-            began: Instant::now(),
-            hasher: foldhash::fast::RandomState::default(),
-            places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
+            rates: Rates::new(),
             zones: Default::default(),
             limited: bound("dns_response_rate"),
             over_zone_limit: bound("dns_zone_queries"),
@@ -166,7 +113,7 @@ impl Guard {
         let Some(place) = self.zones.get(zone as usize) else {
             return true;
         };
-        let is_within = count_in(place, 0, self.second()) <= limit;
+        let is_within = self.rates.count_in(place, 0, 1) <= limit;
         if !is_within {
             self.over_zone_limit.increment(1);
         }
@@ -185,13 +132,8 @@ impl Guard {
             Outcome::Answered => question,
             _ => &[],
         };
-        let hash = self
-            .hasher
-            .hash_one((network_of(source), outcome as u8, question));
-        let Some(place) = self.places.get(hash as usize % PLACES) else {
-            return Verdict::Send;
-        };
-        let count = count_in(place, (hash >> 48) as u16, self.second());
+        let thing = (network_of(source), outcome as u8, question);
+        let count = self.rates.count(thing, 1);
         let Some(beyond) = count
             .checked_sub(options.responses_per_s)
             .filter(|n| *n > 0)
@@ -203,20 +145,6 @@ impl Guard {
             Some(0) => Verdict::Truncate,
             _ => Verdict::Drop,
         }
-    }
-
-    /// Seconds since the start, modulo 2¹⁶.
-    fn second(&self) -> u16 {
-        self.began.elapsed().as_secs() as u16
-    }
-}
-
-/// The network that a source is counted by.
-fn network_of(source: IpAddr) -> u64 {
-    match source {
-        IpAddr::V4(address) => u64::from(address.to_bits() >> (32 - IPV4_PREFIX_BITS)),
-        // Never that of an IPv4 network.
-        IpAddr::V6(address) => (address.to_bits() >> (128 - IPV6_PREFIX_BITS)) as u64 | 1 << 63,
     }
 }
 

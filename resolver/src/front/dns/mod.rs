@@ -23,7 +23,7 @@
 //! | `kept` | encoded answers by question |
 //! | `accept`, `clients` | connections over TCP, bounded in number, and for each client |
 //! | `stream` | queries over a byte stream (RFC 7766) |
-//! | `encrypted`, `certificate` | which encrypted transports there are, and their certificate |
+//! | `encrypted` | which encrypted transports there are |
 //! | `tls`, `https`, `quic` | DNS over TLS (RFC 7858), HTTPS (RFC 8484) and QUIC (RFC 9250) |
 //! | `wire` | what HTTPS and QUIC must know of a message |
 //! | `dnssec` | keys of signed zones, signatures, denial of existence |
@@ -35,7 +35,6 @@
 
 mod accept;
 mod answer;
-mod certificate;
 mod clients;
 mod cookie;
 mod datagram;
@@ -71,7 +70,6 @@ mod tsig;
 mod wire;
 mod zone;
 
-pub use certificate::{CertificateFiles, Reload};
 pub use dnssec::{
     Algorithm, CryptoError, Dnssec, DnssecOptions, DsRecord, KeyError, KeyInfo, KeyState,
     KeyStatus, Refusal, RrsetError, SIGNATURE_BYTES, SigningKey, StoreError, ZoneStatus,
@@ -81,12 +79,14 @@ pub use transfer::{Allowed, BadEntry, Secondary};
 pub use tsig::{BadKey, Key, Keys};
 
 use super::Core;
+use super::desks::Desks;
+use super::tls::Reload;
 use crate::udp::Sockets;
 use accept::Acceptor;
 use answer::Responder;
 use clients::Clients;
 use datagram::Datagrams;
-use desk::Desks;
+use desk::Desk;
 use encrypted::Encrypted;
 use exchange::Exchange;
 pub use guard::GuardOptions;
@@ -286,9 +286,10 @@ impl DnsFront {
     /// Answers until `shutdown` is cancelled; then takes no further queries, lets those under
     /// way finish, and returns. Dropping the future ends everything at once.
     pub async fn serve(self, shutdown: CancellationToken) {
+        let desk = |share_bytes| Desk::new(self.exchange.clone(), share_bytes);
         let connections = Connections {
             exchange: self.exchange.clone(),
-            desks: Arc::new(Desks::new(&self.exchange, self.options.answer_cache_bytes)),
+            desks: Arc::new(Desks::new(self.options.answer_cache_bytes, desk)),
             limits: self.options.limits(),
             meters: stream::Meters::new(),
             shutdown: shutdown.clone(),

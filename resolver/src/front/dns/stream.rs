@@ -7,10 +7,11 @@
 //! they are found. A client that sends faster than it reads, or that has too many queries
 //! waiting, is not read from meanwhile.
 
-use super::desk::{Desks, Served};
+use super::desk::{Desk, Served};
 use super::exchange::Exchange;
 use super::peer::Peer;
 use super::transfer::Messages;
+use crate::front::desks::Desks;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use metrics::Counter;
 use std::future::poll_fn;
@@ -75,7 +76,7 @@ impl Meters {
 #[derive(Clone)]
 pub(super) struct Connections {
     pub(super) exchange: Exchange,
-    pub(super) desks: Arc<Desks>,
+    pub(super) desks: Arc<Desks<Desk>>,
     pub(super) limits: Limits,
     pub(super) meters: Meters,
     pub(super) shutdown: CancellationToken,

@@ -1,12 +1,12 @@
 //! A request's bytes to its answer's bytes, whatever they came over.
 //!
-//! [`Answerer::try_answer`] never waits: a loop over datagrams calls it in place and hands the
-//! few messages that need the disk to [`Answerer::answer`].
+//! [`Answerer::consider`] never waits: desks call it in place; the few messages that need the disk
+//! go to [`Answerer::answer`] or, from a thread that may wait, [`Answerer::answer_blocking`].
 
 use super::metrics::{Bound, Metrics, Outcome};
 pub(super) use crate::clock::now_s;
 use crate::front::Core;
-use crate::resolve::{Filter, Query};
+use crate::resolve::{self, Basis, Filter, Query, Resolver};
 use idnode_proto::handle::{
     Envelope, FrameError, OpFlags, RefusedRequest, Reply, ReplyTo, Request, ResolveRequest,
     ResponseCode, Site, Transport, decode_request,
@@ -23,7 +23,7 @@ const MAX_ERROR_TEXT: usize = 380;
 const MAX_REFUSAL_TEXT: usize = 120;
 /// An answer holds at least this long, seconds: one client refuses an answer whose expiration is
 /// past by its own clock, which may be fast.
-const MIN_EXPIRATION_S: u32 = 300;
+pub(super) const MIN_EXPIRATION_S: u32 = 300;
 /// An answer holds at most this long, seconds.
 pub(super) const MAX_EXPIRATION_S: u32 = 86_400;
 /// The site serial of a node without site information.
@@ -34,24 +34,24 @@ static STRANGER: Caller = Caller::Stranger;
 
 /// Buffers kept from one request to the next, so that answering allocates nothing.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub(super) struct Scratch {
     pub(super) reply: Vec<u8>,
     pub(super) values: Vec<u8>,
 }
 
 impl Scratch {
     /// The answers appended so far, each a whole message, envelope first.
-    pub fn reply(&self) -> &[u8] {
+    pub(super) fn reply(&self) -> &[u8] {
         &self.reply
     }
 
     /// Forgets the answers, not the memory.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.reply.clear();
     }
 
     /// Gives memory beyond `capacity` bytes a buffer back; forgets the answers if it does.
-    pub fn shrink(&mut self, capacity: usize) {
+    pub(super) fn shrink(&mut self, capacity: usize) {
         for buffer in [&mut self.reply, &mut self.values] {
             if buffer.capacity() > capacity {
                 *buffer = Vec::new();
@@ -63,18 +63,32 @@ impl Scratch {
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Attempt {
+pub(super) enum Attempt {
     /// Its answer has been appended to the scratch.
     Done,
     /// It is an answer itself and gets none, lest two servers talk for ever.
     Silent,
-    /// Memory does not know, or others are to be asked: ask [`Answerer::answer`]. Nothing has been appended.
+    /// Memory does not know. Nothing has been appended.
+    NeedsDisk,
+    /// Others are to be asked. Nothing has been appended.
+    NeedsTask,
+}
+
+/// What a request comes to as far as memory knows.
+#[derive(Debug)]
+pub(super) enum Considered {
+    /// Its answer has been appended, unless the outcome is [`Outcome::Ignored`]. With what the
+    /// answer rests on, if the same will be answered while that stands.
+    Answered(Outcome, Option<Basis>),
+    /// Others are to be asked: ask [`Answerer::answer`]. Nothing has been appended.
+    NeedsTask,
+    /// Memory does not know: ask [`Answerer::answer`]. Nothing has been appended.
     NeedsDisk,
 }
 
 /// Answers requests.
 #[derive(Debug)]
-pub struct Answerer {
+pub(super) struct Answerer {
     pub(super) core: Arc<Core>,
     site_serial: u16,
     primary: bool,
@@ -83,7 +97,7 @@ pub struct Answerer {
 
 impl Answerer {
     /// Over a core whose [`crate::resolve::Resolver::own_site`] is what site information says.
-    pub fn new(core: Arc<Core>) -> Self {
+    pub(super) fn new(core: Arc<Core>) -> Self {
         let site = Site::decode(core.resolver.own_site()).ok();
         Self {
             site_serial: site.as_ref().map_or(SERIAL_UNKNOWN, |site| site.serial),
@@ -93,33 +107,45 @@ impl Answerer {
         }
     }
 
-    /// Answers one whole message, envelope first, if memory alone can. Never waits.
-    pub fn try_answer(
+    /// How answers are found.
+    pub(super) fn resolver(&self) -> &Resolver {
+        &self.core.resolver
+    }
+
+    /// Answers one whole message, envelope first, if memory alone can. Never waits, and counts
+    /// nothing.
+    pub(super) fn consider(
         &self,
         message: &[u8],
         transport: Transport,
         scratch: &mut Scratch,
-    ) -> Attempt {
-        let began = Instant::now();
-        let outcome = match self.read(message, transport, scratch) {
-            Err(outcome) => outcome,
-            Ok(question) => match self.core.resolver.try_resolve(&question.query()) {
-                Some(answer) => match self.beyond(&question, &answer) {
-                    None => self.write(&question, answer, scratch),
-                    Some(beyond) => match self.write_kept(&question, &beyond, scratch) {
-                        Some(outcome) => outcome,
-                        None => return Attempt::NeedsDisk,
-                    },
-                },
-                None => return Attempt::NeedsDisk,
-            },
+    ) -> Considered {
+        let question = match self.read(message, transport, scratch) {
+            Err(outcome) => return Considered::Answered(outcome, None),
+            Ok(question) => question,
         };
-        self.finish(outcome, began)
+        let resolver = &self.core.resolver;
+        match resolver.try_resolve_with_basis(&question.query()) {
+            None => Considered::NeedsDisk,
+            Some(Ok((answer, basis))) => match self.beyond(&question, &answer) {
+                None => {
+                    let basis = (!holds_for_a_time(&answer)).then_some(basis);
+                    Considered::Answered(self.write(&question, Ok(answer), scratch), basis)
+                }
+                Some(beyond) => match self.write_kept(&question, &beyond, scratch) {
+                    Some(outcome) => Considered::Answered(outcome, None),
+                    None => Considered::NeedsTask,
+                },
+            },
+            Some(Err(error)) => {
+                Considered::Answered(self.write(&question, Err(error), scratch), None)
+            }
+        }
     }
 
-    /// Answers one whole message, from the disk if need be; never [`Attempt::NeedsDisk`]. What
-    /// takes longer than the node's request deadline is answered with code 3 (busy).
-    pub async fn answer(
+    /// Answers one whole message, from the disk or from others if need be: [`Attempt::Done`] or
+    /// [`Attempt::Silent`]. What takes longer than the node's request deadline is answered with code 3 (busy).
+    pub(super) async fn answer(
         &self,
         message: &[u8],
         transport: Transport,
@@ -132,24 +158,56 @@ impl Answerer {
                 let query = question.query();
                 let resolving = self.core.resolver.resolve(&query);
                 match tokio::time::timeout(self.core.request_deadline, resolving).await {
-                    Ok(answer) => match self.beyond(&question, &answer) {
-                        None => self.write(&question, answer, scratch),
+                    Ok(Err(error)) => self.write(&question, Err(error), scratch),
+                    Ok(Ok(answer)) => match self.beyond(&question, &answer) {
+                        None => self.write(&question, Ok(answer), scratch),
                         Some(beyond) => self.recurse(&question, beyond, &answer, scratch).await,
                     },
-                    Err(_) => {
-                        self.metrics.bound(Bound::Deadline);
-                        let text = "the registry did not answer in time";
-                        self.error(&question.to, ResponseCode::BUSY, text, scratch);
-                        Outcome::Busy
-                    }
+                    Err(_) => self.overdue(&question.to, scratch),
                 }
             }
         };
         self.finish(outcome, began)
     }
 
+    /// The same on a thread that may wait for the disk, of a message that came at `began`. A read
+    /// cannot be broken off: what is overdue is noticed before and after it.
+    pub(super) fn answer_blocking(
+        &self,
+        message: &[u8],
+        transport: Transport,
+        began: Instant,
+        scratch: &mut Scratch,
+    ) -> Attempt {
+        let is_overdue = || began.elapsed() > self.core.request_deadline;
+        let outcome = match self.read(message, transport, scratch) {
+            Err(outcome) => outcome,
+            Ok(question) if is_overdue() => self.overdue(&question.to, scratch),
+            Ok(question) => {
+                let answer = self.core.resolver.resolve_blocking(&question.query());
+                match is_overdue() {
+                    true => self.overdue(&question.to, scratch),
+                    false => self.write(&question, answer, scratch),
+                }
+            }
+        };
+        self.finish(outcome, began)
+    }
+
+    fn overdue(&self, to: &ReplyTo, scratch: &mut Scratch) -> Outcome {
+        self.metrics.bound(Bound::Deadline);
+        let text = "the registry did not answer in time";
+        self.error(to, ResponseCode::BUSY, text, scratch);
+        Outcome::Busy
+    }
+
     /// Answers one whole message with code 3 (busy).
-    pub fn busy(&self, message: &[u8], transport: Transport, scratch: &mut Scratch) -> Attempt {
+    pub(super) fn busy(
+        &self,
+        message: &[u8],
+        transport: Transport,
+        scratch: &mut Scratch,
+    ) -> Attempt {
         let began = Instant::now();
         let outcome = match decode_request(message, transport) {
             Ok(request) => {
@@ -163,7 +221,7 @@ impl Answerer {
     }
 
     /// Answers the start of a stream that cannot be cut into messages.
-    pub fn refuse_stream(&self, start: &[u8], error: FrameError, scratch: &mut Scratch) {
+    pub(super) fn refuse_stream(&self, start: &[u8], error: FrameError, scratch: &mut Scratch) {
         if matches!(error, FrameError::TooLong { .. }) {
             self.metrics.bound(Bound::MessageLength);
         }
@@ -294,6 +352,11 @@ impl Answerer {
         }
         reply
     }
+}
+
+/// Whether an answer's expiration depends on more than the time at which it is given.
+fn holds_for_a_time(answer: &resolve::Answer) -> bool {
+    matches!(answer, resolve::Answer::Found(resolved) if resolved.has_absolute_ttl())
 }
 
 /// When an answer of this time to live expires, seconds since 1970.

@@ -53,12 +53,16 @@ labels! {
     Bound {
         /// [`super::HandleOptions::max_udp_in_flight`].
         UdpInFlight = "handle_udp_in_flight",
+        /// [`super::HandleOptions::udp_long_answer_bytes_per_s`].
+        UdpLongAnswers = "handle_udp_long_answers",
         /// [`super::HandleOptions::reassembly`], for one source.
         UdpReassembly = "handle_udp_reassembly",
         /// [`super::HandleOptions::max_tcp_connections`].
         TcpConnections = "handle_tcp_connections",
         /// [`super::HandleOptions::tcp_write`].
         TcpWrite = "handle_tcp_write",
+        /// How long a TLS handshake may take.
+        TlsHandshakes = "handle_tls_handshakes",
         /// A frame above the message limit.
         MessageLength = "handle_message_length",
         /// [`crate::front::Core::request_deadline`].
@@ -72,6 +76,29 @@ pub(super) struct Metrics {
     outcomes: Vec<Counter>,
     bounds: Vec<Counter>,
     latency_us: Histogram,
+    /// Answers that were kept encoded.
+    repeated: Counter,
+}
+
+/// What was answered since it was last counted: cheaper to gather than to count one by one.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    outcomes: [u64; Outcome::LABELS.len()],
+    repeated: u64,
+}
+
+impl Tally {
+    pub(super) fn answered(&mut self, outcome: Outcome) {
+        if let Some(count) = self.outcomes.get_mut(outcome as usize) {
+            *count += 1;
+        }
+    }
+
+    /// The same of an answer that was kept encoded.
+    pub(super) fn repeated(&mut self, outcome: Outcome) {
+        self.answered(outcome);
+        self.repeated += 1;
+    }
 }
 
 impl Metrics {
@@ -82,6 +109,25 @@ impl Metrics {
             outcomes: Outcome::LABELS.iter().map(outcome).collect(),
             bounds: Bound::LABELS.iter().map(bound).collect(),
             latency_us: histogram!("idnode_request_latency_us", "front" => "handle"),
+            repeated: counter!("idnode_handle_kept_answers_total"),
+        }
+    }
+
+    /// Counts what was answered in `took` together; the tally is empty then.
+    pub(super) fn batch(&self, tally: &mut Tally, took: Duration) {
+        let mut answers = 0;
+        for (counter, count) in self.outcomes.iter().zip(&mut tally.outcomes) {
+            if *count > 0 {
+                answers += *count;
+                counter.increment(std::mem::take(count));
+            }
+        }
+        if answers > 0 {
+            let took_us = took.as_secs_f64() * 1e6;
+            self.latency_us.record_many(took_us, answers as usize);
+        }
+        if tally.repeated > 0 {
+            self.repeated.increment(std::mem::take(&mut tally.repeated));
         }
     }
 
@@ -91,6 +137,12 @@ impl Metrics {
             counter.increment(1);
         }
         self.latency_us.record(took.as_secs_f64() * 1e6);
+    }
+
+    /// What counts how often a bound was reached.
+    pub(super) fn counter(&self, bound: Bound) -> Counter {
+        let counter = self.bounds.get(bound as usize).cloned();
+        counter.unwrap_or_else(Counter::noop)
     }
 
     /// Counts that a bound was reached.

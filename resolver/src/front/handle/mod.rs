@@ -3,38 +3,48 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`answer`] | a request's bytes to its answer's bytes, for both transports |
+//! | `answer` | a request's bytes to its answer's bytes, for both transports |
 //! | `outcome` | how the core's answers read in this protocol |
+//! | `desk` | requests answered at once, with what is kept or from memory |
+//! | `kept` | encoded answers by request |
 //! | `recurse` | what others answer, for clients that want recursion |
-//! | `udp` | the datagram loops |
+//! | `udp` | requests in datagrams, on the batched loop of [`crate::udp`] |
 //! | `tcp` | connections |
+//! | `tls` | connections with TLS |
 //! | `metrics` | what is counted |
 
-pub mod answer;
+mod answer;
+mod desk;
+mod kept;
 mod metrics;
 mod outcome;
 mod recurse;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod udp;
 
 use super::Core;
+use super::desks::Desks;
+use super::tls::{CertificateFiles, Reload};
+use crate::udp::Sockets;
 use answer::Answerer;
-use idnode_proto::handle::ReassemblyLimits;
-use socket2::{Domain, Socket, Type};
+use desk::Desk;
+use idnode_proto::handle::{Reassembler, ReassemblyLimits};
+use ipnet::IpNet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+use tls::TlsListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Connections the kernel keeps until they are accepted.
 const TCP_BACKLOG: u32 = 1024;
-/// Datagrams of a burst that the kernel is asked to keep, bytes; it may grant less.
-const UDP_RECEIVE_BUFFER: usize = 4 << 20;
 /// How often another port is tried when UDP does not get the one that TCP was given.
 const PORT_ATTEMPTS: u32 = 16;
 
@@ -52,6 +62,13 @@ pub struct HandleOptions {
     pub max_udp_in_flight: usize,
     /// Requests in several datagrams that are kept until they are complete, for each socket.
     pub reassembly: ReassemblyLimits,
+    /// Bytes of UDP answers in several datagrams that go to one network (IPv4 /24, IPv6 /56) in
+    /// a second; further ones are dropped. 0: as many as are asked for.
+    pub udp_long_answer_bytes_per_s: u32,
+    /// Networks whose long answers are not counted.
+    pub udp_long_answer_exempt: Vec<IpNet>,
+    /// Memory for encoded answers, bytes: all threads of UDP together, and as much for TCP.
+    pub answer_cache_bytes: u64,
 }
 
 impl Default for HandleOptions {
@@ -62,6 +79,12 @@ impl Default for HandleOptions {
             max_tcp_connections: 10_000,
             max_udp_in_flight: 4096,
             reassembly: ReassemblyLimits::default(),
+            udp_long_answer_bytes_per_s: 1 << 20,
+            udp_long_answer_exempt: vec![
+                IpNet::from(IpAddr::from(Ipv4Addr::LOCALHOST)),
+                IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
+            ],
+            answer_cache_bytes: 128 << 20,
         }
     }
 }
@@ -71,7 +94,9 @@ impl Default for HandleOptions {
 #[derive(Debug)]
 pub struct HandleSockets {
     tcp: TcpListener,
-    udp: Vec<UdpSocket>,
+    udp: Sockets,
+    udp_threads: usize,
+    tls: Option<TlsListener>,
     local_addr: SocketAddr,
 }
 
@@ -82,7 +107,7 @@ impl HandleSockets {
     /// # Errors
     /// The address is in use, not this machine's, or not permitted.
     pub fn bind(addr: SocketAddr, udp_sockets: usize) -> io::Result<Self> {
-        let udp_sockets = match udp_sockets {
+        let udp_threads = match udp_sockets {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             some => some,
         };
@@ -90,11 +115,13 @@ impl HandleSockets {
         loop {
             let tcp = bind_tcp(addr)?;
             let local_addr = tcp.local_addr()?;
-            match bind_udp(local_addr, udp_sockets) {
+            match bind_udp(local_addr, udp_threads) {
                 Ok(udp) => {
                     return Ok(Self {
                         tcp,
                         udp,
+                        udp_threads,
+                        tls: None,
                         local_addr,
                     });
                 }
@@ -110,7 +137,16 @@ impl HandleSockets {
         }
     }
 
-    /// The address both transports are bound to.
+    /// The same with a port for TLS (TCP). Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Self::bind`], or [`io::ErrorKind::InvalidInput`] for a certificate that cannot be used.
+    pub fn with_tls(mut self, addr: SocketAddr, files: CertificateFiles) -> io::Result<Self> {
+        self.tls = Some(TlsListener::new(bind_tcp(addr)?, files)?);
+        Ok(self)
+    }
+
+    /// The address that UDP and TCP are bound to.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
@@ -127,21 +163,10 @@ fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(TCP_BACKLOG)
 }
 
-fn bind_udp(addr: SocketAddr, count: usize) -> io::Result<Vec<UdpSocket>> {
+fn bind_udp(addr: SocketAddr, count: usize) -> io::Result<Sockets> {
     // Sockets that share a port do not notice another program's that do: ask without sharing.
     drop(std::net::UdpSocket::bind(addr)?);
-    (0..count)
-        .map(|_| {
-            let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)?;
-            socket.set_reuse_port(true)?;
-            if let Err(error) = socket.set_recv_buffer_size(UDP_RECEIVE_BUFFER) {
-                tracing::debug!(%error, "the UDP receive buffer stays as it is");
-            }
-            socket.set_nonblocking(true)?;
-            socket.bind(&addr.into())?;
-            UdpSocket::from_std(socket.into())
-        })
-        .collect()
+    Sockets::bind(addr, count)
 }
 
 /// The Handle front, ready to serve.
@@ -174,52 +199,113 @@ impl HandleFront {
         Ok(Self::new(HandleSockets::bind(addr, 0)?, core, options))
     }
 
-    /// The address both transports are bound to.
+    /// The address that UDP and TCP are bound to.
     pub fn local_addr(&self) -> SocketAddr {
         self.sockets.local_addr
+    }
+
+    /// Where TLS is listened for, if it is on.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.sockets.tls.as_ref().map(TlsListener::local_addr)
+    }
+
+    /// What can be read again while it serves; `None`: nothing.
+    pub fn reload(&self) -> Option<Reload> {
+        self.sockets.tls.as_ref().map(TlsListener::reload)
     }
 
     /// Serves until `shutdown` is cancelled, then finishes what is under way. Dropping the future
     /// ends everything at once.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let tasks = Tasks::default();
-        let _ends_with_this_future = tasks.abandon.clone().drop_guard();
-        let udp = Arc::new(udp::Shared::new(
-            self.answerer.clone(),
-            &self.options,
+        let tasks = Tasks::new();
+        let stop = shutdown.child_token();
+        let _end_with_this_future = (
+            tasks.abandon.clone().drop_guard(),
+            stop.clone().drop_guard(),
+        );
+        let (answerer, options) = (self.answerer, self.options);
+        let udp = serve_udp(
+            self.sockets.udp,
+            self.sockets.udp_threads,
+            &answerer,
+            &options,
             tasks.clone(),
-        ));
-        for socket in self.sockets.udp {
-            tasks.spawn(
-                udp.clone()
-                    .run(socket, self.options.reassembly, shutdown.clone()),
-            );
-        }
-        tcp::accept(
-            self.sockets.tcp,
-            self.answerer,
-            &self.options,
-            &tasks,
-            &shutdown,
-        )
-        .await;
+            stop.clone(),
+        );
+        let desk = |share_bytes| Desk::new(answerer.clone(), share_bytes);
+        let connections = tcp::Connections {
+            desks: Arc::new(Desks::new(options.answer_cache_bytes, desk)),
+            answerer: answerer.clone(),
+            idle: options.tcp_idle,
+            write: options.tcp_write,
+            shutdown: stop,
+        };
+        let slots = tcp::Slots::new(options.max_tcp_connections);
+        let tls = async {
+            if let Some(listener) = self.sockets.tls {
+                let connections = connections.clone();
+                listener.serve(connections, slots.clone(), &tasks).await;
+            }
+        };
+        let open = |stream| std::future::ready(Some(stream));
+        let tcp = connections
+            .clone()
+            .accept(self.sockets.tcp, slots.clone(), &tasks, open);
+        tokio::join!(udp, tcp, tls);
         tasks.tracker.close();
         tasks.tracker.wait().await;
     }
 }
 
+async fn serve_udp(
+    sockets: Sockets,
+    threads: usize,
+    answerer: &Arc<Answerer>,
+    options: &HandleOptions,
+    tasks: Tasks,
+    shutdown: CancellationToken,
+) {
+    let shared = Arc::new(udp::Shared::new(answerer.clone(), options, tasks));
+    let capacity_bytes = options.answer_cache_bytes / threads as u64;
+    let service = |sender| {
+        let desk = Desk::new(answerer.clone(), capacity_bytes);
+        let reassembler = Reassembler::new(options.reassembly);
+        udp::Datagrams::new(shared.clone(), desk, reassembler, sender)
+    };
+    if let Err(error) = sockets.serve("handle-udp", service, shutdown).await {
+        tracing::error!(%error, "the Handle front's UDP threads cannot be started");
+    }
+}
+
 /// The front's tasks: awaited when it drains, ended when it is dropped.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Tasks {
     tracker: TaskTracker,
     abandon: CancellationToken,
+    runtime: Handle,
 }
 
 impl Tasks {
+    /// Of the runtime that this is called on.
+    fn new() -> Self {
+        Self {
+            tracker: TaskTracker::new(),
+            abandon: CancellationToken::new(),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// From whatever thread.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let abandon = self.abandon.clone();
-        self.tracker.spawn(async move {
+        let task = async move {
             abandon.run_until_cancelled(task).await;
-        });
+        };
+        self.tracker.spawn_on(task, &self.runtime);
+    }
+
+    /// Work that may wait for the disk.
+    fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.tracker.spawn_blocking_on(work, &self.runtime);
     }
 }

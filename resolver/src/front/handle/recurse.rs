@@ -5,7 +5,6 @@ use super::metrics::Outcome;
 use crate::recursion::{Recursion, RecursionError, Start};
 use crate::resolve::{Answer, Missing};
 use idnode_proto::handle::{OpFlags, ResponseCode};
-use idnode_registry::Result;
 
 /// An answer that others may have a better one than.
 #[derive(Debug)]
@@ -19,17 +18,17 @@ impl Answerer {
     pub(super) fn beyond<'a>(
         &'a self,
         question: &Question<'_>,
-        answer: &'a Result<Answer>,
+        answer: &'a Answer,
     ) -> Option<Beyond<'a>> {
         if !question.to.flags.contains(OpFlags::RECURSE) {
             return None;
         }
         let recursion = self.core.recursion.as_ref()?;
         let start = match answer {
-            Ok(Answer::Referral(entry)) => Start::Sites(&entry.record.delegation.as_ref()?.sites),
-            Ok(Answer::Missing(Missing::Prefix)) => Start::Upstream,
+            Answer::Referral(entry) => Start::Sites(&entry.record.delegation.as_ref()?.sites),
+            Answer::Missing(Missing::Prefix) => Start::Upstream,
             // 0.NA/88.119, a prefix that is not registered here.
-            Ok(Answer::Missing(Missing::Identifier)) => {
+            Answer::Missing(Missing::Identifier) => {
                 let prefix = question.identifier.prefix_handle()?;
                 let registered = self.core.registry.prefixes().get(prefix.key()).is_some();
                 if registered {
@@ -47,7 +46,7 @@ impl Answerer {
         &self,
         question: &Question<'_>,
         beyond: Beyond<'_>,
-        said: &Result<Answer>,
+        said: &Answer,
         scratch: &mut Scratch,
     ) -> Outcome {
         let (identifier, handle) = (&question.identifier, question.handle);
@@ -56,7 +55,7 @@ impl Answerer {
         let asked = recursion.resolve(identifier, handle, start, hops).await;
         let (code, outcome, error) = match asked {
             Ok(answer) => return self.write(question, Ok(answer), scratch),
-            Err(RecursionError::NoWay) => return self.write(question, said.clone(), scratch),
+            Err(RecursionError::NoWay) => return self.write(question, Ok(said.clone()), scratch),
             Err(error @ (RecursionError::TooDeep | RecursionError::Circle)) => {
                 (ResponseCode::RECURSION_LIMIT, Outcome::Failed, error)
             }

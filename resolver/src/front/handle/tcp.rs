@@ -3,16 +3,20 @@
 //! One client in the field matches answers to requests by their order alone, reads a message's
 //! envelope with a single read, and waits for ever when a connection closes without an answer.
 
+use super::Tasks;
 use super::answer::{Answerer, Attempt, Scratch};
+use super::desk::Desk;
 use super::metrics::Bound;
-use super::{HandleOptions, Tasks};
+use crate::front::desks::Desks;
+use futures_util::FutureExt;
 use idnode_proto::handle::{FrameStatus, Transport, tcp_frame};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Room made for a read at least, bytes.
@@ -29,75 +33,147 @@ const MAX_REFUSALS: usize = 64;
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// How long to wait, after a last answer, for the client to read it and close.
 const LINGER: Duration = Duration::from_secs(1);
+/// What is still read of a connection when the front stops, bytes: requests that were sent by then
+/// are answered.
+const LAST_BYTES: usize = 64 << 10;
 /// How long to wait when no connection can be accepted, as when there are no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections until `shutdown`.
-pub(super) async fn accept(
-    listener: TcpListener,
-    answerer: Arc<Answerer>,
-    options: &HandleOptions,
-    tasks: &Tasks,
-    shutdown: &CancellationToken,
-) {
-    let slots = Arc::new(Semaphore::new(
-        options.max_tcp_connections.min(Semaphore::MAX_PERMITS),
-    ));
-    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "accepting a Handle connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+/// Places for connections, of all transports together.
+#[derive(Debug, Clone)]
+pub(super) struct Slots {
+    connections: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+}
+
+/// A connection's place.
+#[derive(Debug)]
+struct Slot {
+    _place: OwnedSemaphorePermit,
+    /// It is above the bound: its first request is answered with code 3.
+    busy: bool,
+}
+
+impl Slots {
+    /// For so many connections.
+    pub(super) fn new(max_connections: usize) -> Self {
+        let places = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        Self {
+            connections: places(max_connections),
+            refusals: places(MAX_REFUSALS),
+        }
+    }
+
+    /// `None`: too many are being told that there are too many.
+    fn take(&self, answerer: &Answerer) -> Option<Slot> {
+        if let Ok(place) = self.connections.clone().try_acquire_owned() {
+            return Some(Slot {
+                _place: place,
+                busy: false,
+            });
+        }
+        answerer.metrics.bound(Bound::TcpConnections);
+        let place = self.refusals.clone().try_acquire_owned().ok()?;
+        Some(Slot {
+            _place: place,
+            busy: true,
+        })
+    }
+}
+
+/// What connections have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    pub(super) desks: Arc<Desks<Desk>>,
+    pub(super) answerer: Arc<Answerer>,
+    /// How long one may be silent, and how long one request may take to arrive.
+    pub(super) idle: Duration,
+    /// How long a client may take to accept what is written to it.
+    pub(super) write: Duration,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl Connections {
+    /// Accepts connections until the front stops; `open` makes of each what carries the messages.
+    pub(super) async fn accept<S, F>(
+        self,
+        listener: TcpListener,
+        slots: Slots,
+        tasks: &Tasks,
+        open: impl Fn(TcpStream) -> F,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        F: Future<Output = Option<S>> + Send + 'static,
+    {
+        while let Some(stream) = self.next(&listener).await {
+            let Some(slot) = slots.take(&self.answerer) else {
                 continue;
-            }
-        };
-        let (slot, busy) = match slots.clone().try_acquire_owned() {
-            Ok(slot) => (slot, false),
-            Err(_) => {
-                answerer.metrics.bound(Bound::TcpConnections);
-                let Ok(slot) = refusals.clone().try_acquire_owned() else {
-                    continue;
-                };
-                (slot, true)
-            }
-        };
+            };
+            let (connections, opening) = (self.clone(), open(stream));
+            tasks.spawn(async move {
+                if let Some(stream) = opening.await {
+                    connections.converse(stream, slot.busy).await;
+                }
+                drop(slot);
+            });
+        }
+    }
+
+    /// The next connection; `None`: the front stops.
+    async fn next(&self, listener: &TcpListener) -> Option<TcpStream> {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return None,
+                accepted = listener.accept() => accepted,
+            };
+            let error = match accepted {
+                // Answers are written whole; waiting for more to send would only delay them.
+                Ok((stream, _)) => match stream.set_nodelay(true) {
+                    Ok(()) => return Some(stream),
+                    Err(error) => {
+                        tracing::debug!(%error, "a Handle connection ended as it began");
+                        continue;
+                    }
+                },
+                Err(error) => error,
+            };
+            tracing::warn!(%error, "accepting a Handle connection");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+
+    /// Answers a connection's requests to its end. `busy`: one request, with code 3.
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, busy: bool) {
+        let idle = if busy { REFUSAL_TIME } else { self.idle };
+        let shutdown = self.shutdown.clone();
         let connection = Connection {
             stream,
-            answerer: answerer.clone(),
+            deadline: Instant::now() + idle,
+            idle,
+            shared: self,
             inbound: Vec::new(),
             scratch: Scratch::default(),
-            idle: if busy { REFUSAL_TIME } else { options.tcp_idle },
-            write: options.tcp_write,
             busy,
-            shutdown: shutdown.clone(),
         };
-        tasks.spawn(async move {
-            connection.run().await;
-            drop(slot);
-        });
+        let timer = pin!(tokio::time::sleep(idle));
+        connection.run(timer, pin!(shutdown.cancelled())).await;
     }
 }
 
 /// One connection.
-struct Connection {
-    stream: TcpStream,
-    answerer: Arc<Answerer>,
+struct Connection<S> {
+    stream: S,
+    shared: Connections,
     /// Received and not answered.
     inbound: Vec<u8>,
     /// Answered and not written.
     scratch: Scratch,
+    /// By when the next request must have arrived.
+    deadline: Instant,
     idle: Duration,
-    write: Duration,
     /// It is above the bound: its first request is answered with code 3.
     busy: bool,
-    shutdown: CancellationToken,
 }
 
 /// What to do next with a connection.
@@ -105,86 +181,143 @@ struct Connection {
 enum Next {
     /// Read, at least this many bytes.
     Read(usize),
+    /// Write the answers that there are, and go on.
+    Flush,
+    /// Ask the disk, or others, for the first request that has arrived, of this length.
+    Ask(usize),
     /// Close when the client has had time to read the last answer.
     Linger,
     /// Close.
     Close,
 }
 
-impl Connection {
-    async fn run(mut self) {
-        if let Err(error) = self.stream.set_nodelay(true) {
-            tracing::debug!(%error, "a Handle connection ended as it began");
-            return;
-        }
-        let mut deadline = Instant::now() + self.idle;
+/// What reading came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrived {
+    /// There is more.
+    Some,
+    /// There will be nothing more, or nothing in time.
+    End,
+    /// The front stops.
+    Stop,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    async fn run(mut self, mut timer: Pin<&mut Sleep>, mut stopped: Pin<&mut impl Future>) {
+        let mut last_bytes = None;
         loop {
-            let before = self.inbound.len();
-            let next = self.answer_received().await;
-            if self.inbound.len() < before {
-                deadline = Instant::now() + self.idle;
-            }
-            match next {
-                Next::Read(_) if self.shutdown.is_cancelled() => return self.linger().await,
-                Next::Read(missing) => {
-                    let begins = self.inbound.is_empty();
-                    if !self.read(missing, deadline).await {
-                        return;
-                    }
-                    // From its first byte on, a request has the whole time for itself.
-                    if begins {
-                        deadline = Instant::now() + self.idle;
-                    }
-                }
+            let missing = match self.answer_received().await {
+                Next::Read(missing) => missing,
+                Next::Flush | Next::Ask(_) => continue,
                 Next::Linger => return self.linger().await,
                 Next::Close => return,
+            };
+            if last_bytes.is_none() && self.shared.shutdown.is_cancelled() {
+                last_bytes = Some(LAST_BYTES);
+            }
+            let begins = self.inbound.is_empty();
+            self.make_room(missing);
+            let arrived = match &mut last_bytes {
+                None => self.read(timer.as_mut(), stopped.as_mut()).await,
+                Some(left) => self.read_last(left),
+            };
+            match arrived {
+                // From its first byte on, a request has the whole time for itself.
+                Arrived::Some if begins => self.deadline = Instant::now() + self.idle,
+                Arrived::Some | Arrived::Stop => {}
+                Arrived::End if last_bytes.is_some_and(|left| left < LAST_BYTES) => {
+                    return self.linger().await;
+                }
+                Arrived::End => return,
             }
         }
     }
 
     /// Answers the requests that have arrived whole, and writes the answers.
     async fn answer_received(&mut self) -> Next {
+        loop {
+            let next = match self.answer_from_memory() {
+                Next::Ask(length) => self.answer_waiting(length).await,
+                next => next,
+            };
+            if next == Next::Flush && self.scratch.reply().len() < FLUSH {
+                continue;
+            }
+            if !self.flush().await {
+                return Next::Close;
+            }
+            if next != Next::Flush {
+                return next;
+            }
+        }
+    }
+
+    /// Appends the answers to what has arrived whole, up to the first that memory does not know.
+    fn answer_from_memory(&mut self) -> Next {
+        let (answered, next) = self.serve_received();
+        self.forget(answered);
+        next
+    }
+
+    /// The same; how many bytes of what has arrived are answered, and what is next.
+    fn serve_received(&mut self) -> (usize, Next) {
         let mut answered = 0;
+        let mut desk = None;
+        let began = std::time::Instant::now();
         let next = loop {
             let received = self.inbound.get(answered..).unwrap_or_default();
             let length = match tcp_frame(received) {
                 FrameStatus::Complete { len } => len,
                 FrameStatus::NeedMore(missing) => break Next::Read(missing),
                 FrameStatus::Invalid(error) => {
-                    self.answerer
-                        .refuse_stream(received, error, &mut self.scratch);
+                    let answerer = &self.shared.answerer;
+                    answerer.refuse_stream(received, error, &mut self.scratch);
                     break Next::Linger;
                 }
             };
             let message = received.get(..length).unwrap_or_default();
-            let attempt = if self.busy {
-                self.answerer
-                    .busy(message, Transport::Tcp, &mut self.scratch)
-            } else {
-                self.answerer
-                    .try_answer(message, Transport::Tcp, &mut self.scratch)
-            };
-            let attempt = match attempt {
-                Attempt::NeedsDisk => {
-                    self.answerer
-                        .answer(message, Transport::Tcp, &mut self.scratch)
-                        .await
-                }
-                attempt => attempt,
-            };
-            answered += length;
-            if attempt == Attempt::Silent || self.busy {
+            if self.busy {
+                let answerer = &self.shared.answerer;
+                let _last = answerer.busy(message, Transport::Tcp, &mut self.scratch);
+                answered += length;
                 break Next::Linger;
             }
-            if self.scratch.reply().len() >= FLUSH && !self.flush().await {
-                return Next::Close;
+            let desk = desk.get_or_insert_with(|| self.shared.desks.free());
+            match desk.serve(message, Transport::Tcp, &mut self.scratch) {
+                Attempt::Done => answered += length,
+                Attempt::NeedsDisk | Attempt::NeedsTask => break Next::Ask(length),
+                Attempt::Silent => {
+                    answered += length;
+                    break Next::Linger;
+                }
+            }
+            if self.scratch.reply().len() >= FLUSH {
+                break Next::Flush;
             }
         };
-        self.inbound.drain(..answered);
-        if self.flush().await {
-            next
-        } else {
-            Next::Close
+        if let Some(mut desk) = desk {
+            desk.batch_ended(began.elapsed());
+        }
+        (answered, next)
+    }
+
+    async fn answer_waiting(&mut self, length: usize) -> Next {
+        let message = self.inbound.get(..length).unwrap_or_default();
+        let answerer = &self.shared.answerer;
+        let attempt = answerer.answer(message, Transport::Tcp, &mut self.scratch);
+        let attempt = attempt.await;
+        self.forget(length);
+        match attempt {
+            Attempt::Silent => Next::Linger,
+            Attempt::Done | Attempt::NeedsDisk | Attempt::NeedsTask => Next::Flush,
+        }
+    }
+
+    /// Forgets requests that have been answered.
+    fn forget(&mut self, answered: usize) {
+        if answered > 0 {
+            self.inbound.drain(..answered);
+            self.deadline = Instant::now() + self.idle;
         }
     }
 
@@ -194,10 +327,14 @@ impl Connection {
         if reply.is_empty() {
             return true;
         }
-        let written = match timeout(self.write, self.stream.write_all(reply)).await {
+        let write = async {
+            self.stream.write_all(reply).await?;
+            self.stream.flush().await
+        };
+        let written = match timeout(self.shared.write, write).await {
             Ok(written) => written.is_ok(),
             Err(_) => {
-                self.answerer.metrics.bound(Bound::TcpWrite);
+                self.shared.answerer.metrics.bound(Bound::TcpWrite);
                 false
             }
         };
@@ -205,8 +342,7 @@ impl Connection {
         written
     }
 
-    /// Reads what there is; false when the connection is to be closed.
-    async fn read(&mut self, missing: usize, deadline: Instant) -> bool {
+    fn make_room(&mut self, missing: usize) {
         if self.inbound.is_empty() {
             self.scratch.shrink(IDLE_BUFFER);
             if self.inbound.capacity() > IDLE_BUFFER {
@@ -214,12 +350,42 @@ impl Connection {
             }
         }
         self.inbound.reserve(missing.clamp(MIN_READ, MAX_READ));
-        tokio::select! {
-            biased;
-            read = timeout_at(deadline, self.stream.read_buf(&mut self.inbound)) => {
-                matches!(read, Ok(Ok(1..)))
+    }
+
+    /// Reads what there is, or waits for it.
+    async fn read(
+        &mut self,
+        mut timer: Pin<&mut Sleep>,
+        mut stopped: Pin<&mut impl Future>,
+    ) -> Arrived {
+        loop {
+            tokio::select! {
+                biased;
+                read = self.stream.read_buf(&mut self.inbound) => return match read {
+                    Ok(1..) => Arrived::Some,
+                    _ => Arrived::End,
+                },
+                // Set once for many requests: the deadline has moved on, if there were any.
+                () = timer.as_mut() => match Instant::now() >= self.deadline {
+                    true => return Arrived::End,
+                    false => timer.as_mut().reset(self.deadline),
+                },
+                _ = stopped.as_mut() => return Arrived::Stop,
             }
-            () = self.shutdown.cancelled() => false,
+        }
+    }
+
+    /// Reads what has been sent by the time the front stops, `left` bytes at most.
+    fn read_last(&mut self, left: &mut usize) -> Arrived {
+        if *left == 0 {
+            return Arrived::End;
+        }
+        match self.stream.read_buf(&mut self.inbound).now_or_never() {
+            Some(Ok(count @ 1..)) => {
+                *left = left.saturating_sub(count);
+                Arrived::Some
+            }
+            _ => Arrived::End,
         }
     }
 

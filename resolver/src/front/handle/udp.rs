@@ -1,36 +1,58 @@
-//! Datagrams: what memory knows is answered in place, the rest in tasks of its own.
+//! Datagrams, on the batched loop: what was answered before or memory knows is answered on the
+//! loop's own thread, the rest, in batches too, where threads may wait for the disk.
 
 use super::answer::{Answerer, Attempt, Scratch};
+use super::desk::Desk;
 use super::metrics::Bound;
 use super::{HandleOptions, Tasks};
-use idnode_proto::handle::{
-    DatagramError, MAX_DATAGRAM_LEN, Reassembler, ReassemblyLimits, Transport, datagrams,
-};
+use crate::front::rate::{Rates, network_of};
+use crate::udp::{Path, Sender, Service};
+use idnode_proto::handle::{DatagramError, MAX_DATAGRAM_LEN, Reassembler, Transport, datagrams};
+use ipnet::IpNet;
 use std::borrow::Cow;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::UdpSocket;
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The longest datagram there is: peers may cut larger pieces than this node.
-const RECEIVE_BUFFER: usize = 65_536;
-/// Datagrams taken before other tasks get their turn.
-const TURN: usize = 128;
+/// Requests that one thread of the runtime reads the disk for, one after the other: enough that
+/// handing them over costs little, so few that a slow disk is asked for many at a time.
+const READS: usize = 16;
 /// Pieces of an answer sent in one go. A client's socket keeps about a hundred by default.
 const BURST: usize = 32;
 /// What a client gets to empty its socket between two bursts.
 const PAUSE: Duration = Duration::from_millis(1);
+/// Memory kept in a buffer from one datagram to the next, bytes.
+const USUAL_ANSWER: usize = 64 << 10;
 
-/// What the loops of all sockets have in common.
+/// What the threads of all sockets have in common.
 #[derive(Debug)]
 pub(super) struct Shared {
     answerer: Arc<Answerer>,
     in_flight: Arc<Semaphore>,
+    long_answers: LongAnswers,
     tasks: Tasks,
+}
+
+/// How much of answers in several datagrams goes to whom: a request of 75 bytes with a forged
+/// source could draw 256 KiB to that source.
+#[derive(Debug)]
+struct LongAnswers {
+    sent: Rates,
+    bytes_per_s: u32,
+    exempt: Vec<IpNet>,
+}
+
+impl LongAnswers {
+    /// Counts an answer; whether it may be sent.
+    fn admits(&self, source: SocketAddr, bytes: usize) -> bool {
+        let source = source.ip().to_canonical();
+        if self.bytes_per_s == 0 || self.exempt.iter().any(|net| net.contains(&source)) {
+            return true;
+        }
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.sent.count(network_of(source), bytes) <= self.bytes_per_s
+    }
 }
 
 impl Shared {
@@ -41,161 +63,226 @@ impl Shared {
         Self {
             answerer,
             in_flight,
+            long_answers: LongAnswers {
+                sent: Rates::new(),
+                bytes_per_s: options.udp_long_answer_bytes_per_s,
+                exempt: options.udp_long_answer_exempt.clone(),
+            },
             tasks,
         }
     }
 
-    /// Serves one socket until `shutdown`.
-    pub(super) async fn run(
-        self: Arc<Self>,
-        socket: UdpSocket,
-        limits: ReassemblyLimits,
-        shutdown: CancellationToken,
-    ) {
-        let mut port = Port {
-            shared: self,
-            socket: Arc::new(socket),
-            reassembler: Reassembler::new(limits),
-            scratch: Scratch::default(),
-            piece: Vec::with_capacity(MAX_DATAGRAM_LEN),
-            began: Instant::now(),
-        };
-        let mut buffer = vec![0; RECEIVE_BUFFER];
-        let mut stopped = pin!(shutdown.cancelled());
-        loop {
-            let readable = tokio::select! {
-                biased;
-                () = &mut stopped => return,
-                readable = port.socket.readable() => readable,
-            };
-            if let Err(error) = readable {
-                tracing::error!(%error, "a Handle UDP socket failed");
-                return;
+    /// Whether an answer in several datagrams may be sent; if not it is lost, as datagrams may
+    /// be, and a real client goes on to TCP.
+    fn admits(&self, reply: &[u8], path: Path) -> bool {
+        let admitted = self.long_answers.admits(path.source, reply.len());
+        if !admitted {
+            self.answerer.metrics.bound(Bound::UdpLongAnswers);
+        }
+        admitted
+    }
+
+    /// Answers a request that takes more than this node's disk, in a task of its own.
+    fn ask_others(self: Arc<Self>, late: Late, sender: Sender) {
+        let tasks = self.tasks.clone();
+        tasks.spawn(async move {
+            let mut scratch = Scratch::default();
+            let answer = self
+                .answerer
+                .answer(&late.message, Transport::Udp, &mut scratch);
+            if answer.await == Attempt::Done {
+                self.deliver(scratch.reply, &late, &sender);
             }
-            port.turn(&mut buffer).await;
+        });
+    }
+
+    /// Sends an answer from wherever it was found, in bursts if it is long.
+    fn deliver(&self, reply: Vec<u8>, to: &Late, sender: &Sender) {
+        if reply.len() <= MAX_DATAGRAM_LEN {
+            sender.send(&reply, to.path);
+        } else if self.admits(&reply, to.path) {
+            let (sender, path, place) = (sender.clone(), to.path, to.place.clone());
+            self.tasks.spawn(async move {
+                send_paced(&sender, &reply, path).await;
+                drop(place);
+            });
         }
     }
 }
 
-/// One socket and what its loop keeps.
-struct Port {
+/// A request that waits for the disk.
+#[derive(Debug)]
+struct Late {
+    message: Vec<u8>,
+    path: Path,
+    came: Instant,
+    /// Its place among those that wait, until all of its answer has been sent.
+    place: Arc<OwnedSemaphorePermit>,
+}
+
+impl Late {
+    fn new(message: Vec<u8>, path: Path, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            message,
+            path,
+            came: Instant::now(),
+            place: Arc::new(place),
+        }
+    }
+}
+
+/// The front's part of one UDP thread.
+#[derive(Debug)]
+pub(super) struct Datagrams {
     shared: Arc<Shared>,
-    socket: Arc<UdpSocket>,
+    desk: Desk,
+    sender: Sender,
     reassembler: Reassembler<SocketAddr>,
     scratch: Scratch,
-    piece: Vec<u8>,
     began: Instant,
+    /// Of this batch.
+    late: Vec<Late>,
 }
 
-impl Port {
-    /// Takes the datagrams that are there, up to a number.
-    async fn turn(&mut self, buffer: &mut [u8]) {
-        for _ in 0..TURN {
-            match self.socket.try_recv_from(buffer) {
-                Ok((length, source)) => {
-                    self.take(buffer.get(..length).unwrap_or_default(), source)
-                        .await;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // An earlier answer's destination was unreachable: nothing to do with this one.
-                Err(error) => tracing::debug!(%error, "receiving a datagram"),
-            }
+impl Datagrams {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        desk: Desk,
+        reassembler: Reassembler<SocketAddr>,
+        sender: Sender,
+    ) -> Self {
+        Self {
+            shared,
+            desk,
+            sender,
+            reassembler,
+            scratch: Scratch::default(),
+            began: Instant::now(),
+            late: Vec::new(),
         }
-        tokio::task::yield_now().await;
     }
 
-    async fn take(&mut self, datagram: &[u8], source: SocketAddr) {
+    fn respond(&mut self, message: &[u8], path: Path) {
+        match self.desk.serve(message, Transport::Udp, &mut self.scratch) {
+            Attempt::Done if self.scratch.reply().len() > MAX_DATAGRAM_LEN => {
+                self.send_pieces(message, path);
+            }
+            Attempt::Done | Attempt::Silent => {}
+            Attempt::NeedsDisk => self.put_off(message.to_vec(), path),
+            Attempt::NeedsTask => match self.place() {
+                Some(place) => {
+                    let late = Late::new(message.to_vec(), path, place);
+                    self.shared.clone().ask_others(late, self.sender.clone());
+                }
+                None => self.refuse(message),
+            },
+        }
+    }
+
+    /// Sends the answer in the scratch, which is longer than a datagram, and clears it.
+    fn send_pieces(&mut self, message: &[u8], path: Path) {
+        if self.scratch.reply().len() > BURST * MAX_DATAGRAM_LEN {
+            match self.place() {
+                Some(place) if self.shared.admits(self.scratch.reply(), path) => {
+                    let reply = std::mem::take(&mut self.scratch.reply);
+                    let sender = self.sender.clone();
+                    self.shared.tasks.spawn(async move {
+                        send_paced(&sender, &reply, path).await;
+                        drop(place);
+                    });
+                }
+                Some(_) => {}
+                None => return self.refuse(message),
+            }
+        } else if self.shared.admits(self.scratch.reply(), path) {
+            let mut piece = Vec::with_capacity(MAX_DATAGRAM_LEN);
+            for datagram in datagrams(self.scratch.reply()) {
+                piece.clear();
+                datagram.encode(&mut piece);
+                self.sender.send(&piece, path);
+            }
+        }
+        self.scratch.clear();
+        self.scratch.shrink(USUAL_ANSWER);
+    }
+
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.shared.in_flight.clone().try_acquire_owned().ok()
+    }
+
+    /// Notes what must wait, if there is room to: where sources may be forged, what waits is
+    /// bounded.
+    fn put_off(&mut self, message: Vec<u8>, path: Path) {
+        match self.place() {
+            Some(place) => self.late.push(Late::new(message, path, place)),
+            None => self.refuse(&message),
+        }
+    }
+
+    /// Answers code 3 (busy).
+    fn refuse(&mut self, message: &[u8]) {
+        let answerer = self.desk.answerer();
+        answerer.metrics.bound(Bound::UdpInFlight);
+        self.scratch.clear();
+        // What is an answer itself gets none.
+        let _appended = answerer.busy(message, Transport::Udp, &mut self.scratch);
+    }
+
+    /// Hands over what this batch has put off.
+    fn hand_over(&mut self) {
+        while !self.late.is_empty() {
+            let count = self.late.len().min(READS);
+            let late: Vec<_> = self.late.drain(..count).collect();
+            let (shared, sender) = (self.shared.clone(), self.sender.clone());
+            self.shared.tasks.spawn_blocking(move || {
+                for late in late {
+                    let (message, mut scratch) = (&late.message, Scratch::default());
+                    let answerer = &shared.answerer;
+                    let attempt =
+                        answerer.answer_blocking(message, Transport::Udp, late.came, &mut scratch);
+                    if attempt == Attempt::Done {
+                        shared.deliver(scratch.reply, &late, &sender);
+                    }
+                }
+            });
+        }
+    }
+}
+
+impl Service for Datagrams {
+    // The longest there is, as peers may cut larger pieces than this node; and a little, so that
+    // buffers do not all begin in the same lines of a cache.
+    const DATAGRAM_BYTES: usize = 65_600;
+
+    fn answer(&mut self, datagram: &[u8], path: Path, answer: &mut Vec<u8>) -> bool {
+        // Written where it is sent from.
+        std::mem::swap(answer, &mut self.scratch.reply);
+        self.scratch.clear();
         let now_ms = self.began.elapsed().as_millis() as u64;
-        match self.reassembler.accept(&source, datagram, now_ms) {
-            Ok(Some(Cow::Borrowed(message))) => self.respond(message, source).await,
+        match self.reassembler.accept(&path.source, datagram, now_ms) {
+            Ok(Some(Cow::Borrowed(message))) => self.respond(message, path),
             // The filters of a long request may take longer than this loop should.
-            Ok(Some(Cow::Owned(message))) => self.hand_over(message, source).await,
+            Ok(Some(Cow::Owned(message))) => self.put_off(message, path),
             Ok(None) => {}
-            Err(DatagramError::NoEnvelope { .. }) => self.respond(datagram, source).await,
+            Err(DatagramError::NoEnvelope { .. }) => self.respond(datagram, path),
             Err(error) => {
                 if matches!(error, DatagramError::SourceFull { .. }) {
                     self.shared.answerer.metrics.bound(Bound::UdpReassembly);
                 }
-                tracing::debug!(%source, %error, "a datagram was dropped");
+                tracing::debug!(source = %path.source, %error, "a datagram was dropped");
             }
         }
+        std::mem::swap(answer, &mut self.scratch.reply);
+        !answer.is_empty()
     }
 
-    async fn respond(&mut self, message: &[u8], source: SocketAddr) {
-        self.scratch.clear();
-        match self
-            .shared
-            .answerer
-            .try_answer(message, Transport::Udp, &mut self.scratch)
-        {
-            Attempt::Done if self.scratch.reply().len() > BURST * MAX_DATAGRAM_LEN => {
-                self.send_long(message, source).await;
-            }
-            Attempt::Done => self.send(source).await,
-            Attempt::Silent => {}
-            Attempt::NeedsDisk => self.hand_over(message.to_vec(), source).await,
-        }
-    }
-
-    /// Sends the answer in the scratch.
-    async fn send(&mut self, source: SocketAddr) {
-        let reply = self.scratch.reply();
-        if reply.len() <= MAX_DATAGRAM_LEN {
-            return send_one(&self.socket, reply, source).await;
-        }
-        for datagram in datagrams(reply) {
-            self.piece.clear();
-            datagram.encode(&mut self.piece);
-            send_one(&self.socket, &self.piece, source).await;
-        }
-    }
-
-    /// Sends the answer in the scratch from a task of its own, which can take its time.
-    async fn send_long(&mut self, message: &[u8], source: SocketAddr) {
-        let Ok(permit) = self.shared.in_flight.clone().try_acquire_owned() else {
-            return self.refuse(message, source).await;
-        };
-        let (scratch, socket) = (std::mem::take(&mut self.scratch), self.socket.clone());
-        self.shared.tasks.spawn(async move {
-            send_paced(&socket, scratch.reply(), source).await;
-            drop(permit);
-        });
-    }
-
-    /// Answers a message from a task of its own.
-    async fn hand_over(&mut self, message: Vec<u8>, source: SocketAddr) {
-        let Ok(permit) = self.shared.in_flight.clone().try_acquire_owned() else {
-            return self.refuse(&message, source).await;
-        };
-        let (answerer, socket) = (self.shared.answerer.clone(), self.socket.clone());
-        self.shared.tasks.spawn(async move {
-            let mut scratch = Scratch::default();
-            if answerer
-                .answer(&message, Transport::Udp, &mut scratch)
-                .await
-                == Attempt::Done
-            {
-                send_paced(&socket, scratch.reply(), source).await;
-            }
-            drop(permit);
-        });
-    }
-
-    async fn refuse(&mut self, message: &[u8], source: SocketAddr) {
-        self.shared.answerer.metrics.bound(Bound::UdpInFlight);
-        self.scratch.clear();
-        if self
-            .shared
-            .answerer
-            .busy(message, Transport::Udp, &mut self.scratch)
-            == Attempt::Done
-        {
-            self.send(source).await;
-        }
+    fn batch_ended(&mut self, _: usize, took: Duration) {
+        self.desk.batch_ended(took);
+        self.hand_over();
     }
 }
 
-async fn send_paced(socket: &UdpSocket, reply: &[u8], source: SocketAddr) {
+async fn send_paced(sender: &Sender, reply: &[u8], path: Path) {
     let mut piece = Vec::with_capacity(MAX_DATAGRAM_LEN);
     for (number, datagram) in datagrams(reply).enumerate() {
         if number > 0 && number % BURST == 0 {
@@ -203,18 +290,8 @@ async fn send_paced(socket: &UdpSocket, reply: &[u8], source: SocketAddr) {
         }
         piece.clear();
         datagram.encode(&mut piece);
-        send_one(socket, &piece, source).await;
-    }
-}
-
-async fn send_one(socket: &UdpSocket, datagram: &[u8], source: SocketAddr) {
-    let sent = match socket.try_send_to(datagram, source) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            socket.send_to(datagram, source).await
+        while !sender.try_send(&piece, path) {
+            tokio::time::sleep(PAUSE).await;
         }
-        sent => sent,
-    };
-    if let Err(error) = sent {
-        tracing::debug!(%source, %error, "sending a datagram");
     }
 }

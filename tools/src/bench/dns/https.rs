@@ -8,14 +8,18 @@ use futures_util::stream::FuturesUnordered;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{Method, Request, header};
 
-use super::answer;
+use super::Dns;
 use super::questions::MAX_QUERY_BYTES;
-use super::run::{Job, Sender};
-use super::stream::{Shared, connect, wait_until};
-use super::tls::Tls;
 use crate::bench::error::Failure;
+use crate::bench::protocol::Protocol as _;
+use crate::bench::run::{Job, Sender};
+use crate::bench::stream::{connect, wait_until};
 use crate::bench::tally::Tally;
+use crate::bench::tls::Tls;
 use crate::bench::window::{Waiting, Window};
+
+/// What the connections of one sender share.
+type Shared<'a> = crate::bench::stream::Shared<'a, Dns>;
 
 /// The media type of DNS messages (RFC 8484 §6).
 const MEDIA_TYPE: &str = "application/dns-message";
@@ -24,7 +28,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 const STREAM_WINDOW_BYTES: u32 = 128 << 10;
 
 /// Runs one sender to its end.
-pub(super) async fn run(job: &Job, tls: &Tls, sender: Sender) -> Result<Tally, Failure> {
+pub(super) async fn run(job: &Job<Dns>, tls: &Tls, sender: Sender) -> Result<Tally, Failure> {
     let connections = sender.connections;
     let most = sender.in_flight.div_ceil(connections);
     let shared = Shared {
@@ -103,11 +107,10 @@ fn send(
     sender.pace.advance();
     // ID 0, so that answers can be cached (RFC 8484 §4.1).
     let mut query = Vec::with_capacity(MAX_QUERY_BYTES);
-    job.shape
-        .push_query(&mut query, 0, job.questions.get(question));
+    job.protocol.push_datagram(&mut query, 0, question);
     let request = Request::builder()
         .method(Method::POST)
-        .uri(&job.url)
+        .uri(&job.protocol.url)
         .header(header::CONTENT_TYPE, MEDIA_TYPE)
         .header(header::ACCEPT, MEDIA_TYPE)
         .header(header::CONTENT_LENGTH, query.len())
@@ -141,7 +144,8 @@ async fn take(
     window.put(query);
     let mut tally = shared.tally.borrow_mut();
     let now_ns = job.clock.now_ns();
-    answer::count(&message?, &mut window, &job.questions, &mut tally, now_ns);
+    job.protocol
+        .count(&message?, &mut window, &mut tally, now_ns);
     Ok(())
 }
 

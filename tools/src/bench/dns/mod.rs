@@ -3,44 +3,30 @@
 //! | module | holds |
 //! |---|---|
 //! | `questions` | what is asked, from a file; queries on the wire |
-//! | `run` | the senders of a run |
-//! | `udp`, `batch` | UDP in batches |
-//! | `stream` | TCP and TLS, pipelined |
-//! | `https` | DNS over HTTPS |
-//! | `tls` | what the encrypted transports need |
 //! | `answer` | answers and the queries they belong to |
+//! | `https` | DNS over HTTPS |
 
 mod answer;
-pub(super) mod batch;
 mod https;
 pub(super) mod questions;
-mod run;
-mod stream;
-mod tls;
-mod udp;
 
 use std::fmt::Write as _;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::cpu;
 use super::error::Failure;
-use super::order::Order;
-use super::pace::{Clock, Limits};
-use super::report::Report;
-use super::tally::{Seen, rcode_name};
+use super::load::{Load, Run};
+use super::protocol::Protocol;
+use super::run::{Job, Sender, block_on};
+use super::tally::{Seen, Tally};
+use super::tls::{self, Tls};
+use super::window::Window;
+use super::{stream, udp};
 use questions::{Questions, Shape};
-use run::{Division, Job};
-use tls::Tls;
-
-/// Queries in flight of a closed loop, unless said otherwise.
-const IN_FLIGHT: usize = 100;
-/// Queries in flight of an open loop at which sending is held back, unless said otherwise. What
-/// is held back keeps the time it was due, so that the delay shows in its latency.
-const IN_FLIGHT_OPEN: usize = 20_000;
 
 /// Asks a DNS server: as fast as it answers, or so many queries a second.
 ///
@@ -61,42 +47,8 @@ pub(super) struct Args {
     /// File of questions, a name and a type on each line
     #[arg(long, value_name = "FILE")]
     names: PathBuf,
-    /// How the questions are drawn
-    #[arg(long, value_enum, default_value_t = Order::Random)]
-    order: Order,
-    /// Seed of the draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Begin so many questions later (shuffle, file)
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    skip: u32,
-    /// How long queries are sent, seconds [default: 10, without --queries]
-    #[arg(long, value_name = "S", value_parser = positive)]
-    seconds: Option<f64>,
-    /// How many queries are sent
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    queries: Option<u64>,
-    /// The same load for so many seconds before anything is counted
-    #[arg(long, value_name = "S", value_parser = positive)]
-    warmup: Option<f64>,
-    /// Send so many queries a second (open loop)
-    #[arg(long, value_name = "QPS", value_parser = positive)]
-    rate: Option<f64>,
-    /// Most queries that wait for their answer [default: 100; with --rate 20000]
-    #[arg(long, value_name = "N", value_parser = count)]
-    in_flight: Option<usize>,
-    /// Sockets (UDP) or connections, over all threads; at least one a thread
-    #[arg(long, value_name = "N", default_value = "4", value_parser = count)]
-    connections: usize,
-    /// Threads that send
-    #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
-    threads: usize,
-    /// When an unanswered query counts as lost, milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 2000)]
-    timeout_ms: u64,
-    /// Never sleep between queries (UDP): takes a processor for each thread, and sends on time
-    #[arg(long)]
-    spin: bool,
+    #[command(flatten)]
+    load: Load,
     /// Size of answers that EDNS offers, bytes; 0 asks without EDNS
     #[arg(long, value_name = "BYTES", default_value_t = 1232)]
     edns: u16,
@@ -111,17 +63,11 @@ pub(super) struct Args {
     /// Path that is asked (HTTPS)
     #[arg(long, value_name = "PATH", default_value = "/dns-query")]
     path: String,
-    /// Measure the CPU time of this process and its descendants
-    #[arg(long, value_name = "PID")]
-    server_pid: Option<u32>,
     /// Write what was answered to each question into this file, in their order: the question's
     /// number from 0, response code, records of the answer, authority and additional sections,
     /// and TC if it was set
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
 }
 
 /// What carries the queries.
@@ -148,113 +94,103 @@ impl Transport {
     }
 }
 
+/// What is asked over DNS.
+#[derive(Debug)]
+struct Dns {
+    questions: Questions,
+    shape: Shape,
+    /// Where DNS over HTTPS is asked.
+    url: String,
+}
+
+impl Protocol for Dns {
+    fn questions(&self) -> u32 {
+        self.questions.count()
+    }
+
+    fn push_datagram(&self, into: &mut Vec<u8>, id: u16, question: u32) {
+        self.shape
+            .push_query(into, id, self.questions.get(question));
+    }
+
+    /// Two bytes of length before each message (RFC 7766 §8).
+    fn push_on_stream(&self, into: &mut Vec<u8>, id: u16, question: u32) {
+        let at = into.len();
+        into.extend_from_slice(&[0, 0]);
+        let length = self
+            .shape
+            .push_query(into, id, self.questions.get(question));
+        if let Some(place) = into.get_mut(at..at + 2) {
+            place.copy_from_slice(&(length as u16).to_be_bytes());
+        }
+    }
+
+    fn split<'b>(&self, received: &'b [u8]) -> io::Result<Option<(&'b [u8], &'b [u8])>> {
+        let split = received.split_first_chunk::<2>();
+        Ok(split.and_then(|(length, body)| {
+            body.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+        }))
+    }
+
+    fn count(&self, answer: &[u8], window: &mut Window, tally: &mut Tally, now_ns: u64) {
+        answer::count(answer, window, &self.questions, tally, now_ns);
+    }
+}
+
 /// Does the run and prints what came of it.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.dnssec_ok && args.edns == 0 {
         return Err(Failure::Usage("--dnssec-ok needs EDNS".to_owned()));
     }
     let job = args.job()?;
-    let division = args.division();
-    if let Some(warmup_s) = args.warmup {
-        let limits = Limits {
-            duration_ns: nanoseconds(warmup_s),
-            queries: u64::MAX,
-        };
-        // Another seed: what is measured shall not be a replay of the warm-up.
-        let seed = division.seed.wrapping_add(u64::MAX / 2);
-        job.run(&Division {
-            limits,
-            seed,
-            ..division
-        })?;
-    }
-    let server_before = args.server_pid.map(cpu::Used::by_server).transpose()?;
-    let client_before = cpu::own_s();
-    let tally = job.run(&division)?;
-    let client_cpu_s = cpu::own_s() - client_before;
-    let server_cpu_s = match (args.server_pid, server_before) {
-        (Some(pid), Some(before)) => Some(before.until_s(&cpu::Used::by_server(pid)?)),
-        _ => None,
-    };
-    if let Some(path) = &args.answers {
-        write_answers(path, &tally.answers)?;
-    }
-    let report = Report {
+    let run = Run {
+        load: &args.load,
         conditions: args.conditions(&job),
-        tally,
-        server_cpu_s,
-        client_cpu_s,
+        code_name: rcode_name,
     };
-    report.print(args.json)
+    let report = run.measure(&job, |job, sender| args.send(job, sender))?;
+    if let Some(path) = &args.answers {
+        write_answers(path, &report.tally.answers)?;
+    }
+    report.print(args.load.json)
 }
 
 impl Args {
-    fn job(&self) -> Result<Job, Failure> {
-        let tls = self
-            .transport
-            .alpn()
-            .map(|alpn| Tls::new(&self.tls, self.server, alpn));
-        Ok(Job {
-            server: self.server,
-            transport: self.transport,
-            questions: Arc::new(Questions::read(&self.names)?),
+    fn job(&self) -> Result<Job<Dns>, Failure> {
+        let alpn = self.transport.alpn();
+        let tls = alpn.map(|alpn| Tls::new(&self.tls, self.server, Some(alpn)));
+        let dns = Dns {
+            questions: Questions::read(&self.names)?,
             shape: Shape {
                 edns_bytes: (self.edns > 0).then_some(self.edns),
                 dnssec_ok: self.dnssec_ok,
                 recursion: self.recursion,
             },
-            clock: Clock::start(),
-            timeout_ns: self.timeout_ms.saturating_mul(1_000_000),
-            rate_qps: self.rate,
-            spin: self.spin,
-            tls: tls.transpose()?,
             url: format!("https://{}{}", self.server, self.path),
+        };
+        Ok(Job {
+            tls: tls.transpose()?,
             keeps_answers: self.answers.is_some(),
+            ..self.load.job(self.server, Arc::new(dns))
         })
     }
 
-    fn division(&self) -> Division {
-        let default_s = self.queries.is_none().then_some(10.0);
-        let in_flight = match self.rate {
-            Some(_) => IN_FLIGHT_OPEN,
-            None => IN_FLIGHT,
-        };
-        Division {
-            threads: self.threads,
-            connections: self.connections.max(self.threads),
-            in_flight: self.in_flight.unwrap_or(in_flight),
-            limits: Limits {
-                duration_ns: self.seconds.or(default_s).map_or(u64::MAX, nanoseconds),
-                queries: self.queries.unwrap_or(u64::MAX),
-            },
-            order: self.order,
-            seed: self.seed,
-            skip: self.skip,
+    fn send(&self, job: &Job<Dns>, sender: Sender) -> Result<Tally, Failure> {
+        match (self.transport, &job.tls) {
+            (Transport::Udp, _) => udp::run(job, sender),
+            (Transport::Https, Some(tls)) => block_on(https::run(job, tls, sender)),
+            _ => block_on(stream::run(job, sender)),
         }
     }
 
     /// What the result's reader has to know.
-    fn conditions(&self, job: &Job) -> Vec<(&'static str, Value)> {
-        let mode = match self.rate {
-            Some(_) => "open loop",
-            None => "closed loop",
-        };
-        let division = self.division();
-        let mut conditions = vec![
+    fn conditions(&self, job: &Job<Dns>) -> Vec<(&'static str, Value)> {
+        let transport = format!("{:?}", self.transport).to_lowercase();
+        vec![
             ("server", json!(self.server.to_string())),
-            (
-                "transport",
-                json!(format!("{:?}", self.transport).to_lowercase()),
-            ),
-            ("questions", json!(job.questions.count())),
-            ("mode", json!(mode)),
-            ("in_flight", json!(division.in_flight)),
-            ("connections", json!(division.connections)),
-        ];
-        if let Some(rate_qps) = self.rate {
-            conditions.push(("rate_qps", json!(rate_qps)));
-        }
-        conditions
+            ("transport", json!(transport)),
+            ("questions", json!(job.protocol.questions())),
+        ]
     }
 }
 
@@ -263,7 +199,7 @@ fn write_answers(path: &Path, answers: &[Option<Seen>]) -> Result<(), Failure> {
     let mut text = String::new();
     for (number, seen) in answers.iter().enumerate() {
         let Some(seen) = seen else { continue };
-        let rcode = rcode_name(seen.rcode.into());
+        let rcode = rcode_name(seen.code.into());
         let [answer, authority, additional] = seen.records;
         let tc = if seen.truncated { " TC" } else { "" };
         // Writing to a string cannot fail.
@@ -275,22 +211,13 @@ fn write_answers(path: &Path, answers: &[Option<Seen>]) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(Failure::io(path.display().to_string()))
 }
 
-fn nanoseconds(seconds: f64) -> u64 {
-    (seconds * 1e9) as u64
-}
-
-/// A number above 0.
-pub(super) fn positive(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    match number.is_finite() && number > 0.0 {
-        true => Ok(number),
-        false => Err("not above 0".to_owned()),
-    }
-}
-
-fn count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number) if (1..=1_000_000).contains(&number) => Ok(number),
-        _ => Err("allowed: 1 to 1000000".to_owned()),
-    }
+/// The mnemonic of a response code of the header (RFC 6895 §2.3).
+fn rcode_name(code: usize) -> String {
+    let names = [
+        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
+        "NXRRSET", "NOTAUTH", "NOTZONE",
+    ];
+    names
+        .get(code)
+        .map_or_else(|| format!("RCODE{code}"), |name| (*name).to_owned())
 }

@@ -11,7 +11,7 @@ use super::check::{Expected, judge};
 use super::kernel;
 use super::malformed::{self, Reply};
 use super::model::{Allowed, Model, Names, TYPE_NAPTR, TYPE_TXT, TYPE_URI};
-use crate::bench::dns::batch::{BatchSocket, wait_for_any};
+use crate::bench::batch::{BatchSocket, wait_for_any};
 use crate::bench::dns::questions::{HEADER_BYTES, Shape, push_name};
 use crate::bench::error::Failure;
 use crate::bench::order::below;

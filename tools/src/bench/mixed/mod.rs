@@ -29,8 +29,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::dns::positive;
 use super::error::Failure;
+use super::load::positive;
 use crate::ctl::session::{Global, Session};
 use load::{Choice, Plan};
 use model::{Model, Names};

@@ -10,19 +10,20 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, sendmmsg};
 use nix::sys::time::TimeSpec;
 
-use super::questions::{MAX_QUERY_BYTES, Shape};
-use crate::bench::error::Failure;
+use super::error::Failure;
 
 /// Datagrams a system call.
 pub(super) const BATCH: usize = 64;
 /// The longest answer that is read in full; what is beyond is cut off, and not looked at.
 const ANSWER_BYTES: usize = 4096;
+/// Room for a query from the start, bytes.
+const QUERY_BYTES: usize = 512;
 /// Receive buffer asked of the kernel: room for bursts.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// One socket with its buffers.
 #[derive(Debug)]
-pub(in crate::bench) struct BatchSocket {
+pub(super) struct BatchSocket {
     socket: UdpSocket,
     /// Queries to be sent, one after the other.
     out: Vec<u8>,
@@ -38,7 +39,7 @@ pub(in crate::bench) struct BatchSocket {
 
 impl BatchSocket {
     /// A socket that speaks to `server` alone, from a port of its own.
-    pub(in crate::bench) fn connect(server: SocketAddr) -> Result<Self, Failure> {
+    pub(super) fn connect(server: SocketAddr) -> Result<Self, Failure> {
         let any: SocketAddr = match server {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -51,7 +52,7 @@ impl BatchSocket {
         });
         Ok(Self {
             socket: connected.map_err(Failure::io(format!("a socket to {server}")))?,
-            out: Vec::with_capacity(BATCH * MAX_QUERY_BYTES),
+            out: Vec::with_capacity(BATCH * QUERY_BYTES),
             ends: Vec::with_capacity(BATCH),
             out_headers: MultiHeaders::preallocate(BATCH, None),
             answers: vec![0; BATCH * ANSWER_BYTES],
@@ -61,24 +62,24 @@ impl BatchSocket {
     }
 
     /// Whether another query may be added before they are sent.
-    pub(in crate::bench) fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.ends.len() < BATCH
     }
 
-    /// Adds a query to those that `send` sends.
-    pub(in crate::bench) fn push(&mut self, shape: &Shape, id: u16, question: &[u8]) {
-        shape.push_query(&mut self.out, id, question);
+    /// Adds what `push` appends to those that `send` sends.
+    pub(super) fn push_with(&mut self, push: impl FnOnce(&mut Vec<u8>)) {
+        push(&mut self.out);
         self.ends.push(self.out.len());
     }
 
     /// The same with a message that is ready.
-    pub(in crate::bench) fn push_message(&mut self, message: &[u8]) {
+    pub(super) fn push_message(&mut self, message: &[u8]) {
         self.out.extend_from_slice(message);
         self.ends.push(self.out.len());
     }
 
     /// The port it sends from.
-    pub(in crate::bench) fn port(&self) -> Result<u16, Failure> {
+    pub(super) fn port(&self) -> Result<u16, Failure> {
         let address = self.socket.local_addr();
         address
             .map(|address| address.port())
@@ -86,7 +87,7 @@ impl BatchSocket {
     }
 
     /// Sends what was added.
-    pub(in crate::bench) fn send(&mut self) -> Result<(), Failure> {
+    pub(super) fn send(&mut self) -> Result<(), Failure> {
         let mut slices = [[IoSlice::new(&[])]; BATCH];
         let mut begin = 0;
         for (slice, end) in slices.iter_mut().zip(&self.ends) {
@@ -116,7 +117,7 @@ impl BatchSocket {
     }
 
     /// Takes what has arrived, without waiting; how many datagrams those are.
-    pub(in crate::bench) fn receive(&mut self) -> Result<usize, Failure> {
+    pub(super) fn receive(&mut self) -> Result<usize, Failure> {
         self.lengths.clear();
         let mut rooms = self.answers.chunks_exact_mut(ANSWER_BYTES);
         let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
@@ -137,7 +138,7 @@ impl BatchSocket {
     }
 
     /// The datagrams that `receive` took.
-    pub(in crate::bench) fn answers(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn answers(&self) -> impl Iterator<Item = &[u8]> {
         let rooms = self.answers.chunks_exact(ANSWER_BYTES);
         let filled = rooms.zip(&self.lengths);
         filled.map(|(room, length)| room.get(..*length).unwrap_or(room))
@@ -151,7 +152,7 @@ impl AsFd for BatchSocket {
 }
 
 /// Sleeps until something has arrived at one of the sockets, but no longer than `limit`.
-pub(in crate::bench) fn wait_for_any<'a>(
+pub(super) fn wait_for_any<'a>(
     sockets: impl Iterator<Item = &'a BatchSocket>,
     limit: Duration,
 ) -> Result<(), Failure> {

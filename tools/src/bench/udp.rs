@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::answer;
 use super::batch::{BatchSocket, wait_for_any};
+use super::error::Failure;
+use super::protocol::Protocol;
 use super::run::{Job, Sender};
-use crate::bench::error::Failure;
-use crate::bench::tally::Tally;
-use crate::bench::window::Window;
+use super::tally::Tally;
+use super::window::Window;
 
 /// Longest sleep of a sender to whom nothing happens.
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
 
 /// One sender.
 #[derive(Debug)]
-struct UdpSender<'a> {
-    job: &'a Job,
+struct UdpSender<'a, P> {
+    job: &'a Job<P>,
     sender: Sender,
     flows: Vec<Flow>,
     /// The flow that sends next by the clock.
@@ -31,7 +31,7 @@ struct Flow {
 }
 
 /// Runs one sender to its end.
-pub(super) fn run(job: &Job, sender: Sender) -> Result<Tally, Failure> {
+pub(super) fn run<P: Protocol>(job: &Job<P>, sender: Sender) -> Result<Tally, Failure> {
     // Sleeps end when they should, not up to 50 us later. Where that is refused they end later.
     let _ = nix::sys::prctl::set_timerslack(1);
     let sockets = sender.connections;
@@ -52,7 +52,7 @@ pub(super) fn run(job: &Job, sender: Sender) -> Result<Tally, Failure> {
     sender.run()
 }
 
-impl UdpSender<'_> {
+impl<P: Protocol> UdpSender<'_, P> {
     fn run(mut self) -> Result<Tally, Failure> {
         loop {
             let received = self.receive()?;
@@ -78,13 +78,8 @@ impl UdpSender<'_> {
             received += flow.socket.receive()?;
             let now_ns = self.job.clock.now_ns();
             for message in flow.socket.answers() {
-                answer::count(
-                    message,
-                    &mut flow.window,
-                    &self.job.questions,
-                    &mut self.tally,
-                    now_ns,
-                );
+                let protocol = &self.job.protocol;
+                protocol.count(message, &mut flow.window, &mut self.tally, now_ns);
             }
         }
         Ok(received)
@@ -133,18 +128,19 @@ impl UdpSender<'_> {
 }
 
 /// Sends at most one batch of what is due, through one socket; how many that were.
-fn fill(job: &Job, sender: &mut Sender, flow: &mut Flow) -> Result<usize, Failure> {
+fn fill<P: Protocol>(job: &Job<P>, sender: &mut Sender, flow: &mut Flow) -> Result<usize, Failure> {
     let now_ns = job.clock.now_ns();
     let mut added = 0;
     while flow.socket.has_room() && flow.window.has_room() {
         let Some(waiting) = sender.next(now_ns) else {
             break;
         };
-        let question = job.questions.get(waiting.question);
         let Some(id) = flow.window.put(waiting) else {
             break;
         };
-        flow.socket.push(&job.shape, id, question);
+        let protocol = &job.protocol;
+        let push = |out: &mut Vec<u8>| protocol.push_datagram(out, id, waiting.question);
+        flow.socket.push_with(push);
         added += 1;
     }
     if added > 0 {

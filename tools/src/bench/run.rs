@@ -3,22 +3,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::questions::{Questions, Shape};
+use super::error::Failure;
+use super::order::{Draws, Order};
+use super::pace::{Clock, Limits, Pace};
+use super::protocol::Protocol;
+use super::tally::Tally;
 use super::tls::Tls;
-use super::{Transport, https, stream, udp};
-use crate::bench::error::Failure;
-use crate::bench::order::{Draws, Order};
-use crate::bench::pace::{Clock, Limits, Pace};
-use crate::bench::tally::Tally;
-use crate::bench::window::Waiting;
+use super::window::Waiting;
 
 /// What all senders of a run have alike.
-#[derive(Debug, Clone)]
-pub(super) struct Job {
+#[derive(Debug)]
+pub(super) struct Job<P> {
     pub(super) server: SocketAddr,
-    pub(super) transport: Transport,
-    pub(super) questions: Arc<Questions>,
-    pub(super) shape: Shape,
+    /// What is asked, and in which words.
+    pub(super) protocol: Arc<P>,
     pub(super) clock: Clock,
     /// When an unanswered query is lost, nanoseconds after it was sent.
     pub(super) timeout_ns: u64,
@@ -28,10 +26,20 @@ pub(super) struct Job {
     pub(super) spin: bool,
     /// How encrypted connections are made.
     pub(super) tls: Option<Tls>,
-    /// Where DNS over HTTPS is asked.
-    pub(super) url: String,
+    /// Queries after which a connection is closed and another one opened; nothing: never.
+    pub(super) per_connection: Option<u64>,
     /// Whether every question's answer is kept.
     pub(super) keeps_answers: bool,
+}
+
+impl<P> Clone for Job<P> {
+    fn clone(&self) -> Self {
+        Self {
+            protocol: self.protocol.clone(),
+            tls: self.tls.clone(),
+            ..*self
+        }
+    }
 }
 
 /// What each sender has of its own.
@@ -74,7 +82,7 @@ pub(super) struct Division {
     pub(super) skip: u32,
 }
 
-impl Job {
+impl<P: Protocol> Job<P> {
     /// Whether queries are sent by the clock.
     pub(super) fn is_open_loop(&self) -> bool {
         self.rate_qps.is_some()
@@ -84,16 +92,20 @@ impl Job {
     pub(super) fn tally(&self) -> Result<Tally, Failure> {
         let mut tally = Tally::new()?;
         if self.keeps_answers {
-            tally.answers = vec![None; self.questions.count() as usize];
+            tally.answers = vec![None; self.protocol.questions() as usize];
         }
         Ok(tally)
     }
 
-    /// Runs all senders to their end.
-    pub(super) fn run(&self, division: &Division) -> Result<Tally, Failure> {
+    /// Runs all senders to their end, each with `run_sender`.
+    pub(super) fn run(
+        &self,
+        division: &Division,
+        run_sender: impl Fn(&Self, Sender) -> Result<Tally, Failure> + Sync,
+    ) -> Result<Tally, Failure> {
         let draws = Draws::split(
             division.order,
-            self.questions.count(),
+            self.protocol.questions(),
             division.seed,
             division.skip,
             division.threads,
@@ -108,9 +120,10 @@ impl Job {
             .enumerate()
             .map(|(number, draws)| division.sender(number, draws, self.rate_qps));
         let mut total = Tally::new()?;
+        let (job, run_sender) = (&job, &run_sender);
         std::thread::scope(|scope| {
             let threads: Vec<_> = senders
-                .map(|sender| scope.spawn(|| job.run_sender(sender)))
+                .map(|sender| scope.spawn(move || run_sender(job, sender)))
                 .collect();
             for thread in threads {
                 let panicked = |_| Failure::Protocol("a sender has panicked".to_owned());
@@ -120,18 +133,12 @@ impl Job {
         })?;
         Ok(total)
     }
-
-    fn run_sender(&self, sender: Sender) -> Result<Tally, Failure> {
-        match (self.transport, &self.tls) {
-            (Transport::Udp, _) => udp::run(self, sender),
-            (Transport::Https, Some(tls)) => block_on(https::run(self, tls, sender)),
-            _ => block_on(stream::run(self, sender)),
-        }
-    }
 }
 
 /// Runs a sender's connections on this thread.
-fn block_on(senders: impl Future<Output = Result<Tally, Failure>>) -> Result<Tally, Failure> {
+pub(super) fn block_on(
+    senders: impl Future<Output = Result<Tally, Failure>>,
+) -> Result<Tally, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

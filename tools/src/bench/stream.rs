@@ -1,7 +1,7 @@
-//! Load over connections (TCP, TLS): queries are pipelined, two bytes of length before each
-//! (RFC 7766 §6.2.1.1, §8), answers taken in whatever order they come.
+//! Load over connections (TCP, TLS): queries are pipelined, answers taken in whatever order they
+//! come.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::answer;
+use super::error::Failure;
+use super::protocol::Protocol;
 use super::run::{Job, Sender};
-use crate::bench::error::Failure;
-use crate::bench::tally::Tally;
-use crate::bench::window::Window;
+use super::tally::Tally;
+use super::window::Window;
 
 /// Queries written at once.
 const BATCH: usize = 64;
@@ -27,22 +27,24 @@ const EXPIRE_EVERY: Duration = Duration::from_millis(20);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(2);
 
 /// What the connections of one sender share.
-pub(super) struct Shared<'a> {
-    pub(super) job: &'a Job,
+pub(super) struct Shared<'a, P> {
+    pub(super) job: &'a Job<P>,
     pub(super) sender: RefCell<Sender>,
     pub(super) tally: RefCell<Tally>,
 }
 
 /// One connection's own.
-struct Connection<'a> {
-    shared: &'a Shared<'a>,
+struct Connection<'a, P> {
+    shared: &'a Shared<'a, P>,
     window: RefCell<Window>,
+    /// Queries that may still be sent on it.
+    left: Cell<u64>,
     /// Rung when the window has more room.
     room: Notify,
 }
 
 /// Runs one sender to its end.
-pub(super) async fn run(job: &Job, sender: Sender) -> Result<Tally, Failure> {
+pub(super) async fn run<P: Protocol>(job: &Job<P>, sender: Sender) -> Result<Tally, Failure> {
     let connections = sender.connections;
     let most = sender.in_flight.div_ceil(connections);
     let shared = Shared {
@@ -60,12 +62,13 @@ pub(super) async fn run(job: &Job, sender: Sender) -> Result<Tally, Failure> {
 }
 
 /// Holds one connection, and opens another when the server closes it, until all has been asked.
-async fn keep_busy(shared: &Shared<'_>, most: usize) -> Result<(), Failure> {
+async fn keep_busy<P: Protocol>(shared: &Shared<'_, P>, most: usize) -> Result<(), Failure> {
     loop {
         let stream = connect(shared.job).await?;
         let connection = Connection {
             shared,
             window: RefCell::new(Window::new(most)),
+            left: Cell::new(shared.job.per_connection.unwrap_or(u64::MAX)),
             room: Notify::new(),
         };
         let answered_before = shared.tally.borrow().answered;
@@ -73,8 +76,10 @@ async fn keep_busy(shared: &Shared<'_>, most: usize) -> Result<(), Failure> {
             None => connection.converse(stream).await,
             Some(tls) => connection.converse(tls.connect(stream).await?).await,
         };
-        if let Ended::Asked = ended? {
-            return Ok(());
+        match ended? {
+            Ended::Asked => return Ok(()),
+            Ended::UsedUp => continue,
+            Ended::Closed => {}
         }
         let mut tally = shared.tally.borrow_mut();
         tally.lost += connection.window.borrow().in_flight() as u64;
@@ -87,7 +92,7 @@ async fn keep_busy(shared: &Shared<'_>, most: usize) -> Result<(), Failure> {
 }
 
 /// Opens a TCP connection that does not hold small writes back.
-pub(super) async fn connect(job: &Job) -> Result<TcpStream, Failure> {
+pub(super) async fn connect<P>(job: &Job<P>) -> Result<TcpStream, Failure> {
     let connected = TcpStream::connect(job.server).await;
     connected
         .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
@@ -98,17 +103,19 @@ pub(super) async fn connect(job: &Job) -> Result<TcpStream, Failure> {
 enum Ended {
     /// Everything has been asked, and answered or given up.
     Asked,
+    /// It has carried as many queries as it was to.
+    UsedUp,
     /// The server closed it.
     Closed,
 }
 
-impl Connection<'_> {
+impl<P: Protocol> Connection<'_, P> {
     async fn converse<S: AsyncRead + AsyncWrite>(&self, stream: S) -> Result<Ended, Failure> {
         let (reader, writer) = tokio::io::split(stream);
         // Both at once: a server that waits for its answers to be read reads no queries.
         let done = tokio::select! {
             done = self.read(reader) => done.map(|()| Ended::Closed),
-            done = self.write(writer) => done.map(|()| Ended::Asked),
+            done = self.write(writer) => done,
         };
         done.or_else(|error| match error.kind() {
             io::ErrorKind::BrokenPipe
@@ -127,31 +134,27 @@ impl Connection<'_> {
                 return Ok(());
             }
             let now_ns = self.shared.job.clock.now_ns();
-            let taken = self.take_messages(&buffer, now_ns);
+            let taken = self.take_messages(&buffer, now_ns)?;
             buffer.drain(..taken);
             self.room.notify_one();
         }
     }
 
     /// Counts the whole messages at the beginning of `bytes`; how many bytes they are.
-    fn take_messages(&self, bytes: &[u8], now_ns: u64) -> usize {
+    fn take_messages(&self, bytes: &[u8], now_ns: u64) -> io::Result<usize> {
         let mut window = self.window.borrow_mut();
         let mut tally = self.shared.tally.borrow_mut();
-        let questions = &self.shared.job.questions;
+        let protocol = &self.shared.job.protocol;
         let mut rest = bytes;
-        while let Some((length, body)) = rest.split_first_chunk::<2>() {
-            let length = usize::from(u16::from_be_bytes(*length));
-            let Some((message, after)) = body.split_at_checked(length) else {
-                break;
-            };
-            answer::count(message, &mut window, questions, &mut tally, now_ns);
+        while let Some((answer, after)) = protocol.split(rest)? {
+            protocol.count(answer, &mut window, &mut tally, now_ns);
             rest = after;
         }
-        bytes.len() - rest.len()
+        Ok(bytes.len() - rest.len())
     }
 
     /// Writes queries until all are asked, then waits for the last answers.
-    async fn write(&self, mut writer: impl AsyncWrite + Unpin) -> io::Result<()> {
+    async fn write(&self, mut writer: impl AsyncWrite + Unpin) -> io::Result<Ended> {
         let mut out = Vec::new();
         loop {
             let now_ns = self.shared.job.clock.now_ns();
@@ -167,9 +170,12 @@ impl Connection<'_> {
                 let pace = &self.shared.sender.borrow().pace;
                 (pace.due_ns(now_ns).is_none(), pace.wait(now_ns))
             };
-            let window_is_full = !self.window.borrow().has_room();
+            let is_used_up = self.left.get() == 0;
+            let window_is_full = is_used_up || !self.window.borrow().has_room();
             match due {
-                _ if over && self.window.borrow().in_flight() == 0 => return Ok(()),
+                _ if self.window.borrow().in_flight() == 0 && (over || is_used_up) => {
+                    return Ok(if over { Ended::Asked } else { Ended::UsedUp });
+                }
                 Some(due) if !over && !window_is_full => wait_until(due).await,
                 _ => {
                     // Until an answer comes; what does not come expires.
@@ -185,18 +191,13 @@ impl Connection<'_> {
         let sender = &mut *self.shared.sender.borrow_mut();
         let mut window = self.window.borrow_mut();
         let mut sent = 0;
-        while sent < BATCH && window.has_room() {
+        while sent < BATCH && window.has_room() && self.left.get() > 0 {
             let Some(waiting) = sender.next(now_ns) else {
                 break;
             };
-            let question = job.questions.get(waiting.question);
             let Some(id) = window.put(waiting) else { break };
-            let at = out.len();
-            out.extend_from_slice(&[0, 0]);
-            let length = job.shape.push_query(out, id, question);
-            if let Some(place) = out.get_mut(at..at + 2) {
-                place.copy_from_slice(&(length as u16).to_be_bytes());
-            }
+            job.protocol.push_on_stream(out, id, waiting.question);
+            self.left.set(self.left.get() - 1);
             sent += 1;
             if job.is_open_loop() {
                 // The next one is another connection's.

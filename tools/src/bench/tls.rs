@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::bench::error::Failure;
+use super::error::Failure;
 
 /// How servers are authenticated.
 #[derive(Debug, clap::Args)]
@@ -34,8 +34,12 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// For connections to `server` that carry the protocol `alpn` (RFC 7301).
-    pub(super) fn new(args: &Args, server: SocketAddr, alpn: &[u8]) -> Result<Self, Failure> {
+    /// For connections to `server` that carry the protocol `alpn` (RFC 7301), if it has a name.
+    pub(super) fn new(
+        args: &Args,
+        server: SocketAddr,
+        alpn: Option<&[u8]>,
+    ) -> Result<Self, Failure> {
         let provider = Arc::new(ring::default_provider());
         let broken = |error: rustls::Error| Failure::Usage(error.to_string());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -48,7 +52,7 @@ impl Tls {
                 .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
         };
         let mut config = builder.with_no_client_auth();
-        config.alpn_protocols = vec![alpn.to_vec()];
+        config.alpn_protocols = alpn.into_iter().map(<[u8]>::to_vec).collect();
         let name = match &args.server_name {
             Some(name) => ServerName::try_from(name.clone())
                 .map_err(|error| Failure::Usage(format!("--server-name: {error}")))?,
