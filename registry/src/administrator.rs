@@ -14,6 +14,7 @@ use crate::record::Record;
 use crate::{Caller, Error, Registry, Result};
 use bytes::Bytes;
 use idnode_proto::handle::admin::AdminId;
+pub use idnode_proto::handle::auth::ProofKey;
 use idnode_proto::handle::{Admin, AdminPermissions, decode_value_list};
 use idnode_proto::identifier::Identifier;
 use idnode_proto::value::{Reference, ValueRef, Values, types};
@@ -28,49 +29,27 @@ pub const MAX_GROUP_READS: usize = 64;
 /// Most references that one question about rights compares: some milliseconds of the writer.
 const MAX_REFERENCES_COMPARED: usize = 8_192;
 
-/// What proves that somebody is an administrator.
-#[derive(Clone, PartialEq, Eq)]
-pub enum ProofKey {
-    /// A secret that both sides have: the data of an HS_SECKEY value.
-    Secret(Bytes),
-    /// The public half of a key pair: the data of an HS_PUBKEY value, in any of its encodings.
-    Public(Bytes),
+/// The key that a value holds; `None`: it is of another type, or a secret that anybody may read.
+fn key_of_value(value: &ValueRef<'_>) -> Option<ProofKey> {
+    let kind = value.value_type();
+    if kind.eq_ignore_ascii_case(types::HS_PUBKEY) {
+        return Some(ProofKey::Public(value.data().to_vec()));
+    }
+    let secret = kind.eq_ignore_ascii_case(types::HS_SECKEY);
+    let kept = secret && !value.permissions().public_read();
+    kept.then(|| ProofKey::Secret(value.data().to_vec()))
 }
 
-impl std::fmt::Debug for ProofKey {
-    /// Without the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Secret(_) => f.write_str("Secret(…)"),
-            Self::Public(data) => write!(f, "Public({} bytes)", data.len()),
-        }
-    }
-}
-
-impl ProofKey {
-    /// The key that a value holds; `None`: it is of another type, or a secret that anybody may
-    /// read.
-    fn of_value(value: &ValueRef<'_>) -> Option<Self> {
-        let data = || Bytes::copy_from_slice(value.data());
-        let kind = value.value_type();
-        if kind.eq_ignore_ascii_case(types::HS_PUBKEY) {
-            return Some(Self::Public(data()));
-        }
-        let secret = kind.eq_ignore_ascii_case(types::HS_SECKEY);
-        (secret && !value.permissions().public_read()).then(|| Self::Secret(data()))
-    }
-
-    fn digest(&self) -> [u8; 32] {
-        let (kind, data) = match self {
-            Self::Secret(data) => (0, data),
-            Self::Public(data) => (1, data),
-        };
-        Sha256::new()
-            .chain_update([kind])
-            .chain_update(data)
-            .finalize()
-            .into()
-    }
+fn digest_of(key: &ProofKey) -> [u8; 32] {
+    let (kind, data) = match key {
+        ProofKey::Secret(data) => (0, data),
+        ProofKey::Public(data) => (1, data),
+    };
+    Sha256::new()
+        .chain_update([kind])
+        .chain_update(data)
+        .finalize()
+        .into()
 }
 
 /// An administrator's key and whose it is.
@@ -96,7 +75,7 @@ impl Administrator {
     fn new(id: AdminId, key: &ProofKey) -> Self {
         Self {
             name: id.to_string(),
-            key_digest: key.digest(),
+            key_digest: digest_of(key),
             id,
         }
     }
@@ -200,7 +179,7 @@ fn key_at(handles: &impl Handles, id: &AdminId) -> Result<Option<(u32, ProofKey)
     let mut keys = values
         .iter()
         .filter(|value| id.index == 0 || value.index() == id.index)
-        .filter_map(|value| Some((value.index(), ProofKey::of_value(&value)?)));
+        .filter_map(|value| Some((value.index(), key_of_value(&value)?)));
     let key = keys.next();
     Ok(key.filter(|_| keys.next().is_none()))
 }
@@ -211,7 +190,7 @@ pub(crate) fn require_standing(
     administrator: &Administrator,
 ) -> Result<()> {
     match key_at(handles, &administrator.id)? {
-        Some((_, key)) if key.digest() == administrator.key_digest => Ok(()),
+        Some((_, key)) if digest_of(&key) == administrator.key_digest => Ok(()),
         _ => Err(Error::Unauthenticated(format!(
             "the key of administrator {} is no longer valid",
             administrator.name

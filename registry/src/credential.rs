@@ -122,8 +122,8 @@ impl Credential {
             return Err(Error::invalid("administrator", "index 0 names no key"));
         }
         let (field, key) = match key {
-            ProofKey::Secret(secret) => ("secret_key", StoredKey::Secret(secret)),
-            ProofKey::Public(data) => ("public_key", StoredKey::Public(data)),
+            ProofKey::Secret(secret) => ("secret_key", StoredKey::Secret(secret.into())),
+            ProofKey::Public(data) => ("public_key", StoredKey::Public(data.into())),
         };
         let (StoredKey::Secret(data) | StoredKey::Public(data)) = &key;
         if !(1..=MAX_KEY_BYTES).contains(&data.len()) {
@@ -154,8 +154,8 @@ impl Credential {
     /// Of an administrator, what proves it.
     pub fn proof_key(&self) -> Option<ProofKey> {
         Some(match self.administrator.as_ref()?.key.as_ref()? {
-            StoredKey::Secret(secret) => ProofKey::Secret(secret.clone()),
-            StoredKey::Public(data) => ProofKey::Public(data.clone()),
+            StoredKey::Secret(secret) => ProofKey::Secret(secret.to_vec()),
+            StoredKey::Public(data) => ProofKey::Public(data.to_vec()),
         })
     }
 

@@ -332,7 +332,8 @@ impl Front for Handle {
     fn ask(&self, identifier: &str, filter: &Filter, _: Option<&str>) -> Outcome {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/handle_client.py");
         let mut command = Command::new("python3");
-        command.arg(script);
+        // Without, it would be challenged for what is not public.
+        command.arg(script).arg("--public");
         if self.tcp {
             command.arg("--tcp");
         }

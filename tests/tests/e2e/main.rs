@@ -8,6 +8,7 @@
 
 mod abuse;
 mod access;
+mod administration;
 mod ask;
 mod bulk;
 mod conformance;

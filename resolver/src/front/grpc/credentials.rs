@@ -46,8 +46,8 @@ impl CredentialService for Api {
                 .parse::<AdminId>()
                 .map_err(|error| Error::invalid("administrator", error.to_string()))?;
             let key = match request.key {
-                Some(Key::SecretKey(secret)) => ProofKey::Secret(secret.into()),
-                Some(Key::PublicKey(data)) => ProofKey::Public(data.into()),
+                Some(Key::SecretKey(secret)) => ProofKey::Secret(secret),
+                Some(Key::PublicKey(data)) => ProofKey::Public(data),
                 None => return Err(Error::invalid("secret_key", "no key is given").into()),
             };
             let credential =

@@ -4,12 +4,13 @@
 //! go to [`Answerer::answer`] or, from a thread that may wait, [`Answerer::answer_blocking`].
 
 use super::metrics::{Bound, Metrics, Outcome};
+use super::operation::{Client, Operations};
 pub(super) use crate::clock::now_s;
 use crate::front::Core;
 use crate::resolve::{self, Basis, Filter, Query, Resolver};
 use idnode_proto::handle::{
-    Envelope, FrameError, OpFlags, RefusedRequest, Reply, ReplyTo, Request, ResolveRequest,
-    ResponseCode, Site, Transport, decode_request,
+    Envelope, FrameError, OpFlags, RefusedRequest, Reply, ReplyTo, Request, RequestFault,
+    ResolveRequest, ResponseCode, Site, Transport, decode_request,
 };
 use idnode_proto::identifier::Identifier;
 use idnode_registry::Caller;
@@ -29,7 +30,7 @@ pub(super) const MAX_EXPIRATION_S: u32 = 86_400;
 /// The site serial of a node without site information.
 const SERIAL_UNKNOWN: u16 = 0xffff;
 
-/// Everyone who asks, as long as this front has no log-in.
+/// Everyone who has not proven to be somebody.
 static STRANGER: Caller = Caller::Stranger;
 
 /// Buffers kept from one request to the next, so that answering allocates nothing.
@@ -70,7 +71,8 @@ pub(super) enum Attempt {
     Silent,
     /// Memory does not know. Nothing has been appended.
     NeedsDisk,
-    /// Others are to be asked. Nothing has been appended.
+    /// Others are to be asked, or the client has to prove who it is, or it asks for more than
+    /// resolution. Nothing has been appended.
     NeedsTask,
 }
 
@@ -80,7 +82,7 @@ pub(super) enum Considered {
     /// Its answer has been appended, unless the outcome is [`Outcome::Ignored`]. With what the
     /// answer rests on, if the same will be answered while that stands.
     Answered(Outcome, Option<Basis>),
-    /// Others are to be asked: ask [`Answerer::answer`]. Nothing has been appended.
+    /// As [`Attempt::NeedsTask`]: ask [`Answerer::answer`]. Nothing has been appended.
     NeedsTask,
     /// Memory does not know: ask [`Answerer::answer`]. Nothing has been appended.
     NeedsDisk,
@@ -92,6 +94,7 @@ pub(super) struct Answerer {
     pub(super) core: Arc<Core>,
     site_serial: u16,
     primary: bool,
+    pub(super) operations: Operations,
     pub(super) metrics: Metrics,
 }
 
@@ -102,6 +105,7 @@ impl Answerer {
         Self {
             site_serial: site.as_ref().map_or(SERIAL_UNKNOWN, |site| site.serial),
             primary: site.is_some_and(|site| site.primary),
+            operations: Operations::default(),
             metrics: Metrics::new(),
             core,
         }
@@ -121,12 +125,14 @@ impl Answerer {
         scratch: &mut Scratch,
     ) -> Considered {
         let question = match self.read(message, transport, scratch) {
-            Err(outcome) => return Considered::Answered(outcome, None),
-            Ok(question) => question,
+            Read::Answered(outcome) => return Considered::Answered(outcome, None),
+            Read::Operation => return Considered::NeedsTask,
+            Read::Question(question) => question,
         };
         let resolver = &self.core.resolver;
         match resolver.try_resolve_with_basis(&question.query()) {
             None => Considered::NeedsDisk,
+            Some(Ok((answer, _))) if question.needs_proof(&answer) => Considered::NeedsTask,
             Some(Ok((answer, basis))) => match self.beyond(&question, &answer) {
                 None => {
                     let basis = (!holds_for_a_time(&answer)).then_some(basis);
@@ -143,35 +149,51 @@ impl Answerer {
         }
     }
 
-    /// Answers one whole message, from the disk or from others if need be: [`Attempt::Done`] or
-    /// [`Attempt::Silent`]. What takes longer than the node's request deadline is answered with code 3 (busy).
+    /// Answers one whole message of a client's, whatever it asks for, from the disk or from others
+    /// if need be: [`Attempt::Done`] or [`Attempt::Silent`]. What takes longer than the node's
+    /// request deadline is answered with code 3 (busy).
     pub(super) async fn answer(
         &self,
         message: &[u8],
         transport: Transport,
+        client: &mut Client,
         scratch: &mut Scratch,
     ) -> Attempt {
         let began = Instant::now();
-        let outcome = match self.read(message, transport, scratch) {
-            Err(outcome) => outcome,
-            Ok(question) => {
-                let query = question.query();
-                let resolving = self.core.resolver.resolve(&query);
-                match tokio::time::timeout(self.core.request_deadline, resolving).await {
-                    Ok(Err(error)) => self.write(&question, Err(error), scratch),
-                    Ok(Ok(answer)) => match self.beyond(&question, &answer) {
-                        None => self.write(&question, Ok(answer), scratch),
-                        Some(beyond) => self.recurse(&question, beyond, &answer, scratch).await,
-                    },
-                    Err(_) => self.overdue(&question.to, scratch),
-                }
-            }
-        };
+        let outcome = self.operate(message, transport, client, scratch).await;
         self.finish(outcome, began)
     }
 
-    /// The same on a thread that may wait for the disk, of a message that came at `began`. A read
-    /// cannot be broken off: what is overdue is noticed before and after it.
+    /// Resolves for whoever asks; `None`: who it is must be proven before.
+    pub(super) async fn resolve_for(
+        &self,
+        to: ReplyTo,
+        asked: &ResolveRequest<'_>,
+        caller: &Caller,
+        scratch: &mut Scratch,
+    ) -> Option<Outcome> {
+        let question = match self.question(to, asked, caller, scratch) {
+            Ok(question) => question,
+            Err(outcome) => return Some(outcome),
+        };
+        let query = question.query();
+        let resolving = self.core.resolver.resolve(&query);
+        Some(
+            match tokio::time::timeout(self.core.request_deadline, resolving).await {
+                Ok(Ok(answer)) if question.needs_proof(&answer) => return None,
+                Ok(Ok(answer)) => match self.beyond(&question, &answer) {
+                    None => self.write(&question, Ok(answer), scratch),
+                    Some(beyond) => self.recurse(&question, beyond, &answer, scratch).await,
+                },
+                Ok(Err(error)) => self.write(&question, Err(error), scratch),
+                Err(_) => self.overdue(&question.to, scratch),
+            },
+        )
+    }
+
+    /// Answers one whole message of a stranger's on a thread that may wait for the disk.
+    /// [`Attempt::NeedsTask`]: it takes more than the disk. The message came at `began`; a read
+    /// cannot be broken off, so that what is overdue is noticed before and after it.
     pub(super) fn answer_blocking(
         &self,
         message: &[u8],
@@ -181,13 +203,14 @@ impl Answerer {
     ) -> Attempt {
         let is_overdue = || began.elapsed() > self.core.request_deadline;
         let outcome = match self.read(message, transport, scratch) {
-            Err(outcome) => outcome,
-            Ok(question) if is_overdue() => self.overdue(&question.to, scratch),
-            Ok(question) => {
-                let answer = self.core.resolver.resolve_blocking(&question.query());
-                match is_overdue() {
-                    true => self.overdue(&question.to, scratch),
-                    false => self.write(&question, answer, scratch),
+            Read::Answered(outcome) => outcome,
+            Read::Operation => return Attempt::NeedsTask,
+            Read::Question(question) if is_overdue() => self.overdue(&question.to, scratch),
+            Read::Question(question) => {
+                match self.core.resolver.resolve_blocking(&question.query()) {
+                    _ if is_overdue() => self.overdue(&question.to, scratch),
+                    Ok(answer) if question.needs_proof(&answer) => return Attempt::NeedsTask,
+                    answer => self.write(&question, answer, scratch),
                 }
             }
         };
@@ -240,24 +263,23 @@ impl Answerer {
         }
     }
 
-    /// Reads a request down to the question for the core; what needs no core is answered here.
-    fn read<'m>(
-        &self,
-        message: &'m [u8],
-        transport: Transport,
-        scratch: &mut Scratch,
-    ) -> Result<Question<'m>, Outcome> {
-        let request =
-            decode_request(message, transport).map_err(|refused| self.refuse(&refused, scratch))?;
+    /// Reads a stranger's request down to the question for the core; what needs no core is
+    /// answered here.
+    fn read<'m>(&self, message: &'m [u8], transport: Transport, scratch: &mut Scratch) -> Read<'m> {
+        let request = match decode_request(message, transport) {
+            Ok(request) => request,
+            Err(refused) if refused.fault == RequestFault::Encrypted => return Read::Operation,
+            Err(refused) => return Read::Answered(self.refuse(&refused, scratch)),
+        };
         let to = request.reply_to;
         match request.request {
-            Request::Resolve(asked) => self.question(to, &asked, scratch),
-            Request::SiteInfo => Err(self.site_info(&to, scratch)),
-            Request::Other { op_code } => {
-                let text = format!("{op_code} is not supported here");
-                self.error(&to, ResponseCode::NOT_SUPPORTED, &text, scratch);
-                Err(Outcome::Unsupported)
-            }
+            _ if !request.message.credential.is_empty() => Read::Operation,
+            Request::Resolve(asked) => match self.question(to, &asked, &STRANGER, scratch) {
+                Ok(question) => Read::Question(question),
+                Err(outcome) => Read::Answered(outcome),
+            },
+            Request::SiteInfo => Read::Answered(self.site_info(&to, scratch)),
+            Request::Other { .. } => Read::Operation,
         }
     }
 
@@ -265,6 +287,7 @@ impl Answerer {
         &self,
         to: ReplyTo,
         asked: &ResolveRequest<'m>,
+        caller: &'m Caller,
         scratch: &mut Scratch,
     ) -> Result<Question<'m>, Outcome> {
         let identifier = Identifier::parse(asked.handle).map_err(|error| {
@@ -289,10 +312,11 @@ impl Answerer {
             handle: asked.handle,
             identifier,
             filter,
+            caller,
         })
     }
 
-    fn refuse(&self, refused: &RefusedRequest, scratch: &mut Scratch) -> Outcome {
+    pub(super) fn refuse(&self, refused: &RefusedRequest, scratch: &mut Scratch) -> Outcome {
         if !refused.fault.answerable() {
             return Outcome::Ignored;
         }
@@ -306,7 +330,7 @@ impl Answerer {
 
     /// The site record as it is stored: it was encoded with TCP in front of UDP when the node
     /// was configured.
-    fn site_info(&self, to: &ReplyTo, scratch: &mut Scratch) -> Outcome {
+    pub(super) fn site_info(&self, to: &ReplyTo, scratch: &mut Scratch) -> Outcome {
         let reply = self.reply(to, expiration_s(MAX_EXPIRATION_S, now_s()));
         let site = self.core.resolver.own_site();
         match reply.raw(&mut scratch.reply, ResponseCode::SUCCESS, site) {
@@ -354,6 +378,16 @@ impl Answerer {
     }
 }
 
+/// What a message is, as far as it can be told without waiting.
+enum Read<'m> {
+    /// It has been answered.
+    Answered(Outcome),
+    /// A resolution.
+    Question(Question<'m>),
+    /// More than that, or from somebody who may be more than a stranger.
+    Operation,
+}
+
 /// Whether an answer's expiration depends on more than the time at which it is given.
 fn holds_for_a_time(answer: &resolve::Answer) -> bool {
     matches!(answer, resolve::Answer::Found(resolved) if resolved.has_absolute_ttl())
@@ -373,14 +407,25 @@ pub(super) struct Question<'m> {
     pub(super) handle: &'m str,
     pub(super) identifier: Identifier,
     filter: Filter,
+    caller: &'m Caller,
 }
 
 impl Question<'_> {
+    /// Whether a stranger has asked, and not for public values alone, for what it may see only if
+    /// it is somebody: it is to prove who it is (RFC 3652 §3.2.1).
+    fn needs_proof(&self, answer: &resolve::Answer) -> bool {
+        let resolve::Answer::Found(resolved) = answer else {
+            return false;
+        };
+        let query = self.query();
+        !query.public_only && *self.caller == Caller::Stranger && resolved.withheld(&query)
+    }
+
     pub(super) fn query(&self) -> Query<'_> {
         Query {
             identifier: &self.identifier,
             filter: &self.filter,
-            caller: &STRANGER,
+            caller: self.caller,
             public_only: self.to.flags.contains(OpFlags::PUBLIC_ONLY),
         }
     }

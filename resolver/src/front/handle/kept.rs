@@ -179,6 +179,10 @@ impl Outcome {
             Self::Site
             | Self::Invalid
             | Self::Unsupported
+            | Self::Done
+            | Self::Challenged
+            | Self::Denied
+            | Self::Refused
             | Self::Busy
             | Self::Failed
             | Self::Ignored => false,

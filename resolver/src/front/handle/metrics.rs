@@ -39,6 +39,14 @@ labels! {
         Invalid = "invalid",
         /// An operation that is not done here.
         Unsupported = "unsupported",
+        /// An operation that was done.
+        Done = "done",
+        /// The client is to prove who it is.
+        Challenged = "challenged",
+        /// It has not, or may not.
+        Denied = "denied",
+        /// An operation that the registry refuses.
+        Refused = "refused",
         /// A bound was reached.
         Busy = "busy",
         /// The node failed.

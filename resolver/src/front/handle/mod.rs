@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `answer` | a request's bytes to its answer's bytes, for both transports |
+//! | `operation` | changes, lists, challenges, log-ins, sessions |
 //! | `outcome` | how the core's answers read in this protocol |
 //! | `desk` | requests answered at once, with what is kept or from memory |
 //! | `kept` | encoded answers by request |
@@ -17,6 +18,7 @@ mod answer;
 mod desk;
 mod kept;
 mod metrics;
+mod operation;
 mod outcome;
 mod recurse;
 mod tcp;

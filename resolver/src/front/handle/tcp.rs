@@ -7,6 +7,7 @@ use super::Tasks;
 use super::answer::{Answerer, Attempt, Scratch};
 use super::desk::Desk;
 use super::metrics::Bound;
+use super::operation::Client;
 use crate::front::desks::Desks;
 use futures_util::FutureExt;
 use idnode_proto::handle::{FrameStatus, Transport, tcp_frame};
@@ -153,6 +154,7 @@ impl Connections {
             idle,
             shared: self,
             inbound: Vec::new(),
+            client: Client::default(),
             scratch: Scratch::default(),
             busy,
         };
@@ -167,6 +169,8 @@ struct Connection<S> {
     shared: Connections,
     /// Received and not answered.
     inbound: Vec<u8>,
+    /// Who it has proven to be.
+    client: Client,
     /// Answered and not written.
     scratch: Scratch,
     /// By when the next request must have arrived.
@@ -282,6 +286,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 answered += length;
                 break Next::Linger;
             }
+            if self.client.is_more_to(message) {
+                break Next::Ask(length);
+            }
             let desk = desk.get_or_insert_with(|| self.shared.desks.free());
             match desk.serve(message, Transport::Tcp, &mut self.scratch) {
                 Attempt::Done => answered += length,
@@ -304,9 +311,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn answer_waiting(&mut self, length: usize) -> Next {
         let message = self.inbound.get(..length).unwrap_or_default();
         let answerer = &self.shared.answerer;
-        let attempt = answerer.answer(message, Transport::Tcp, &mut self.scratch);
-        let attempt = attempt.await;
+        let (client, scratch) = (&mut self.client, &mut self.scratch);
+        let attempt = answerer
+            .answer(message, Transport::Tcp, client, scratch)
+            .await;
         self.forget(length);
+        while self.client.has_more() {
+            if !self.flush().await {
+                return Next::Close;
+            }
+            let answerer = &self.shared.answerer;
+            answerer.go_on(&mut self.client, &mut self.scratch).await;
+        }
         match attempt {
             Attempt::Silent => Next::Linger,
             Attempt::Done | Attempt::NeedsDisk | Attempt::NeedsTask => Next::Flush,

@@ -4,6 +4,7 @@
 use super::answer::{Answerer, Attempt, Scratch};
 use super::desk::Desk;
 use super::metrics::Bound;
+use super::operation::Client;
 use super::{HandleOptions, Tasks};
 use crate::front::rate::{Rates, network_of};
 use crate::udp::{Path, Sender, Service};
@@ -83,13 +84,13 @@ impl Shared {
     }
 
     /// Answers a request that takes more than this node's disk, in a task of its own.
-    fn ask_others(self: Arc<Self>, late: Late, sender: Sender) {
+    fn take_up(self: Arc<Self>, late: Late, sender: Sender) {
         let tasks = self.tasks.clone();
         tasks.spawn(async move {
-            let mut scratch = Scratch::default();
-            let answer = self
-                .answerer
-                .answer(&late.message, Transport::Udp, &mut scratch);
+            let (mut client, mut scratch) = (Client::default(), Scratch::default());
+            let answer =
+                self.answerer
+                    .answer(&late.message, Transport::Udp, &mut client, &mut scratch);
             if answer.await == Attempt::Done {
                 self.deliver(scratch.reply, &late, &sender);
             }
@@ -172,7 +173,7 @@ impl Datagrams {
             Attempt::NeedsTask => match self.place() {
                 Some(place) => {
                     let late = Late::new(message.to_vec(), path, place);
-                    self.shared.clone().ask_others(late, self.sender.clone());
+                    self.shared.clone().take_up(late, self.sender.clone());
                 }
                 None => self.refuse(message),
             },
@@ -240,8 +241,10 @@ impl Datagrams {
                     let answerer = &shared.answerer;
                     let attempt =
                         answerer.answer_blocking(message, Transport::Udp, late.came, &mut scratch);
-                    if attempt == Attempt::Done {
-                        shared.deliver(scratch.reply, &late, &sender);
+                    match attempt {
+                        Attempt::Done => shared.deliver(scratch.reply, &late, &sender),
+                        Attempt::NeedsTask => shared.clone().take_up(late, sender.clone()),
+                        Attempt::Silent | Attempt::NeedsDisk => {}
                     }
                 }
             });

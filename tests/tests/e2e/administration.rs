@@ -1,0 +1,540 @@
+//! Handles administered over the Handle protocol, by a client that shares no code with the node.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use idnode_tests::api::CODES;
+use idnode_tests::node::{DataDir, Node};
+use idnode_tests::run::{Idctl, curl, success};
+use serde_json::{Value, json};
+
+const CREATE: u32 = 100;
+const DELETE: u32 = 101;
+const ADD: u32 = 102;
+const REMOVE: u32 = 103;
+const MODIFY: u32 = 104;
+const LIST: u32 = 105;
+const LIST_PREFIXES: u32 = 302;
+const SET_UP: u32 = 400;
+const TERMINATE: u32 = 401;
+const LOGIN: u32 = 2001;
+const PUBLIC_ONLY: u32 = 0x0100_0000;
+const OVERWRITE: u32 = 0x0040_0000;
+const MINT: u32 = 0x0020_0000;
+/// Owner reads and writes, everybody reads.
+const PUBLIC: u32 = 0b1110;
+/// Owner reads and writes.
+const PRIVATE: u32 = 0b1100;
+
+/// A node with a prefix and its enterprise.
+struct World {
+    dir: DataDir,
+    node: Node,
+    enterprise: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = DataDir::init();
+        let node = Node::run(&dir);
+        let idctl = node.idctl(Some(&dir.token_file()));
+        let enterprise = idctl.verified_enterprise(CODES[0]);
+        idctl.active_prefix("88.118.8", &enterprise);
+        Self {
+            dir,
+            node,
+            enterprise,
+        }
+    }
+
+    fn idctl(&self) -> Idctl {
+        self.node.idctl(Some(&self.dir.token_file()))
+    }
+
+    fn file(&self, name: &str, contents: &str) -> String {
+        let path = self.dir.beside(name);
+        std::fs::write(&path, contents).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Whoever proves the key is the enterprise.
+    fn has_administrator(&self, identity: &str, key: [&str; 2]) {
+        let enterprise = ["--enterprise-id", &self.enterprise];
+        let arguments = [
+            &["key", "add-administrator", identity][..],
+            &key,
+            &enterprise,
+        ];
+        self.idctl().json(&arguments.concat());
+    }
+
+    /// RSA keys: the private one's file and the public one's.
+    fn rsa_keys(&self) -> (String, String) {
+        let (private, public) = (self.dir.beside("key.pem"), self.dir.beside("public.pem"));
+        let mut make = Command::new("openssl");
+        make.args([
+            "genpkey",
+            "-algorithm",
+            "RSA",
+            "-pkeyopt",
+            "rsa_keygen_bits:2048",
+            "-out",
+        ]);
+        success(make.arg(&private));
+        let mut show = Command::new("openssl");
+        show.args(["pkey", "-pubout", "-in"]).arg(&private);
+        success(show.arg("-out").arg(&public));
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        (text(private), text(public))
+    }
+
+    fn client(&self, options: &[&str]) -> Client {
+        Client::start(&self.node, options)
+    }
+
+    /// A client that has logged in with the secret of the enterprise's administrator.
+    fn logged_in(&self) -> Client {
+        let secret = self.file("secret", "open sesame");
+        self.has_administrator("300:0.NA/88.118.8", ["--secret-key-file", &secret]);
+        let mut client = self.client(&["--secret", "open sesame"]);
+        client.log_in("0.NA/88.118.8", 300);
+        client
+    }
+}
+
+/// The client's process.
+struct Client {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Client {
+    fn start(node: &Node, options: &[&str]) -> Self {
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients/handle_admin.py");
+        let mut command = Command::new("python3");
+        command
+            .arg(script)
+            .args(options)
+            .arg(node.at.handle.to_string());
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            stdin: child.stdin.take().unwrap(),
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    fn run(&mut self, command: Value) -> Value {
+        writeln!(self.stdin, "{command}").unwrap();
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{command}: {error}: {line:?}"))
+    }
+
+    fn send(&mut self, op: u32, fields: Value) -> Value {
+        let mut command = json!({"do": "send", "op": op});
+        let all = command.as_object_mut().unwrap();
+        all.extend(fields.as_object().unwrap().clone());
+        self.run(command)
+    }
+
+    fn prove(&mut self) -> Value {
+        self.run(json!({"do": "prove"}))
+    }
+
+    /// As the netty clients do it: a session id of their own, no length of a credential.
+    fn log_in(&mut self, handle: &str, index: u32) {
+        let asked = self.send(
+            LOGIN,
+            json!({"handle": handle, "index": index, "session": 10_001, "no_credential": true,
+                   "flags": 0x1080_0000}),
+        );
+        assert_eq!(
+            (&asked["code"], &asked["op"]),
+            (&json!(402), &json!(LOGIN)),
+            "{asked}"
+        );
+        assert_eq!(
+            (&asked["session"], &asked["challenge"]),
+            (&json!(10_001), &json!(16))
+        );
+        assert_eq!(asked["digest"], "sha256");
+        let answer = self.prove();
+        assert_eq!(
+            (&answer["code"], &answer["op"]),
+            (&json!(1), &json!(LOGIN)),
+            "{answer}"
+        );
+        assert_eq!(answer["session"], 10_001);
+    }
+
+    #[track_caller]
+    fn gets(&mut self, code: u32, op: u32, fields: Value) -> Value {
+        let answer = self.send(op, fields.clone());
+        assert_eq!(answer["code"], code, "{op} {fields}: {answer}");
+        assert_eq!(answer["op"], op, "{answer}");
+        answer
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn url(index: u32, url: &str) -> Value {
+    json!([index, "URL", url, PUBLIC])
+}
+
+#[test]
+fn a_log_in_lets_a_connection_write() {
+    let world = World::new();
+    let mut client = world.logged_in();
+    let handle = "88.118.8/Native-1";
+    let values = json!([
+        url(1, "https://example.com/1"),
+        [3, "COST", "17.20", PRIVATE]
+    ]);
+    client.gets(
+        1,
+        CREATE,
+        json!({"handle": handle, "values": values, "session": 10_001}),
+    );
+    client.gets(
+        101,
+        CREATE,
+        json!({"handle": handle, "values": [url(1, "x")]}),
+    );
+    client.gets(
+        1,
+        ADD,
+        json!({"handle": handle, "values": [url(2, "https://example.com/2")]}),
+    );
+    client.gets(
+        201,
+        ADD,
+        json!({"handle": handle, "values": [url(2, "again")]}),
+    );
+    client.gets(
+        200,
+        MODIFY,
+        json!({"handle": handle, "values": [url(9, "nothing there")]}),
+    );
+    client.gets(
+        1,
+        MODIFY,
+        json!({"handle": handle, "values": [url(2, "https://example.com/two")]}),
+    );
+    let over = json!({"handle": handle, "values": [url(2, "https://example.com/over")],
+                      "flags": OVERWRITE});
+    client.gets(1, ADD, over);
+    client.gets(1, REMOVE, json!({"handle": handle, "indexes": [1]}));
+    // What it has written is there on other fronts, spelled as it was registered.
+    let (status, _, body) = curl(&world.node.http("/api/handles/88.118.8/native-1"), &[]);
+    assert_eq!(status, 200, "{body}");
+    assert!(
+        body.contains("https://example.com/over") && !body.contains("17.20"),
+        "{body}"
+    );
+    let record = world.idctl().json(&["identifier", "get", handle]);
+    assert!(record.to_string().contains("Native-1"), "{record}");
+    // The log in also lets it read what is not public.
+    let all = client.gets(1, 1, json!({"handle": handle}));
+    let indexes: Vec<_> = all["values"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| &v[0])
+        .collect();
+    assert_eq!(indexes, [2, 3], "{all}");
+    let public = client.gets(1, 1, json!({"handle": handle, "flags": PUBLIC_ONLY}));
+    assert_eq!(public["values"].as_array().unwrap().len(), 1);
+    client.gets(1, DELETE, json!({"handle": handle}));
+    client.gets(100, 1, json!({"handle": handle}));
+    client.gets(100, DELETE, json!({"handle": "88.118.8/never"}));
+    let overwritten = json!({"handle": handle, "values": [url(1, "anew")], "flags": OVERWRITE});
+    client.gets(1, CREATE, overwritten.clone());
+    client.gets(1, CREATE, overwritten);
+    let minted = json!({"handle": "88.118.8/", "values": [url(1, "minted")], "flags": MINT});
+    let minted = client.gets(1, CREATE, minted);
+    let body = minted["body"].as_str().unwrap();
+    let name = String::from_utf8(data_of(body)).unwrap();
+    assert!(name.starts_with("88.118.8/") && name.len() > 20, "{name}");
+    client.gets(1, 1, json!({"handle": name}));
+    // Another's prefix, or none, is not for it; a wrong value is told.
+    client.gets(
+        301,
+        CREATE,
+        json!({"handle": "88.119/x", "values": [url(1, "x")]}),
+    );
+    client.gets(
+        202,
+        CREATE,
+        json!({"handle": "88.118.8/none", "values": []}),
+    );
+    client.gets(
+        102,
+        CREATE,
+        json!({"handle": "no handle", "values": [url(1, "x")]}),
+    );
+}
+
+/// The string in a hexadecimal body: its length, then its bytes.
+fn data_of(hex: &str) -> Vec<u8> {
+    let octets: Vec<u8> = (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+        .collect();
+    octets[4..].to_vec()
+}
+
+#[test]
+fn a_challenge_is_answered_on_its_connection_or_another_and_once() {
+    let world = World::new();
+    let secret = world.file("secret", "open sesame");
+    world.has_administrator("300:0.NA/88.118.8", ["--secret-key-file", &secret]);
+    for (n, older) in [(1, &[][..]), (2, &["--older", "--version", "2.3"])] {
+        let options = [&["--secret", "open sesame"][..], older].concat();
+        let mut client = world.client(&options);
+        for reconnect in [false, true] {
+            let handle = format!("88.118.8/C-{n}-{reconnect}");
+            let asked = client.gets(
+                402,
+                CREATE,
+                json!({"handle": handle, "values": [url(1, "x")]}),
+            );
+            assert_ne!(asked["session"], 0, "{asked}");
+            if reconnect {
+                client.run(json!({"do": "connect"}));
+            }
+            let done = client.prove();
+            assert_eq!(
+                (&done["code"], &done["op"]),
+                (&json!(1), &json!(CREATE)),
+                "{done}"
+            );
+            let again = client.prove();
+            assert_eq!(again["code"], 405, "a replayed answer: {again}");
+            assert_eq!(
+                client.gets(1, 1, json!({"handle": handle}))["values"][0][2],
+                "x"
+            );
+        }
+    }
+    let mut client = world.client(&["--secret", "open sesame"]);
+    let create = json!({"handle": "88.118.8/wrong", "values": [url(1, "x")]});
+    client.gets(402, CREATE, create.clone());
+    let wrong = client.run(json!({"do": "prove", "wrong": true}));
+    assert_eq!(wrong["code"], 403, "{wrong}");
+    assert_eq!(client.prove()["code"], 405, "one try for each challenge");
+    // A forged session id finds nobody's challenge on another connection.
+    client.gets(402, CREATE, create.clone());
+    client.run(json!({"do": "connect"}));
+    let forged = client.run(json!({"do": "prove", "session": 4_711}));
+    assert_eq!(forged["code"], 405, "{forged}");
+    client.gets(100, 1, json!({"handle": "88.118.8/wrong"}));
+    // Another secret, and one whose derivation would take for ever.
+    for options in [["--secret", "other"], ["--iterations", "2000000000"]] {
+        let secret = ["--secret", "open sesame"];
+        let mut client = world.client(&[&secret[..], &options].concat());
+        client.gets(402, CREATE, create.clone());
+        assert_eq!(client.prove()["code"], 403);
+    }
+    let mut unknown = world.client(&["--secret", "x", "--identity", "301:0.NA/88.118.8"]);
+    unknown.gets(402, CREATE, create);
+    assert_eq!(unknown.prove()["code"], 403);
+}
+
+#[test]
+fn an_rsa_key_opens_an_encrypted_session() {
+    let world = World::new();
+    let (private, public) = world.rsa_keys();
+    world.has_administrator("301:0.NA/88.118.8", ["--public-key-file", &public]);
+    let identity = ["--identity", "301:0.NA/88.118.8", "--key", &private];
+    let mut client = world.client(&identity);
+    client.log_in("0.NA/88.118.8", 301);
+    // Mode 3, nobody named, index -1, two stray octets: the key is for who has logged in.
+    let set_up = json!({"body": "000300000000ffffffff0000", "session": 10_001});
+    let opened = client.gets(1, SET_UP, set_up);
+    let session = opened["session"].as_u64().unwrap();
+    let key = client.run(json!({"do": "take_key", "body": opened["body"]}));
+    assert_eq!(
+        (&key["mode"], &key["algorithm"], &key["length"]),
+        (&json!(3), &json!(3), &json!(16))
+    );
+    client.run(json!({"do": "connect"}));
+    let create = json!({"handle": "88.118.8/Sealed", "values": [url(1, "sealed")],
+                        "session": session, "encrypt": true, "number": 77});
+    let created = client.gets(1, CREATE, create.clone());
+    assert_eq!(created["encrypted"], true, "{created}");
+    let replayed = client.send(CREATE, create);
+    assert_eq!(replayed["code"], 504, "sent again: {replayed}");
+    let read = json!({"handle": "88.118.8/sealed", "session": session, "encrypt": true});
+    assert_eq!(client.gets(1, 1, read)["values"][0][2], "sealed");
+    let listed = json!({"handle": "0.NA/88.118.8", "session": session, "encrypt": true});
+    assert_eq!(
+        client.gets(1, LIST, listed.clone())["handles"],
+        json!(["88.118.8/Sealed"])
+    );
+    // A session id alone is nobody: neither in the clear nor with another key.
+    let forged = json!({"handle": "88.118.8/forged", "values": [url(1, "x")], "session": session});
+    client.gets(402, CREATE, forged);
+    let other = json!({"handle": "0.NA/88.118.8", "session": session + 1, "encrypt": true});
+    assert_eq!(client.send(LIST, other)["code"], 501);
+    client.gets(
+        1,
+        TERMINATE,
+        json!({"session": session, "encrypt": true, "body": ""}),
+    );
+    assert_eq!(client.send(LIST, listed)["code"], 501, "it has ended");
+}
+
+#[test]
+fn rights_come_from_hs_admin_values() {
+    let world = World::new();
+    // Identity 300 has a key in the prefix's values; HS_ADMIN 100 lets it add and list handles.
+    let admin = |rights: u32, index: u32| {
+        let handle = "0.NA/88.118.8";
+        let length = format!("{:08x}", handle.len());
+        let text: String = handle.bytes().map(|octet| format!("{octet:02x}")).collect();
+        format!("{rights:04x}{length}{text}{index:08x}")
+    };
+    let secret = world.file("secret", "open sesame");
+    world.has_administrator("300:0.NA/88.118.8", ["--secret-key-file", &secret]);
+    let mut owner = world.client(&["--secret", "open sesame"]);
+    owner.log_in("0.NA/88.118.8", 300);
+    let values = json!([
+        [400, "HS_SECKEY", "of the works", PRIVATE],
+        [
+            100,
+            "HS_ADMIN",
+            format!("hex:{}", admin(0x0801, 400)),
+            PUBLIC
+        ],
+    ]);
+    owner.gets(1, ADD, json!({"handle": "0.NA/88.118.8", "values": values}));
+    let works = [
+        "--secret",
+        "of the works",
+        "--identity",
+        "400:0.NA/88.118.8",
+    ];
+    let mut works = world.client(&works);
+    works.log_in("0.NA/88.118.8", 400);
+    let own = json!([
+        url(1, "x"),
+        [
+            100,
+            "HS_ADMIN",
+            format!("hex:{}", admin(0x0012, 400)),
+            PUBLIC
+        ]
+    ]);
+    works.gets(1, CREATE, json!({"handle": "88.118.8/own", "values": own}));
+    works.gets(
+        1,
+        MODIFY,
+        json!({"handle": "88.118.8/own", "values": [url(1, "y")]}),
+    );
+    works.gets(
+        401,
+        ADD,
+        json!({"handle": "88.118.8/own", "values": [url(2, "z")]}),
+    );
+    works.gets(
+        401,
+        REMOVE,
+        json!({"handle": "88.118.8/own", "indexes": [1]}),
+    );
+    works.gets(1, DELETE, json!({"handle": "88.118.8/own"}));
+    owner.gets(
+        1,
+        CREATE,
+        json!({"handle": "88.118.8/others", "values": [url(1, "x")]}),
+    );
+    works.gets(
+        400,
+        MODIFY,
+        json!({"handle": "88.118.8/others", "values": [url(1, "y")]}),
+    );
+    let listed = works.gets(1, LIST, json!({"handle": "0.NA/88.118.8"}));
+    assert_eq!(listed["handles"], json!(["88.118.8/others"]));
+    // A key that is taken away opens nothing any more, not even where it has logged in.
+    owner.gets(
+        1,
+        REMOVE,
+        json!({"handle": "0.NA/88.118.8", "indexes": [400]}),
+    );
+    let late = works.send(
+        CREATE,
+        json!({"handle": "88.118.8/late", "values": [url(1, "x")]}),
+    );
+    assert_eq!(late["code"], 403, "{late}");
+}
+
+#[test]
+fn a_long_list_comes_in_several_messages() {
+    let world = World::new();
+    let mut rows = String::from("identifier,type,data\n");
+    for n in 0..12_000 {
+        rows += &format!("88.118.8/Item-{n:05},URL,https://example.com/{n}\n");
+    }
+    let file = world.file("items.csv", &rows);
+    world.idctl().json(&["import", &file]);
+    let mut client = world.logged_in();
+    let listed = client.gets(1, LIST, json!({"handle": "0.NA/88.118.8"}));
+    let handles = listed["handles"].as_array().unwrap();
+    assert_eq!(handles.len(), 12_000);
+    assert_eq!(handles[11_999], "88.118.8/Item-11999");
+    assert!(
+        listed["messages"].as_u64().unwrap() > 4,
+        "{}",
+        listed["messages"]
+    );
+    let prefixes = client.gets(1, LIST_PREFIXES, json!({"handle": "0.NA/88.118"}));
+    assert_eq!(prefixes["handles"], json!(["0.NA/88.118.8"]));
+    // The connection goes on.
+    client.gets(1, 1, json!({"handle": "88.118.8/item-00007"}));
+}
+
+#[test]
+fn what_is_not_public_is_challenged_for() {
+    let world = World::new();
+    let mut owner = world.logged_in();
+    let values = json!([url(1, "open"), [2, "COST", "17.20", PRIVATE]]);
+    owner.gets(
+        1,
+        CREATE,
+        json!({"handle": "88.118.8/mixed", "values": values}),
+    );
+    let mut stranger = world.client(&["--secret", "open sesame"]);
+    stranger.gets(402, 1, json!({"handle": "88.118.8/mixed"}));
+    let seen = stranger.prove();
+    assert_eq!(
+        (&seen["code"], &seen["op"]),
+        (&json!(1), &json!(1)),
+        "{seen}"
+    );
+    assert_eq!(seen["values"].as_array().unwrap().len(), 2);
+    // Proven once is not logged in.
+    stranger.gets(402, 1, json!({"handle": "88.118.8/mixed"}));
+    let public = json!({"handle": "88.118.8/mixed", "flags": PUBLIC_ONLY});
+    assert_eq!(
+        stranger.gets(1, 1, public)["values"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    let none = json!({"handle": "88.118.8/mixed", "types": ["COST"], "flags": PUBLIC_ONLY});
+    stranger.gets(200, 1, none);
+    stranger.gets(1, 1, json!({"handle": "88.118.8/mixed", "types": ["URL"]}));
+}
