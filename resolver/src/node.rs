@@ -11,6 +11,7 @@ use crate::front::grpc::{GrpcFront, GrpcOptions};
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
 use crate::front::http::{HttpFront, HttpOptions};
 use crate::resolve::Resolver;
+use crate::trust::{self, TrustError, Verdicts};
 use idnode_proto::dnsname::{NameError, Zones};
 use idnode_proto::handle::site::{NodePorts, Server, Site};
 use idnode_registry::store::StoreOptions;
@@ -49,6 +50,9 @@ pub enum NodeError {
     /// The keys of signed zones can't be read.
     #[error("DNSSEC keys: {0}")]
     Keys(#[from] KeyStoreError),
+    /// The files of trusted resolution can't be used.
+    #[error("trust: {0}")]
+    Trust(#[from] TrustError),
     /// A front can't listen.
     #[error("{front} front on {address}: {error}")]
     Bind {
@@ -126,6 +130,9 @@ pub fn open_registry(config: &Config) -> Result<(Arc<Registry>, Arc<HotCache>), 
         &options,
         cache.clone(),
     )?;
+    if let Some(endorser) = trust::endorser(&config.trust)? {
+        registry.endorse_by(endorser);
+    }
     Ok((Arc::new(registry), cache))
 }
 
@@ -187,7 +194,9 @@ impl Node {
         let dns = DnsFront::bind(config.dns.listen, core.clone(), dns_options)
             .await
             .map_err(dns_error)?;
-        let handle = HandleFront::new(sockets, core.clone(), handle_options(config));
+        let verdicts = Verdicts::open(&config.trust)?.map(Arc::new);
+        let handle_options = handle_options(config, verdicts);
+        let handle = HandleFront::new(sockets, core.clone(), handle_options);
         Ok(Self {
             core,
             grpc,
@@ -412,11 +421,12 @@ fn networks(texts: &[String]) -> Vec<IpNet> {
     parsed.filter_map(Result::ok).collect()
 }
 
-fn handle_options(config: &Config) -> HandleOptions {
+fn handle_options(config: &Config, verdicts: Option<Arc<Verdicts>>) -> HandleOptions {
     HandleOptions {
         tcp_idle: Duration::from_secs(config.handle.tcp_idle_s.into()),
         max_tcp_connections: config.handle.max_tcp_connections as usize,
         max_udp_in_flight: config.handle.max_udp_in_flight as usize,
+        verdicts,
         ..HandleOptions::default()
     }
 }

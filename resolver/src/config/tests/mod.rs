@@ -69,6 +69,9 @@ fn other_value(key: &Key) -> String {
         ("dns.allow_query" | "dns.deny_query" | "dns.rrl_exempt" | "dns.allow_transfer", _) => {
             "192.0.2.0/24,2001:db8::/32".to_owned()
         }
+        ("trust.signer" | "trust.root", _) => "300:0.NA/88.118.8".to_owned(),
+        ("trust.chain", _) => "400:0.NA/88.118.8".to_owned(),
+        (path, _) if path.starts_with("trust.") && path.ends_with("_file") => "other".to_owned(),
         ("dns.tls_certificate" | "dns.tls_key" | "dns.tsig_key_file", _) => "other.pem".to_owned(),
         ("dns.tsig_keys", _) => "k.:hmac-sha256:c2VjcmV0IG9mIHRoZSB0ZXN0cw==".to_owned(),
         ("dns.notify", _) => "192.0.2.1:53".to_owned(),

@@ -6,7 +6,8 @@
 use super::metrics::{Bound, Metrics, Outcome};
 pub(super) use crate::clock::now_s;
 use crate::front::Core;
-use crate::resolve::{Filter, Query};
+use crate::resolve::{Answer, Filter, Query};
+use crate::trust::Verdicts;
 use idnode_proto::handle::{
     Envelope, FrameError, OpFlags, RefusedRequest, Reply, ReplyTo, Request, ResolveRequest,
     ResponseCode, Site, Transport, decode_request,
@@ -79,6 +80,7 @@ pub struct Answerer {
     site_serial: u16,
     primary: bool,
     pub(super) metrics: Metrics,
+    verdicts: Option<Arc<Verdicts>>,
 }
 
 impl Answerer {
@@ -89,8 +91,14 @@ impl Answerer {
             site_serial: site.as_ref().map_or(SERIAL_UNKNOWN, |site| site.serial),
             primary: site.is_some_and(|site| site.primary),
             metrics: Metrics::new(),
+            verdicts: None,
             core,
         }
+    }
+
+    /// The same with somebody who says whether an answer is trusted.
+    pub fn with_verdicts(self, verdicts: Option<Arc<Verdicts>>) -> Self {
+        Self { verdicts, ..self }
     }
 
     /// Answers one whole message, envelope first, if memory alone can. Never waits.
@@ -103,6 +111,10 @@ impl Answerer {
         let began = Instant::now();
         let outcome = match self.read(message, transport, scratch) {
             Err(outcome) => outcome,
+            // Signatures take longer to verify than a datagram loop has time for.
+            Ok(question) if question.asks_for_trust() && self.verdicts.is_some() => {
+                return Attempt::NeedsDisk;
+            }
             Ok(question) => match self.core.resolver.try_resolve(&question.query()) {
                 Some(answer) => self.write(&question, answer, scratch),
                 None => return Attempt::NeedsDisk,
@@ -122,11 +134,13 @@ impl Answerer {
         let began = Instant::now();
         let outcome = match self.read(message, transport, scratch) {
             Err(outcome) => outcome,
-            Ok(question) => {
-                let query = question.query();
-                let resolving = self.core.resolver.resolve(&query);
+            Ok(mut question) => {
+                let resolving = self.resolve(&question);
                 match tokio::time::timeout(self.core.request_deadline, resolving).await {
-                    Ok(answer) => self.write(&question, answer, scratch),
+                    Ok((answer, trusted)) => {
+                        question.trusted = trusted;
+                        self.write(&question, answer, scratch)
+                    }
                     Err(_) => {
                         self.metrics.bound(Bound::Deadline);
                         let text = "the registry did not answer in time";
@@ -137,6 +151,21 @@ impl Answerer {
             }
         };
         self.finish(outcome, began)
+    }
+
+    /// The answer, and whether it is trusted, where that was asked.
+    async fn resolve(&self, question: &Question<'_>) -> (idnode_registry::Result<Answer>, bool) {
+        let answer = self.core.resolver.resolve(&question.query()).await;
+        let trusted = match (&self.verdicts, &answer) {
+            (Some(verdicts), Ok(Answer::Found(resolved))) if question.asks_for_trust() => {
+                let (resolver, identifier) = (&self.core.resolver, &question.identifier);
+                verdicts
+                    .is_trusted(resolver, identifier, resolved, now_s())
+                    .await
+            }
+            _ => false,
+        };
+        (answer, trusted)
     }
 
     /// Answers one whole message with code 3 (busy).
@@ -222,6 +251,7 @@ impl Answerer {
             handle: asked.handle,
             identifier,
             filter,
+            trusted: false,
         })
     }
 
@@ -280,8 +310,10 @@ impl Answerer {
     /// primary site.
     pub(super) fn reply<'t>(&self, to: &'t ReplyTo, expiration_s: u32) -> Reply<'t> {
         let mut reply = Reply::new(to, self.site_serial, expiration_s);
+        // That trust was asked for is repeated: without, clients do not read the verdict.
+        reply.flags = to.flags.and(OpFlags::TRUSTED_QUERY);
         if self.primary {
-            reply.flags = to.flags.and(OpFlags::AUTHORITATIVE);
+            reply.flags = reply.flags | to.flags.and(OpFlags::AUTHORITATIVE);
         }
         reply
     }
@@ -301,9 +333,16 @@ pub(super) struct Question<'m> {
     pub(super) handle: &'m str,
     identifier: Identifier,
     filter: Filter,
+    /// Its values are signed up to the trusted root.
+    pub(super) trusted: bool,
 }
 
 impl Question<'_> {
+    /// Whether the client asks if the answer is trusted (DT).
+    fn asks_for_trust(&self) -> bool {
+        self.to.flags.contains(OpFlags::TRUSTED_QUERY)
+    }
+
     pub(super) fn query(&self) -> Query<'_> {
         Query {
             identifier: &self.identifier,

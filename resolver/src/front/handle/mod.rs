@@ -18,6 +18,7 @@ mod tests;
 mod udp;
 
 use super::Core;
+use crate::trust::Verdicts;
 use answer::Answerer;
 use idnode_proto::handle::ReassemblyLimits;
 use socket2::{Domain, Socket, Type};
@@ -50,6 +51,8 @@ pub struct HandleOptions {
     pub max_udp_in_flight: usize,
     /// Requests in several datagrams that are kept until they are complete, for each socket.
     pub reassembly: ReassemblyLimits,
+    /// Who says whether an answer is trusted; `None`: none is.
+    pub verdicts: Option<Arc<Verdicts>>,
 }
 
 impl Default for HandleOptions {
@@ -60,6 +63,7 @@ impl Default for HandleOptions {
             max_tcp_connections: 10_000,
             max_udp_in_flight: 4096,
             reassembly: ReassemblyLimits::default(),
+            verdicts: None,
         }
     }
 }
@@ -155,7 +159,7 @@ impl HandleFront {
     pub fn new(sockets: HandleSockets, core: Arc<Core>, options: HandleOptions) -> Self {
         Self {
             sockets,
-            answerer: Arc::new(Answerer::new(core)),
+            answerer: Arc::new(Answerer::new(core).with_verdicts(options.verdicts.clone())),
             options,
         }
     }
