@@ -7,17 +7,20 @@ use crate::log::{ChangeLog, local::LocalLog};
 use crate::prefix_table::PrefixTable;
 use crate::record::Record;
 use crate::store::{Mutation, Store, StoreOptions, Tiered};
-use crate::write::{Command, Idempotency, Receipt, Writer, WriterHandle};
+use crate::write::{Command, Endorser, Idempotency, Receipt, Writer, WriterHandle};
 use crate::{Caller, Error, Result, Sequence, layout};
 use idnode_proto::identifier::{Identifier, Prefix};
 use parking_lot::Mutex;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 /// How many commands may wait for the writer.
 const WRITER_QUEUE: usize = 4_096;
+
+/// How often an update is signed anew because the record changed meanwhile.
+const ENDORSING_ATTEMPTS: usize = 32;
 
 /// Told of every group of changes when it is durable and before it is acknowledged: what it
 /// invalidates is invalid by then. Runs on the writer thread and must be quick.
@@ -70,6 +73,7 @@ pub struct Registry {
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     draining: AtomicBool,
     poisoned: Arc<AtomicBool>,
+    endorser: OnceLock<Arc<Endorser>>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -145,6 +149,7 @@ impl Registry {
             thread: Mutex::new(Some(thread)),
             draining: AtomicBool::new(false),
             poisoned,
+            endorser: OnceLock::new(),
         })
     }
 
@@ -162,7 +167,59 @@ impl Registry {
             return Err(unavailable());
         }
         let writer = self.writer.lock().clone().ok_or_else(unavailable)?;
-        writer.write(caller.clone(), idempotency, command).await
+        match self.endorser.get() {
+            None => writer.write(caller.clone(), idempotency, command).await,
+            Some(endorser) => {
+                self.write_endorsed(endorser, &writer, caller, idempotency, command)
+                    .await
+            }
+        }
+    }
+
+    /// From now on what is registered is signed. Once for a registry: a second one changes
+    /// nothing.
+    pub fn endorse_by(&self, endorser: Endorser) {
+        let _ = self.endorser.set(Arc::new(endorser));
+    }
+
+    /// Signs what a command registers and hands it in.
+    async fn write_endorsed(
+        &self,
+        endorser: &Arc<Endorser>,
+        writer: &WriterHandle,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Command,
+    ) -> Result<Receipt> {
+        let concerned = match &command {
+            Command::CreateIdentifier(_) | Command::UpdateIdentifier(_) => true,
+            Command::ImportChunk { .. } => endorser.imports,
+            _ => false,
+        };
+        if !concerned {
+            return writer.write(caller.clone(), idempotency, command).await;
+        }
+        for _ in 0..ENDORSING_ATTEMPTS {
+            let (endorser, store, unsigned) =
+                (endorser.clone(), self.store.clone(), command.clone());
+            let signing =
+                tokio::task::spawn_blocking(move || endorsed(&endorser, &store, unsigned));
+            let signed = signing
+                .await
+                .map_err(|_| Error::Storage("signing ended without a result".into()))??;
+            let written = writer
+                .write(caller.clone(), idempotency.clone(), signed)
+                .await;
+            match (&written, &command) {
+                // The record has changed since it was signed.
+                (Err(Error::VersionMismatch { .. }), Command::UpdateIdentifier(update))
+                    if !update.is_conditional() => {}
+                _ => return written,
+            }
+        }
+        Err(Error::Unavailable(
+            "the identifier changes faster than its values are signed; try again".into(),
+        ))
     }
 
     /// Takes no more writes, finishes those under way and stops the writer. Blocks.
@@ -291,6 +348,36 @@ impl Registry {
     pub(crate) fn log(&self) -> &dyn ChangeLog {
         &*self.log
     }
+}
+
+/// The command with what it registers signed. What will be refused anyway is left as it is.
+fn endorsed(endorser: &Endorser, store: &Store, command: Command) -> Result<Command> {
+    Ok(match command {
+        Command::CreateIdentifier(draft) => Command::CreateIdentifier(endorser.draft(draft)?),
+        Command::UpdateIdentifier(update) => {
+            let existing = store
+                .get(Family::Identifiers, update.identifier().key())?
+                .map(Record::decode)
+                .transpose()?;
+            Command::UpdateIdentifier(match existing.filter(Record::is_live) {
+                // Whoever may not write must not learn from this why the update is wrong.
+                Some(existing) => endorser.update(&update, &existing).unwrap_or(update),
+                None => update,
+            })
+        }
+        Command::ImportChunk {
+            import_id,
+            number,
+            mode,
+            items,
+        } if endorser.imports => Command::ImportChunk {
+            import_id,
+            number,
+            mode,
+            items: endorser.chunk(items),
+        },
+        other => other,
+    })
 }
 
 impl Drop for Registry {

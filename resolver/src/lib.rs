@@ -9,6 +9,7 @@
 //! | [`udp`] | the batched UDP loop of the fronts |
 //! | `clock` | the time of day |
 //! | `odds` | whether asking memory first is worth it |
+//! | [`trust`] | the key that signs what is registered, verdicts for trusted queries |
 //! | [`node`] | the one place that knows all parts |
 //! | [`config`], [`cli`], [`logging`] | what an operator sets |
 //! | [`demo`] | the real data set of `idnode demo` |
@@ -24,4 +25,5 @@ pub mod node;
 mod odds;
 pub mod recursion;
 pub mod resolve;
+pub mod trust;
 pub mod udp;

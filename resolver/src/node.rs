@@ -13,6 +13,7 @@ use crate::front::http::{HttpFront, HttpOptions};
 use crate::front::tls::{CertificateFiles, Reload};
 use crate::recursion::{Recursion, RecursionOptions};
 use crate::resolve::Resolver;
+use crate::trust::{self, TrustError, Verdicts};
 use idnode_proto::dnsname::{NameError, Zones};
 use idnode_proto::handle::site::{NodePorts, Server, Site};
 use idnode_registry::store::StoreOptions;
@@ -51,6 +52,9 @@ pub enum NodeError {
     /// The keys of signed zones can't be read.
     #[error("DNSSEC keys: {0}")]
     Keys(#[from] KeyStoreError),
+    /// The files of trusted resolution can't be used.
+    #[error("trust: {0}")]
+    Trust(#[from] TrustError),
     /// A front can't listen.
     #[error("{front} front on {address}: {error}")]
     Bind {
@@ -131,6 +135,9 @@ pub fn open_registry(config: &Config) -> Result<(Arc<Registry>, Arc<HotCache>), 
         &options,
         cache.clone(),
     )?;
+    if let Some(endorser) = trust::endorser(&config.trust)? {
+        registry.endorse_by(endorser);
+    }
     Ok((Arc::new(registry), cache))
 }
 
@@ -193,7 +200,9 @@ impl Node {
         let dns = DnsFront::bind(config.dns.listen, core.clone(), dns_options)
             .await
             .map_err(dns_error)?;
-        let handle = HandleFront::new(sockets, core.clone(), handle_options(config));
+        let verdicts = Verdicts::open(&config.trust)?.map(Arc::new);
+        let handle_options = handle_options(config, verdicts);
+        let handle = HandleFront::new(sockets, core.clone(), handle_options);
         Ok(Self {
             core,
             grpc,
@@ -454,7 +463,7 @@ fn handle_sockets(config: &Config) -> Result<HandleSockets, NodeError> {
         .map_err(bind_error("handle", tls_listen))
 }
 
-fn handle_options(config: &Config) -> HandleOptions {
+fn handle_options(config: &Config, verdicts: Option<Arc<Verdicts>>) -> HandleOptions {
     HandleOptions {
         udp_long_answer_bytes_per_s: config.handle.udp_long_answer_kib_per_s << 10,
         udp_long_answer_exempt: networks(&config.handle.udp_long_answer_exempt),
@@ -462,6 +471,7 @@ fn handle_options(config: &Config) -> HandleOptions {
         tcp_idle: Duration::from_secs(config.handle.tcp_idle_s.into()),
         max_tcp_connections: config.handle.max_tcp_connections as usize,
         max_udp_in_flight: config.handle.max_udp_in_flight as usize,
+        verdicts,
         ..HandleOptions::default()
     }
 }

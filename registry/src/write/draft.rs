@@ -1,6 +1,7 @@
 //! Identifiers to be written: checked and encoded before they reach the writer, so that the
 //! writer's time goes to what only it can do.
 
+use super::endorse::Endorsement;
 use super::values::{SetMode, ValueChange};
 use crate::prefix::FIRST_VALUE_INDEX;
 use crate::{Error, Result};
@@ -120,6 +121,7 @@ pub struct IdentifierUpdate {
     pub(super) change: ValueChange,
     pub(super) template: Option<String>,
     pub(super) expected_version: Option<u64>,
+    pub(super) endorsement: Option<Endorsement>,
 }
 
 impl IdentifierUpdate {
@@ -153,7 +155,18 @@ impl IdentifierUpdate {
             change,
             template,
             expected_version,
+            endorsement: None,
         })
+    }
+
+    /// The identifier.
+    pub fn identifier(&self) -> &Identifier {
+        &self.identifier
+    }
+
+    /// Whether it is to be made to one version of the record only.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.expected_version.is_some()
     }
 
     /// The same with another meaning of setting a value.

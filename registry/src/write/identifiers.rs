@@ -62,6 +62,19 @@ pub(super) fn update(
             "an identifier needs at least one value; delete it instead",
         ));
     }
+    let values = match &update.endorsement {
+        Some(endorsement) => {
+            let signed = Some(endorsement.version);
+            expect_version(
+                Object::Identifier,
+                &update.identifier,
+                signed,
+                existing.version,
+            )?;
+            endorsement.placed(values)
+        }
+        None => values,
+    };
     let template = match &update.template {
         Some(name) => Some(name.clone()).filter(|name| !name.is_empty()),
         None => existing.template.clone(),

@@ -5,6 +5,7 @@
 mod authority;
 mod credentials;
 mod draft;
+mod endorse;
 mod enterprises;
 pub mod idempotency;
 mod identifiers;
@@ -16,6 +17,7 @@ mod values;
 mod writer;
 
 pub use draft::{Draft, IdentifierUpdate, MAX_RECORD_BYTES, PrefixUpdate};
+pub use endorse::Endorser;
 pub use idempotency::Idempotency;
 pub use import::{ImportMode, ImportStatus, ItemError, ItemResult};
 pub use values::SetMode;

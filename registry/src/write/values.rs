@@ -133,6 +133,19 @@ impl ValueChange {
         Ok(values)
     }
 
+    /// The values after the change, whoever makes it: what is signed before it is known whether it
+    /// may be made.
+    ///
+    /// # Errors
+    /// Those of [`ValueChange::applied`] but for the caller's.
+    pub fn outcome(
+        &self,
+        existing: &HandleValues,
+        name: &dyn std::fmt::Display,
+    ) -> Result<Vec<Value>> {
+        self.applied(existing, &Authority::Operator, name)
+    }
+
     /// Err if a value is missing, or in the way.
     fn check_places(&self, existing: &HandleValues, name: &dyn std::fmt::Display) -> Result<()> {
         let there: Vec<u32> = existing.iter().map(|value| value.index()).collect();

@@ -20,6 +20,7 @@ pub(super) fn conflicts(config: &Config) -> Vec<Conflict> {
     found.extend(listeners(config));
     found.extend(certificates(config));
     found.extend(soa_times(config));
+    found.extend(trust(config));
     found
 }
 
@@ -179,6 +180,32 @@ fn missing_files(
             message: format!("{listen} is {address}, which needs {file}, a PEM file"),
         })
         .collect()
+}
+
+/// Who signs needs a key, and so does who is trusted.
+fn trust(config: &Config) -> Vec<Conflict> {
+    let trust = &config.trust;
+    [
+        (
+            "trust.signer",
+            &trust.signer,
+            "trust.key_file",
+            &trust.key_file,
+        ),
+        (
+            "trust.root",
+            &trust.root,
+            "trust.root_key_file",
+            &trust.root_key_file,
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, name, _, file)| !name.is_empty() && file.as_os_str().is_empty())
+    .map(|(name_key, name, file_key, _)| Conflict {
+        keys: [name_key, file_key],
+        message: format!("{name_key} is {name:?}, which needs {file_key}, a PEM file"),
+    })
+    .collect()
 }
 
 fn collide(left: SocketAddr, right: SocketAddr) -> bool {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::error::Problem;
 use super::value::{self, Value};
 use crate::front::dns::{Allowed, Key, Secondary};
+use idnode_proto::trust::ValueName;
 
 /// Bytes of a zone's name in text form: leaves 150 of DNS's 255 for an identifier's labels.
 pub const ZONE_NAME_BYTES: usize = 100;
@@ -115,6 +116,8 @@ macro_rules! allowed {
     (key_file) => { "a path of at most 4096 bytes, or \"\"" };
     (allowed) => { "at most 16 entries such as \"192.0.2.0/24\", \"key:name\" or \"192.0.2.0/24 key:name\"" };
     (secondaries) => { "at most 16 entries such as \"192.0.2.1:53\" or \"192.0.2.1:53 key:name\"" };
+    (value name or none) => { "an index and a handle such as \"300:0.NA/88.118.8\", or \"\"" };
+    (value names) => { "at most 16 entries such as \"400:0.NA/88.118.8\"" };
     (directives) => { "a level (off, error, warn, info, debug, trace), then module=level, separated by commas" };
     (format) => { "\"text\" or \"json\"" };
     ($least:literal to $most:literal) => { concat!($least, " to ", $most) };
@@ -146,6 +149,8 @@ macro_rules! rule {
     (@check key_file) => { $crate::config::rule::Check::Text($crate::config::rule::key_file) };
     (@check allowed) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::allowed_transfer) };
     (@check secondaries) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::secondary) };
+    (@check value name or none) => { $crate::config::rule::Check::Text($crate::config::rule::optional_value_name) };
+    (@check value names) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::value_name) };
     (@check directives) => { $crate::config::rule::Check::Text($crate::logging::check_directives) };
     (@check format) => { $crate::config::rule::Check::Text($crate::config::rule::format) };
     (@check $least:literal to $most:literal $($unit:ident)?) => {
@@ -330,6 +335,19 @@ pub(super) fn tsig_key(text: &str) -> Result<(), String> {
 
 pub(super) fn key_file(text: &str) -> Result<(), String> {
     if text.is_empty() { Ok(()) } else { path(text) }
+}
+
+pub(super) fn value_name(text: &str) -> Result<(), String> {
+    let name = text.parse::<ValueName>();
+    name.map(drop).map_err(|error| format!("{text:?} {error}"))
+}
+
+pub(super) fn optional_value_name(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        Ok(())
+    } else {
+        value_name(text)
+    }
 }
 
 pub(super) fn allowed_transfer(text: &str) -> Result<(), String> {

@@ -217,6 +217,26 @@ sections! {
         recursion_cache_mib: u32 = 16, [1 to 65536 MiB];
     }
 
+    /// Trusted resolution: signatures over what is registered, and verdicts for clients that ask for them.
+    trust: TrustConfig {
+        /// Who signs the values of handles that are registered or changed: the value that holds the public key; "" signs nothing.
+        signer: String = String::new(), [value name or none];
+        /// File of the signer's private key: PEM, RSA or SM2, readable by the node alone.
+        key_file: PathBuf = PathBuf::new(), [path or none];
+        /// Where the certificates of the signer and of those above it are; an empty list means the signer's own handle.
+        chain: Vec<String> = Vec::new(), [value names];
+        /// How long a signature holds; every change of the handle makes a new one.
+        validity_s: u32 = 315_360_000, [3600 to 3153600000 seconds];
+        /// Whether bulk loads are signed, which takes from 0.1 (SM2) to 1 millisecond (RSA) of a core for each identifier.
+        sign_imports: bool = false, [true or false];
+        /// The root that clients' trusted queries are verified up to: its handle and the index of its key; "" verifies nothing.
+        root: String = String::new(), [value name or none];
+        /// File of the root's public key: PEM.
+        root_key_file: PathBuf = PathBuf::new(), [path or none];
+        /// File of certificates that are not registered here, the root's and those of prefixes above: JSON as "idctl resolve --json" prints, one handle a line.
+        certificates_file: PathBuf = PathBuf::new(), [path or none];
+    }
+
     /// Logs, written to standard error.
     log: LogConfig {
         /// What is logged. The DNS library's line for each response appears only if its module is named: "info,hickory_server=info".

@@ -66,6 +66,9 @@ pub(crate) enum Failure {
         /// How to go on.
         hint: String,
     },
+    /// What was to be verified does not hold.
+    #[error("{0}")]
+    NotTrusted(String),
     /// Some items of many were refused; each has been reported where it belongs.
     #[error("{0}")]
     Partly(String),
@@ -106,6 +109,7 @@ impl Failure {
                 json!({"code": "UNAVAILABLE", "reason": "UNREACHABLE", "message": self.to_string()})
             }
             Self::Answer(message) => json!({"code": "BAD_ANSWER", "message": message}),
+            Self::NotTrusted(message) => json!({"code": "NOT_TRUSTED", "message": message}),
             Self::Partly(message) => json!({"code": "PARTLY", "message": message}),
         };
         if let Some(error) = error.as_object_mut() {

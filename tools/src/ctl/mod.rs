@@ -34,6 +34,7 @@ mod resolve_handle;
 pub(crate) mod session;
 mod stats;
 mod template;
+mod trust;
 mod value_arg;
 mod watch;
 
@@ -75,6 +76,13 @@ enum Command {
     Export(export::Args),
     Resolve(resolve::Args),
     BatchResolve(batch_resolve::Args),
+    Verify(trust::verify::Args),
+    /// Signatures and certificates of trusted resolution, made with a key in a file
+    #[command(subcommand)]
+    Sign(trust::sign::Command),
+    /// Keys of trusted resolution
+    #[command(subcommand)]
+    TrustKey(trust::key::Command),
     Watch(watch::Args),
     /// The node's own counters
     Stats,
@@ -137,6 +145,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Export(args) => export::run(args, &session).await,
         Command::Resolve(args) => resolve::run(args, &session).await,
         Command::BatchResolve(args) => batch_resolve::run(args, &session).await,
+        Command::Verify(args) => trust::verify::run(args, &session).await,
+        Command::Sign(command) => trust::sign::run(command, &session).await,
+        Command::TrustKey(command) => trust::key::run(&command, &session),
         Command::Watch(args) => watch::run(args, &session).await,
         Command::Stats => stats::run(&session).await,
         Command::Key(command) => key::run(command, &session).await,

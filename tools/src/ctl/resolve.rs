@@ -23,6 +23,13 @@ pub(crate) struct Args {
     identifier: String,
     #[command(flatten)]
     filters: Filters,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Whom to ask, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Server {
     /// Which front of the node to ask
     #[arg(long, value_name = "FRONT", default_value = "grpc")]
     front: Front,
@@ -69,18 +76,26 @@ enum Front {
     Handle,
 }
 
+impl Server {
+    /// Asks one question.
+    pub(crate) async fn resolve(
+        &self,
+        request: ResolveRequest,
+        session: &Session,
+    ) -> Result<ResolveResponse, Failure> {
+        if let (Front::Handle, Some(server)) = (self.front, self.handle) {
+            return resolve_handle::resolve(server, self.transport, &request, session.timeout())
+                .await;
+        }
+        let mut client = ResolutionServiceClient::new(session.channel().await?)
+            .max_decoding_message_size(MAX_ANSWER_BYTES);
+        Ok(client.resolve(session.request(request)).await?.into_inner())
+    }
+}
+
 pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let request = args.filters.request(args.identifier);
-    let answer = match (args.front, args.handle) {
-        (Front::Handle, Some(server)) => {
-            resolve_handle::resolve(server, args.transport, &request, session.timeout()).await?
-        }
-        _ => {
-            let mut client = ResolutionServiceClient::new(session.channel().await?)
-                .max_decoding_message_size(MAX_ANSWER_BYTES);
-            client.resolve(session.request(request)).await?.into_inner()
-        }
-    };
+    let answer = args.server.resolve(request, session).await?;
     session
         .out
         .show(|| json::resolved(&answer), || table(&answer))

@@ -55,17 +55,23 @@ fn every_key_is_reached_by_variable_flag_and_file() {
     let mut count = 0;
     for key in table::keys() {
         let text = other_value(key);
-        // Encrypted transports need a certificate.
-        let encrypted = ["tls_listen", "https_listen", "quic_listen"].contains(&key.name);
-        let files = match encrypted {
-            true => "dns.tls_certificate = \"c.pem\"\ndns.tls_key = \"k.pem\"\n",
-            false => "",
+        // What it is nothing without: a certificate, a key.
+        let needed: &[&str] = match key.path().as_str() {
+            "dns.tls_listen" | "dns.https_listen" | "dns.quic_listen" => {
+                &["dns.tls_certificate", "dns.tls_key"]
+            }
+            "trust.signer" => &["trust.key_file"],
+            "trust.root" => &["trust.root_key_file"],
+            _ => &[],
         };
-        let mut flags = Vec::new();
-        if encrypted {
-            flags.push(FlagSetting::set("dns.tls_certificate", "c.pem"));
-            flags.push(FlagSetting::set("dns.tls_key", "k.pem"));
-        }
+        let files: String = needed
+            .iter()
+            .map(|path| format!("{path} = \"k.pem\"\n"))
+            .collect();
+        let mut flags: Vec<_> = needed
+            .iter()
+            .map(|path| FlagSetting::set(*path, "k.pem"))
+            .collect();
         let from_variable =
             Config::load(None, variables(&[(&key.variable(), &text)]), &flags).unwrap();
         flags.push(FlagSetting::set(key.path(), text.as_str()));

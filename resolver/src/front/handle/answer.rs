@@ -8,6 +8,7 @@ use super::operation::{Client, Operations};
 pub(super) use crate::clock::now_s;
 use crate::front::Core;
 use crate::resolve::{self, Basis, Filter, Query, Resolver};
+use crate::trust::Verdicts;
 use idnode_proto::handle::{
     Envelope, FrameError, OpFlags, RefusedRequest, Reply, ReplyTo, Request, RequestFault,
     ResolveRequest, ResponseCode, Site, Transport, decode_request,
@@ -96,6 +97,7 @@ pub(super) struct Answerer {
     primary: bool,
     pub(super) operations: Operations,
     pub(super) metrics: Metrics,
+    verdicts: Option<Arc<Verdicts>>,
 }
 
 impl Answerer {
@@ -107,8 +109,14 @@ impl Answerer {
             primary: site.is_some_and(|site| site.primary),
             operations: Operations::default(),
             metrics: Metrics::new(),
+            verdicts: None,
             core,
         }
+    }
+
+    /// The same with somebody who says whether an answer is trusted.
+    pub(super) fn with_verdicts(self, verdicts: Option<Arc<Verdicts>>) -> Self {
+        Self { verdicts, ..self }
     }
 
     /// How answers are found.
@@ -129,6 +137,9 @@ impl Answerer {
             Read::Operation => return Considered::NeedsTask,
             Read::Question(question) => question,
         };
+        if self.is_to_judge(&question) {
+            return Considered::NeedsTask;
+        }
         let resolver = &self.core.resolver;
         match resolver.try_resolve_with_basis(&question.query()) {
             None => Considered::NeedsDisk,
@@ -172,23 +183,47 @@ impl Answerer {
         caller: &Caller,
         scratch: &mut Scratch,
     ) -> Option<Outcome> {
-        let question = match self.question(to, asked, caller, scratch) {
+        let mut question = match self.question(to, asked, caller, scratch) {
             Ok(question) => question,
             Err(outcome) => return Some(outcome),
         };
-        let query = question.query();
-        let resolving = self.core.resolver.resolve(&query);
-        Some(
-            match tokio::time::timeout(self.core.request_deadline, resolving).await {
-                Ok(Ok(answer)) if question.needs_proof(&answer) => return None,
-                Ok(Ok(answer)) => match self.beyond(&question, &answer) {
-                    None => self.write(&question, Ok(answer), scratch),
-                    Some(beyond) => self.recurse(&question, beyond, &answer, scratch).await,
-                },
-                Ok(Err(error)) => self.write(&question, Err(error), scratch),
-                Err(_) => self.overdue(&question.to, scratch),
+        let resolving = self.resolve_and_judge(&question);
+        let resolved = tokio::time::timeout(self.core.request_deadline, resolving).await;
+        let Ok((answer, trusted)) = resolved else {
+            return Some(self.overdue(&question.to, scratch));
+        };
+        question.trusted = trusted;
+        Some(match answer {
+            Ok(answer) if question.needs_proof(&answer) => return None,
+            Ok(answer) => match self.beyond(&question, &answer) {
+                None => self.write(&question, Ok(answer), scratch),
+                Some(beyond) => self.recurse(&question, beyond, &answer, scratch).await,
             },
-        )
+            Err(error) => self.write(&question, Err(error), scratch),
+        })
+    }
+
+    /// Whether it takes signatures to answer: longer than those have who answer in place.
+    fn is_to_judge(&self, question: &Question<'_>) -> bool {
+        self.verdicts.is_some() && question.asks_for_trust()
+    }
+
+    /// The answer, and whether it is trusted, where that was asked.
+    async fn resolve_and_judge(
+        &self,
+        question: &Question<'_>,
+    ) -> (idnode_registry::Result<resolve::Answer>, bool) {
+        let answer = self.core.resolver.resolve(&question.query()).await;
+        let trusted = match (&self.verdicts, &answer) {
+            (Some(verdicts), Ok(resolve::Answer::Found(resolved))) if question.asks_for_trust() => {
+                let (resolver, identifier) = (&self.core.resolver, &question.identifier);
+                verdicts
+                    .is_trusted(resolver, identifier, resolved, now_s())
+                    .await
+            }
+            _ => false,
+        };
+        (answer, trusted)
     }
 
     /// Answers one whole message of a stranger's on a thread that may wait for the disk.
@@ -205,6 +240,7 @@ impl Answerer {
         let outcome = match self.read(message, transport, scratch) {
             Read::Answered(outcome) => outcome,
             Read::Operation => return Attempt::NeedsTask,
+            Read::Question(question) if self.is_to_judge(&question) => return Attempt::NeedsTask,
             Read::Question(question) if is_overdue() => self.overdue(&question.to, scratch),
             Read::Question(question) => {
                 match self.core.resolver.resolve_blocking(&question.query()) {
@@ -313,6 +349,7 @@ impl Answerer {
             identifier,
             filter,
             caller,
+            trusted: false,
         })
     }
 
@@ -371,8 +408,10 @@ impl Answerer {
     /// primary site.
     pub(super) fn reply<'t>(&self, to: &'t ReplyTo, expiration_s: u32) -> Reply<'t> {
         let mut reply = Reply::new(to, self.site_serial, expiration_s);
+        // That trust was asked for is repeated: without, clients do not read the verdict.
+        reply.flags = to.flags.and(OpFlags::TRUSTED_QUERY);
         if self.primary {
-            reply.flags = to.flags.and(OpFlags::AUTHORITATIVE);
+            reply.flags = reply.flags | to.flags.and(OpFlags::AUTHORITATIVE);
         }
         reply
     }
@@ -408,9 +447,16 @@ pub(super) struct Question<'m> {
     pub(super) identifier: Identifier,
     filter: Filter,
     caller: &'m Caller,
+    /// Its values are signed up to the trusted root.
+    pub(super) trusted: bool,
 }
 
 impl Question<'_> {
+    /// Whether the client asks if the answer is trusted (DT).
+    fn asks_for_trust(&self) -> bool {
+        self.to.flags.contains(OpFlags::TRUSTED_QUERY)
+    }
+
     /// Whether a stranger has asked, and not for public values alone, for what it may see only if
     /// it is somebody: it is to prove who it is (RFC 3652 §3.2.1).
     fn needs_proof(&self, answer: &resolve::Answer) -> bool {

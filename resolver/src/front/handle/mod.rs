@@ -30,6 +30,7 @@ mod udp;
 use super::Core;
 use super::desks::Desks;
 use super::tls::{CertificateFiles, Reload};
+use crate::trust::Verdicts;
 use crate::udp::Sockets;
 use answer::Answerer;
 use desk::Desk;
@@ -71,6 +72,8 @@ pub struct HandleOptions {
     pub udp_long_answer_exempt: Vec<IpNet>,
     /// Memory for encoded answers, bytes: all threads of UDP together, and as much for TCP.
     pub answer_cache_bytes: u64,
+    /// Who says whether an answer is trusted; `None`: none is.
+    pub verdicts: Option<Arc<Verdicts>>,
 }
 
 impl Default for HandleOptions {
@@ -87,6 +90,7 @@ impl Default for HandleOptions {
                 IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
             ],
             answer_cache_bytes: 128 << 20,
+            verdicts: None,
         }
     }
 }
@@ -184,7 +188,7 @@ impl HandleFront {
     pub fn new(sockets: HandleSockets, core: Arc<Core>, options: HandleOptions) -> Self {
         Self {
             sockets,
-            answerer: Arc::new(Answerer::new(core)),
+            answerer: Arc::new(Answerer::new(core).with_verdicts(options.verdicts.clone())),
             options,
         }
     }

@@ -52,7 +52,10 @@ impl Answerer {
             self.error(&question.to, ResponseCode::VALUES_NOT_FOUND, text, scratch);
             return Outcome::NoValues;
         }
-        let reply = self.reply(&question.to, expiration_s(ttl_s, now_s));
+        let mut reply = self.reply(&question.to, expiration_s(ttl_s, now_s));
+        if question.trusted {
+            reply.flags = reply.flags | OpFlags::TRUSTED_RESULT;
+        }
         match reply.resolution(
             &mut scratch.reply,
             question.handle,

@@ -1,0 +1,214 @@
+//! Signs what is registered (trusted resolution), before it reaches the writer.
+//!
+//! A signature takes a millisecond with an RSA key, a tenth of that with SM2: too long for the one
+//! writer thread, little beside a synced commit on the caller's side, where there is a thread for
+//! each. What an update leaves depends on the record, so that is read first, and the writer takes
+//! the signature only if the record is still the one that was signed; else it is made again.
+
+use super::draft::{self, Draft, IdentifierUpdate};
+use super::import::ItemError;
+use super::values::ValueChange;
+use crate::administrator::HandleValues;
+use crate::record::Record;
+use crate::{Error, Result, now_ms};
+use idnode_proto::identifier::{Identifier, Scheme};
+use idnode_proto::trust::claims::Token;
+use idnode_proto::trust::{Signer, Validity};
+use idnode_proto::value::{Permissions, Value, ValueRef, Values, encode_values, types};
+use std::thread::available_parallelism;
+
+/// The index of a signature, if it is free; else the next free one above.
+const SIGNATURE_INDEX: u32 = 400;
+/// What a signature over values that administrators alone read may be read by.
+const RESTRICTED: Permissions = Permissions(Permissions::ADMIN_READ | Permissions::ADMIN_WRITE);
+
+/// Signs the values of Handle identifiers on behalf of the node.
+#[derive(Debug)]
+pub struct Endorser {
+    /// The node's key, and its name to those who verify.
+    pub signer: Signer,
+    /// How long a signature holds, seconds.
+    pub validity_s: u64,
+    /// Whether bulk loads are signed as well.
+    pub imports: bool,
+}
+
+/// Signatures over what an update leaves of one version of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endorsement {
+    /// The version that the update was applied to.
+    pub version: u64,
+    signatures: Signatures,
+}
+
+/// HS_SIGNATURE values, and the indexes of those whose place they take.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Signatures {
+    replaced: Vec<u32>,
+    made: Vec<Value>,
+}
+
+impl Endorsement {
+    /// The values with the signatures over them.
+    pub fn placed(&self, values: Vec<Value>) -> Vec<Value> {
+        self.signatures.placed(values)
+    }
+}
+
+impl Signatures {
+    fn placed(&self, mut values: Vec<Value>) -> Vec<Value> {
+        values.retain(|value| !self.replaced.contains(&value.index));
+        values.extend(self.made.iter().cloned());
+        values.sort_by_key(|value| value.index);
+        values
+    }
+}
+
+impl Endorser {
+    /// A draft with a signature among its values.
+    ///
+    /// # Errors
+    /// The key fails; the values no longer fit one record.
+    pub(crate) fn draft(&self, draft: Draft) -> Result<Draft> {
+        let Some(handle) = signed_name(&draft.identifier, None) else {
+            return Ok(draft);
+        };
+        let signatures = self.signatures(&handle, &draft.values().collect::<Vec<_>>())?;
+        let values = draft.values().map(|value| value.to_owned()).collect();
+        let values = signatures.placed(values);
+        Ok(Draft {
+            value_count: values.len() as u16,
+            values: draft::encode(&values)?,
+            ..draft
+        })
+    }
+
+    /// An update of `existing` with signatures over what it leaves.
+    ///
+    /// # Errors
+    /// Those of the update itself, and the key's.
+    pub(crate) fn update(
+        &self,
+        update: &IdentifierUpdate,
+        existing: &Record,
+    ) -> Result<IdentifierUpdate> {
+        let mut update = update.clone();
+        if let Some(handle) = signed_name(&update.identifier, existing.display.as_deref()) {
+            let existing_values = HandleValues::of_record(existing);
+            let left = ValueChange::outcome(&update.change, &existing_values, &update.identifier)?;
+            let encoded = encode_values(&left);
+            let views: Vec<_> = Values::all(&encoded)
+                .map_while(std::result::Result::ok)
+                .collect();
+            update.endorsement = Some(Endorsement {
+                version: existing.version,
+                signatures: self.signatures(&handle, &views)?,
+            });
+        }
+        Ok(update)
+    }
+
+    /// A chunk's items with signatures, made by every core beside each other.
+    pub(crate) fn chunk(
+        &self,
+        items: Vec<std::result::Result<Draft, ItemError>>,
+    ) -> Vec<std::result::Result<Draft, ItemError>> {
+        let threads = available_parallelism().map_or(1, usize::from);
+        let share = items.len().div_ceil(threads).max(1);
+        let sign = |item: &std::result::Result<Draft, ItemError>| {
+            let draft = item.clone()?;
+            self.draft(draft).map_err(|error| ItemError::from(&error))
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = items
+                .chunks(share)
+                .map(|items| scope.spawn(move || items.iter().map(sign).collect::<Vec<_>>()))
+                .collect();
+            let lost = || {
+                let error = Error::Storage("signing ended without a result".into());
+                vec![Err(ItemError::from(&error))]
+            };
+            let signed = workers
+                .into_iter()
+                .flat_map(|worker| worker.join().unwrap_or_else(|_| lost()));
+            signed.collect()
+        })
+    }
+
+    /// One signature over what everybody may read, and, where there is more, one over what
+    /// administrators alone may read, which they alone may read as well: nobody is told of values
+    /// that nobody shows them. Secret keys are in neither.
+    fn signatures(&self, handle: &str, values: &[ValueRef<'_>]) -> Result<Signatures> {
+        let replaced: Vec<u32> = values
+            .iter()
+            .filter(|value| self.is_own(value))
+            .map(|value| value.index())
+            .collect();
+        let is_signed = |value: &&ValueRef<'_>| {
+            ![types::HS_SIGNATURE, types::HS_SECKEY]
+                .iter()
+                .any(|other| value.value_type().eq_ignore_ascii_case(other))
+        };
+        let (public, others): (Vec<_>, Vec<_>) = values
+            .iter()
+            .filter(is_signed)
+            .partition(|value| value.permissions().public_read());
+        let restricted = others
+            .into_iter()
+            .filter(|value: &&ValueRef<'_>| value.permissions().admin_read());
+        let taken: Vec<u32> = values
+            .iter()
+            .map(|value| value.index())
+            .filter(|index| !replaced.contains(index))
+            .collect();
+        let mut free = (SIGNATURE_INDEX..).filter(|index| !taken.contains(index));
+        let mut made = Vec::new();
+        for (group, permissions) in [
+            (public, Permissions::default()),
+            (restricted.collect(), RESTRICTED),
+        ] {
+            if !group.is_empty() {
+                let index = free.next().unwrap_or_default();
+                made.push(Value {
+                    permissions,
+                    ..self.signature(handle, index, group)?
+                });
+            }
+        }
+        Ok(Signatures { replaced, made })
+    }
+
+    fn signature(&self, handle: &str, index: u32, values: Vec<&ValueRef<'_>>) -> Result<Value> {
+        let now_s = now_ms() / 1_000;
+        let data = self
+            .signer
+            .signature(
+                handle,
+                values.into_iter().copied(),
+                Validity::starting(now_s, self.validity_s),
+            )
+            .map_err(|error| Error::Storage(format!("the values cannot be signed: {error}")))?;
+        Ok(Value {
+            timestamp_s: u32::try_from(now_s).unwrap_or(u32::MAX),
+            ..Value::new(index, types::HS_SIGNATURE, data)
+        })
+    }
+
+    /// Whether a value is a signature of this signer's.
+    fn is_own(&self, value: &ValueRef<'_>) -> bool {
+        value.value_type() == types::HS_SIGNATURE
+            && Token::signature(value.data())
+                .is_ok_and(|token| token.claims.claims.iss == self.signer.name.to_string())
+    }
+}
+
+/// The name that a signature is over, as it was registered: clients compare suffixes with their
+/// case. `None`: identifiers of other schemes are resolved by other protocols, which have no
+/// signatures of this kind.
+fn signed_name(identifier: &Identifier, registered: Option<&str>) -> Option<String> {
+    if identifier.scheme() != Scheme::Handle {
+        return None;
+    }
+    let spelling = registered.or_else(|| identifier.spelling());
+    Some(spelling.map_or_else(|| identifier.canonical(), str::to_owned))
+}

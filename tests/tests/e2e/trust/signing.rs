@@ -1,0 +1,133 @@
+//! What the node signs, on every way to write.
+
+use idnode_tests::node::{DataDir, idnode};
+use idnode_tests::run::Done;
+
+use super::world::{HANDLE, ROOT, SIGNER, World, openssl, parts};
+
+#[test]
+fn what_is_registered_and_changed_is_signed() {
+    let world = World::new(&[]);
+    world.register(HANDLE);
+    let verdict = world.trusted(HANDLE);
+    assert_eq!(verdict["signatures"][0]["issuer"], SIGNER);
+    assert_eq!(verdict["signatures"][0]["chain"][1]["subject"], ROOT);
+    // Nobody is told of the value that nobody is shown: it has a signature of its own.
+    assert_eq!(verdict["values"].as_array().unwrap().len(), 2);
+    assert!(world.data(HANDLE, 401).starts_with("eyJhbGciOiJTTTIyNTYifQ."));
+
+    let first = world.data(HANDLE, 400);
+    let update = |more: &[&str]| {
+        let update = ["identifier", "update", HANDLE];
+        world.idctl.json(&[&update[..], more].concat());
+        world.trusted(HANDLE)
+    };
+    update(&["--value", "1:URL=https://example.com/other"]);
+    assert_ne!(world.data(HANDLE, 400), first);
+    update(&["--value", "3:EMAIL=a@example.com", "--remove", "2"]);
+    // What the caller takes away or replaces as a whole is signed again all the same.
+    update(&["--remove", "400"]);
+    let verdict = update(&["--value", "400:DESC=在此", "--replace-all"]);
+    let indexes: Vec<_> = verdict["values"].as_array().unwrap().iter();
+    let indexes: Vec<_> = indexes.map(|value| value["index"].as_u64().unwrap()).collect();
+    assert_eq!(indexes, [400, 401]);
+    // What the registry refuses is refused as without signatures.
+    let (code, error) = world
+        .idctl
+        .refused(&["identifier", "update", HANDLE, "--remove", "77"]);
+    assert_eq!((code, &error["reason"]), (1, &"INVALID".into()), "{error}");
+    let conditional = ["identifier", "update", HANDLE, "--value", "5:URL=x"];
+    let (_, error) = world
+        .idctl
+        .refused(&[&conditional[..], &["--expected-version", "1"]].concat());
+    assert_eq!(error["reason"], "VERSION_MISMATCH", "{error}");
+}
+
+#[test]
+fn openssl_verifies_what_the_node_signs() {
+    for (algorithm, digest) in [("sm2", "sm3"), ("rsa", "sha256")] {
+        let world = World::with_key(algorithm, &[]);
+        world.register(HANDLE);
+        world.trusted(HANDLE);
+        let (input, signature) = parts(&world, &world.data(HANDLE, 400));
+        let key = world.path("node.key.pub");
+        let mut arguments = vec!["pkeyutl", "-verify", "-pubin", "-inkey", &key, "-rawin"];
+        arguments.extend(["-digest", digest, "-in", input.to_str().unwrap()]);
+        arguments.extend(["-sigfile", signature.to_str().unwrap()]);
+        if algorithm == "sm2" {
+            arguments.extend(["-pkeyopt", "distid:1234567812345678"]);
+        }
+        let said = openssl(&arguments);
+        assert!(said.contains("Verified Successfully"), "{said}");
+    }
+}
+
+#[test]
+fn writes_at_once_leave_a_signature_over_what_they_leave() {
+    let world = World::new(&[]);
+    world.register(HANDLE);
+    std::thread::scope(|scope| {
+        for index in 10..14 {
+            let idctl = &world.idctl;
+            scope.spawn(move || {
+                for round in 0..5 {
+                    let value = format!("{index}:DESC={round}");
+                    idctl.json(&["identifier", "update", HANDLE, "--value", &value]);
+                }
+            });
+        }
+    });
+    let verdict = world.trusted(HANDLE);
+    assert_eq!(verdict["values"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn bulk_loads_are_signed_where_the_operator_asks_for_it() {
+    for (setting, signed) in [("trust.sign_imports=false", false), ("trust.sign_imports=true", true)]
+    {
+        let world = World::new(&[setting]);
+        let lines: String = (0..50)
+            .map(|n| {
+                format!(
+                    "{{\"identifier\":\"88.118.8/I-{n}\",\"values\":[{{\"index\":1,\
+                     \"type\":\"URL\",\"data\":\"https://example.com/{n}\"}}]}}\n"
+                )
+            })
+            .collect();
+        let file = world.path("items.jsonl");
+        std::fs::write(&file, lines).unwrap();
+        let done = world.idctl.run(&["import", &file]);
+        assert_eq!(done.code, 0, "{done:?}");
+        for handle in ["88.118.8/I-0", "88.118.8/I-49"] {
+            match signed {
+                true => drop(world.trusted(handle)),
+                false => assert_eq!(world.faults(handle, &[])[0], "the handle has no signature"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_others_may_read_is_refused() {
+    let dir = DataDir::init();
+    let key = dir.beside("node.key");
+    let text = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:SM2"]);
+    std::fs::write(&key, text).unwrap();
+    let run = |mode| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let setting = format!("trust.key_file={}", key.display());
+        let signer = format!("trust.signer={SIGNER}");
+        let mut command = idnode();
+        command.arg("run").arg("--data-dir").arg(dir.path());
+        command.args(["--set", &setting, "--set", &signer]);
+        Done::of(&mut command)
+    };
+    let done = run(0o644);
+    assert_ne!(done.code, 0);
+    assert!(done.stderr.contains("its mode must be 0600"), "{done:?}");
+    std::fs::write(&key, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+    let done = run(0o600);
+    assert_ne!(done.code, 0);
+    assert!(done.stderr.contains("node.key"), "{done:?}");
+}
