@@ -1,0 +1,23 @@
+//! Public keys in their encodings, and private keys as a client reads them.
+#![no_main]
+
+use idnode_proto::handle::auth::{PrivateKey, PublicKey, SessionKey};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    for key in [PublicKey::decode(bytes), PublicKey::from_spki(bytes)] {
+        let Ok(key) = key else {
+            continue;
+        };
+        let written = key.encode().expect("a key that was read is written");
+        assert_eq!(PublicKey::decode(&written).expect("and read again"), key);
+        let _ = key.verify(key.usual_hash(), "0.NA/88.118.8", b"message", bytes);
+    }
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(key) = PrivateKey::from_pem(text)
+    {
+        let _ = key.public_key();
+        let _ = SessionKey::open(&key, bytes);
+    }
+    let _ = PrivateKey::from_pkcs8(bytes);
+});
