@@ -14,7 +14,7 @@ use crate::record::Record;
 use crate::{Caller, Error, Registry, Result};
 use bytes::Bytes;
 use idnode_proto::handle::admin::AdminId;
-use idnode_proto::handle::{Admin, AdminRights, decode_value_list};
+use idnode_proto::handle::{Admin, AdminPermissions, decode_value_list};
 use idnode_proto::identifier::Identifier;
 use idnode_proto::value::{Reference, ValueRef, Values, types};
 use sha2::{Digest, Sha256};
@@ -227,13 +227,13 @@ pub(crate) fn rights_of(
     handles: &impl Handles,
     administrator: &Administrator,
     values: &HandleValues,
-) -> Result<Option<AdminRights>> {
+) -> Result<Option<AdminPermissions>> {
     let is_admin = |value: &ValueRef<'_>| value.value_type().eq_ignore_ascii_case(types::HS_ADMIN);
     let mut search = Search::new(handles, &administrator.id);
-    let mut rights: Option<AdminRights> = None;
-    let mut grant = |permissions: AdminRights| {
+    let mut rights: Option<AdminPermissions> = None;
+    let mut grant = |permissions: AdminPermissions| {
         let before = rights.unwrap_or_default();
-        rights = Some(AdminRights(before.0 | permissions.0));
+        rights = Some(AdminPermissions(before.0 | permissions.0));
     };
     let mut groups = Vec::new();
     for value in values.iter().filter(is_admin) {
@@ -438,7 +438,7 @@ impl Registry {
             count,
         };
         let rights = rights_of(self, administrator, &values)?.unwrap_or_default();
-        if !rights.contains(AdminRights::READ_VALUE) {
+        if !rights.contains(AdminPermissions::READ_VALUE) {
             return Ok(false);
         }
         match require_standing(self, administrator) {
@@ -453,7 +453,7 @@ impl Registry {
         &self,
         administrator: &Administrator,
         prefix: &PrefixRecord,
-        right: AdminRights,
+        right: AdminPermissions,
     ) -> Result<()> {
         require_standing(self, administrator)?;
         let rights = rights_of(self, administrator, &HandleValues::of_prefix(prefix))?;
@@ -466,8 +466,8 @@ impl Registry {
 pub(crate) fn require_right(
     administrator: &Administrator,
     name: &str,
-    rights: Option<AdminRights>,
-    right: AdminRights,
+    rights: Option<AdminPermissions>,
+    right: AdminPermissions,
 ) -> Result<()> {
     let Some(rights) = rights else {
         return Err(Error::NotAdministrator {
@@ -475,7 +475,7 @@ pub(crate) fn require_right(
             name: name.to_owned(),
         });
     };
-    let missing = AdminRights(right.0 & !rights.0);
+    let missing = AdminPermissions(right.0 & !rights.0);
     if missing.0 == 0 {
         return Ok(());
     }
@@ -487,8 +487,8 @@ pub(crate) fn require_right(
 }
 
 /// The names of rights, for messages.
-fn labels(rights: AdminRights) -> String {
-    use AdminRights as A;
+fn labels(rights: AdminPermissions) -> String {
+    use AdminPermissions as A;
     let names = [
         (A::ADD_HANDLE, "create handles"),
         (A::DELETE_HANDLE, "delete the handle"),
