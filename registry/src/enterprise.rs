@@ -1,5 +1,6 @@
 //! Enterprises (企业): real-name data and its review.
 
+use crate::quota::Quota;
 use crate::{Error, Result};
 
 /// An enterprise's number, given by the node from 1 up; written `E1`, `E2`, ….
@@ -166,6 +167,9 @@ pub struct Enterprise {
     /// Milliseconds since the Unix epoch.
     #[prost(uint64, tag = "7")]
     pub updated_at_ms: u64,
+    /// How much it may register; `None`: as much as it likes.
+    #[prost(message, optional, tag = "8")]
+    pub quota: Option<Quota>,
 }
 
 impl EnterpriseState {

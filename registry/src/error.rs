@@ -1,6 +1,7 @@
 //! What can go wrong, in the domain's words. Each front maps these once to its own terms.
 
 use crate::prefix::PrefixState;
+use crate::quota::QuotaKind;
 use thiserror::Error as ThisError;
 
 /// The result of everything in this crate.
@@ -135,6 +136,16 @@ pub enum Error {
         /// The bound.
         limit: u64,
     },
+    /// An enterprise has registered as much as it may.
+    #[error("enterprise {enterprise} has reached its quota of {limit} {kind}")]
+    Quota {
+        /// Which of its limits.
+        kind: QuotaKind,
+        /// Whose.
+        enterprise: String,
+        /// The limit.
+        limit: u64,
+    },
     /// The node takes no writes now; trying again later, or elsewhere, may help.
     #[error("no writes are taken: {0}")]
     Unavailable(String),
@@ -200,7 +211,7 @@ impl Error {
             Self::NotFound { .. } => 5,
             Self::Exists { .. } | Self::IdempotencyKeyReused(_) => 6,
             Self::Denied(_) | Self::NotAdministrator { .. } | Self::AdministratorRight { .. } => 7,
-            Self::Bound { .. } => 8,
+            Self::Bound { .. } | Self::Quota { .. } => 8,
             Self::State { .. } | Self::PrefixNotActive { .. } | Self::PrefixDelegated(_) => 9,
             Self::VersionMismatch { .. } => 10,
             Self::Storage(_) => 13,
@@ -249,6 +260,11 @@ impl Error {
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::IdempotencyKeyReused(_) => "IDEMPOTENCY_KEY_REUSED",
             Self::Bound { .. } => "BOUND",
+            Self::Quota { kind, .. } => match kind {
+                QuotaKind::RegistrationsPerDay => "QUOTA_REGISTRATIONS_PER_DAY",
+                QuotaKind::Registrations => "QUOTA_REGISTRATIONS",
+                QuotaKind::Prefixes => "QUOTA_PREFIXES",
+            },
             Self::Unavailable(_) => "UNAVAILABLE",
             Self::Storage(_) => "STORAGE",
         }

@@ -14,6 +14,7 @@
 //! | credentials_by_administrator | index u32, identifier key | id of the live credential |
 //! | idempotency | caller, 0, key; caller, 1, import id | [`crate::write::idempotency::Remembered`] |
 //! | statistics | prefix key, or empty for the node | [`crate::read::Counters`] |
+//! | statistics | 0xff, enterprise u64, of those with a quota | [`crate::quota::Usage`] |
 //! | log | sequence u64 | [`crate::change::LogEntry`], records that are in `identifiers` or `superseded` left out |
 //! | superseded | sequence u64 of the entry that wrote it, identifier key | the record that a later entry has replaced, until that one is trimmed |
 //! | meta | name | format version |
@@ -21,6 +22,7 @@
 //! Integers in keys are big-endian, so that byte order is numeric order. Every value begins
 //! with a format version byte.
 
+use crate::enterprise::EnterpriseId;
 use crate::{Error, Result};
 use bytes::Bytes;
 
@@ -116,6 +118,14 @@ pub fn index_key(first: u64, rest: &[u8]) -> Bytes {
     let mut key = Vec::with_capacity(8 + rest.len());
     key.extend_from_slice(&first.to_be_bytes());
     key.extend_from_slice(rest);
+    key.into()
+}
+
+/// Where it is counted what an enterprise uses of its quota: beyond every prefix's key, which
+/// begins with its scheme.
+pub fn usage_key(enterprise: EnterpriseId) -> Bytes {
+    let mut key = vec![u8::MAX];
+    key.extend_from_slice(&enterprise.0.to_be_bytes());
     key.into()
 }
 

@@ -13,6 +13,7 @@
 //! | [`prefix_table`] | every prefix in memory, read on each resolution |
 //! | [`permission`] | who may read and write what |
 //! | [`administrator`] | handle administrators: their keys and their rights |
+//! | [`quota`] | how much an enterprise may register |
 //! | [`read`] | listings, exports and statistics |
 //! | [`error`] | what can go wrong, in the domain's words |
 
@@ -26,6 +27,7 @@ pub mod log;
 pub mod permission;
 pub mod prefix;
 pub mod prefix_table;
+pub mod quota;
 pub mod read;
 pub mod record;
 pub mod registry;

@@ -19,7 +19,7 @@ use crate::template::Template;
 use crate::write::idempotency::{Remembered, progress_key};
 use crate::{Caller, Error, Object, Result};
 use bytes::Bytes;
-use idnode_proto::handle::AdminPermissions;
+use idnode_proto::handle::AdminRights;
 use idnode_proto::identifier::{Identifier, Prefix};
 use page::{Item, Listing};
 use prost::Message;
@@ -136,7 +136,7 @@ impl Registry {
         if let Caller::Administrator(administrator) = caller {
             let entry = self.prefixes().get(prefix.key());
             let entry = entry.ok_or_else(|| Error::not_found(Object::Prefix, prefix))?;
-            let right = AdminPermissions::LIST_HANDLES;
+            let right = AdminRights::LIST_HANDLES;
             self.require_prefix_right(administrator, &entry.record, right)?;
         } else {
             self.get_prefix(caller, prefix)?;

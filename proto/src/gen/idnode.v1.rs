@@ -842,6 +842,34 @@ pub struct Enterprise {
     pub created_at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "7")]
     pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// unset: none
+    #[prost(message, optional, tag = "8")]
+    pub quota: ::core::option::Option<Quota>,
+}
+/// How much an enterprise may register; what is not set is not limited.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Quota {
+    /// identifiers created in a day of China's time
+    #[prost(uint64, optional, tag = "1")]
+    pub registrations_per_day: ::core::option::Option<u64>,
+    /// live identifiers
+    #[prost(uint64, optional, tag = "2")]
+    pub registrations: ::core::option::Option<u64>,
+    /// in whatever state
+    #[prost(uint64, optional, tag = "3")]
+    pub prefixes: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetQuotaRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// whole
+    #[prost(message, optional, tag = "2")]
+    pub quota: ::core::option::Option<Quota>,
+    #[prost(uint64, optional, tag = "3")]
+    pub expected_version: ::core::option::Option<u64>,
+    #[prost(string, tag = "4")]
+    pub idempotency_key: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnterpriseReceipt {
@@ -2025,6 +2053,33 @@ pub mod enterprise_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Operator only. Beyond a limit the enterprise gets RESOURCE_EXHAUSTED with reason
+        /// QUOTA_REGISTRATIONS_PER_DAY, QUOTA_REGISTRATIONS or QUOTA_PREFIXES and a QuotaFailure; the
+        /// operator may go beyond.
+        pub async fn set_quota(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetQuotaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EnterpriseReceipt>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.EnterpriseService/SetQuota",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.EnterpriseService", "SetQuota"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2072,6 +2127,16 @@ pub mod enterprise_service_server {
         async fn review_enterprise(
             &self,
             request: tonic::Request<super::ReviewEnterpriseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EnterpriseReceipt>,
+            tonic::Status,
+        >;
+        /// Operator only. Beyond a limit the enterprise gets RESOURCE_EXHAUSTED with reason
+        /// QUOTA_REGISTRATIONS_PER_DAY, QUOTA_REGISTRATIONS or QUOTA_PREFIXES and a QuotaFailure; the
+        /// operator may go beyond.
+        async fn set_quota(
+            &self,
+            request: tonic::Request<super::SetQuotaRequest>,
         ) -> std::result::Result<
             tonic::Response<super::EnterpriseReceipt>,
             tonic::Status,
@@ -2369,6 +2434,51 @@ pub mod enterprise_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReviewEnterpriseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.EnterpriseService/SetQuota" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetQuotaSvc<T: EnterpriseService>(pub Arc<T>);
+                    impl<
+                        T: EnterpriseService,
+                    > tonic::server::UnaryService<super::SetQuotaRequest>
+                    for SetQuotaSvc<T> {
+                        type Response = super::EnterpriseReceipt;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetQuotaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EnterpriseService>::set_quota(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetQuotaSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -11,7 +11,7 @@ use crate::prefix::PrefixAction;
 use crate::write::{Command, PrefixUpdate, SetMode};
 use crate::{Caller, Error, Result};
 use idnode_proto::handle::admin::AdminId;
-use idnode_proto::handle::{Admin, AdminPermissions, encode_value_list};
+use idnode_proto::handle::{Admin, AdminRights, encode_value_list};
 use idnode_proto::value::{Permissions, Reference, Value, types};
 
 /// The prefix that has the administrator of most tests, and one that it is to write under.
@@ -42,7 +42,7 @@ fn reference(text: &str) -> Reference {
 }
 
 /// An HS_ADMIN value.
-fn admin(index: u32, rights: AdminPermissions, key: &str) -> Value {
+fn admin(index: u32, rights: AdminRights, key: &str) -> Value {
     let data = Admin {
         permissions: rights,
         reference: reference(key),

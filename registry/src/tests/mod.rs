@@ -15,6 +15,7 @@ mod listing;
 mod log;
 mod model;
 mod nesting;
+mod quotas;
 mod records;
 mod support;
 mod templates;

@@ -11,7 +11,7 @@ use crate::layout::Family;
 use crate::prefix::PrefixRecord;
 use crate::record::Record;
 use crate::{Caller, Error, Result};
-use idnode_proto::handle::AdminPermissions;
+use idnode_proto::handle::AdminRights;
 use idnode_proto::identifier::Identifier;
 use idnode_proto::value::ValueRef;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) enum Authority {
     /// An administrator, with what the HS_ADMIN values of a thing called `name` grant it.
     Administrator {
         administrator: Arc<Administrator>,
-        rights: AdminPermissions,
+        rights: AdminRights,
         name: String,
     },
 }
@@ -71,7 +71,7 @@ impl Authority {
     }
 
     /// Err if an administrator lacks a right; owners have all.
-    pub fn require(&self, right: AdminPermissions) -> Result<()> {
+    pub fn require(&self, right: AdminRights) -> Result<()> {
         match self {
             Self::Operator | Self::Owner => Ok(()),
             Self::Administrator {

@@ -129,7 +129,7 @@ fn claim_certificate(txn: &Txn<'_>, profile: &Profile) -> Result<()> {
     }
 }
 
-fn store(txn: &mut Txn<'_>, caller: &Caller, mut enterprise: Enterprise) -> Outcome {
+pub(super) fn store(txn: &mut Txn<'_>, caller: &Caller, mut enterprise: Enterprise) -> Outcome {
     enterprise.version = txn.next_sequence();
     enterprise.updated_at_ms = txn.now_ms();
     txn.put_message(Family::Enterprises, number_key(enterprise.id), &enterprise);

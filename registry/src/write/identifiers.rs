@@ -2,6 +2,7 @@
 
 use super::authority::Authority;
 use super::draft::{self, Draft, IdentifierUpdate};
+use super::quotas::Meter;
 use super::txn::Txn;
 use super::{Outcome, enterprises, expect_version, templates};
 use crate::administrator::HandleValues;
@@ -13,7 +14,7 @@ use crate::read::Counters;
 use crate::record::Record;
 use crate::{Caller, Error, Object, Result};
 use bytes::{BufMut, Bytes, BytesMut};
-use idnode_proto::handle::AdminPermissions;
+use idnode_proto::handle::AdminRights;
 use idnode_proto::identifier::Identifier;
 use std::sync::Arc;
 
@@ -22,15 +23,19 @@ pub(super) fn create(txn: &mut Txn<'_>, caller: &Caller, draft: &Draft) -> Resul
     // A handle that is not there yet has no administrators: its prefix has them.
     let values = || HandleValues::of_prefix(&prefix);
     let authority = authority_over(txn, caller, &prefix, values)?;
-    authority.require(AdminPermissions::ADD_HANDLE)?;
+    authority.require(AdminRights::ADD_HANDLE)?;
     require_open(txn, caller, &prefix)?;
     let existing = get(txn, &draft.identifier)?;
     if existing.as_ref().is_some_and(Record::is_live) {
         return Err(exists(&draft.identifier));
     }
+    let mut meter = Meter::default();
+    meter.require(txn, caller, prefix.owner())?;
+    meter.identifier(txn, prefix.owner())?;
     let record = created(txn, draft, prefix.owner())?;
     let delta = Delta::between(existing.as_ref(), &record);
     txn.count(&prefix.key, |counters| delta.apply(counters))?;
+    meter.finish(txn);
     Ok(commit_one(
         txn,
         caller,
@@ -110,13 +115,16 @@ pub(super) fn delete(
     bounded("reason", reason, 0, 256)?;
     let prefix = owner_of(txn, caller, identifier)?;
     let (existing, authority) = writable(txn, caller, &prefix, identifier)?;
-    authority.require(AdminPermissions::DELETE_HANDLE)?;
+    authority.require(AdminRights::DELETE_HANDLE)?;
     expect_version(
         Object::Identifier,
         identifier,
         expected_version,
         existing.version,
     )?;
+    let mut meter = Meter::default();
+    meter.no_identifier(txn, prefix.owner())?;
+    meter.finish(txn);
     let record = Record {
         version: txn.next_sequence(),
         updated_at_ms: txn.now_ms(),

@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::identifiers::{self, Delta};
+use super::quotas::Meter;
 use super::txn::Txn;
 use super::{Outcome, idempotency};
 use crate::change::{Change, IdentifierChange, IdentifierChanges};
@@ -94,6 +95,7 @@ pub(super) fn chunk(
     let mut chunk = Chunk {
         placed: Vec::new(),
         changes: Vec::with_capacity(items.len()),
+        meter: Meter::default(),
         space: BytesMut::with_capacity(weight),
     };
     txn.reserve(items.len());
@@ -117,6 +119,7 @@ pub(super) fn chunk(
     for Placed { prefix, delta, .. } in &chunk.placed {
         txn.count(&prefix.key, |counters| delta.apply(counters))?;
     }
+    chunk.meter.finish(txn);
     let progress = idempotency::Remembered {
         sequence: number,
         committed_at_ms: txn.now_ms(),
@@ -148,6 +151,7 @@ struct Chunk {
     /// The prefixes met so far.
     placed: Vec<Placed>,
     changes: Vec<IdentifierChange>,
+    meter: Meter,
     /// Where keys and records are written: one allocation for all of them.
     space: BytesMut,
 }
@@ -181,10 +185,12 @@ impl Chunk {
         };
         let existing = existing.map(Record::decode).transpose()?;
         let (record, status) = match existing.as_ref().filter(|record| record.is_live()) {
-            None => (
-                identifiers::created(txn, draft, prefix.owner())?,
-                ImportStatus::Created,
-            ),
+            None => {
+                self.meter.require(txn, caller, prefix.owner())?;
+                let record = identifiers::created(txn, draft, prefix.owner())?;
+                self.meter.identifier(txn, prefix.owner())?;
+                (record, ImportStatus::Created)
+            }
             Some(_) if mode == ImportMode::Create => {
                 return Err(identifiers::exists(&draft.identifier));
             }

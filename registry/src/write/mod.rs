@@ -11,6 +11,7 @@ pub mod idempotency;
 mod identifiers;
 mod import;
 mod prefixes;
+mod quotas;
 mod templates;
 mod txn;
 mod values;
@@ -26,6 +27,7 @@ pub(crate) use writer::{Writer, WriterHandle};
 use crate::credential::Credential;
 use crate::enterprise::{Enterprise, EnterpriseId, Profile, ReviewAction};
 use crate::prefix::{Delegation, PrefixAction, PrefixRecord};
+use crate::quota::Quota;
 use crate::template::Template;
 use crate::{Caller, Error, Result, Sequence};
 use idnode_proto::identifier::{Identifier, Prefix};
@@ -57,6 +59,15 @@ pub enum Command {
         action: ReviewAction,
         /// Why.
         message: String,
+        /// Only if it is at this version.
+        expected_version: Option<u64>,
+    },
+    /// Sets how much an enterprise may register. Operator.
+    SetQuota {
+        /// Which.
+        id: EnterpriseId,
+        /// The limits; none of them: no quota.
+        quota: Quota,
         /// Only if it is at this version.
         expected_version: Option<u64>,
     },
@@ -234,6 +245,11 @@ impl Command {
                 message,
                 expected_version,
             } => enterprises::review(txn, caller, *id, *action, message, *expected_version),
+            Self::SetQuota {
+                id,
+                quota,
+                expected_version,
+            } => quotas::set(txn, caller, *id, quota, *expected_version),
             Self::ApplyPrefix { prefix, enterprise } => {
                 prefixes::apply(txn, caller, prefix, *enterprise)
             }
@@ -281,9 +297,9 @@ impl Command {
     fn recalled(&self, txn: &Txn<'_>, remembered: &idempotency::Remembered) -> Result<Outcome> {
         match self {
             Self::CreateEnterprise { .. } => enterprises::current(txn, remembered.subject.parse()?),
-            Self::UpdateEnterprise { id, .. } | Self::ReviewEnterprise { id, .. } => {
-                enterprises::current(txn, *id)
-            }
+            Self::UpdateEnterprise { id, .. }
+            | Self::ReviewEnterprise { id, .. }
+            | Self::SetQuota { id, .. } => enterprises::current(txn, *id),
             Self::ApplyPrefix { prefix, .. }
             | Self::TransitionPrefix { prefix, .. }
             | Self::SetDelegation { prefix, .. }

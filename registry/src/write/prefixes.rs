@@ -1,6 +1,7 @@
 //! Commands on prefixes.
 
 use super::draft::{self, PrefixUpdate};
+use super::quotas::Meter;
 use super::txn::{Census, Txn};
 use super::{Outcome, enterprises, expect_version, identifiers};
 use crate::administrator::HandleValues;
@@ -28,6 +29,9 @@ pub(super) fn apply(
             name: prefix.to_string(),
         });
     }
+    let mut meter = Meter::default();
+    meter.prefix(txn, caller, enterprise)?;
+    meter.finish(txn);
     // A prefix inside another one's identifiers would change whose they are.
     let inside = txn.census(prefix)?;
     if inside.live {
@@ -191,6 +195,9 @@ fn remove(
             "still has live identifiers",
         ));
     }
+    let mut meter = Meter::default();
+    meter.no_prefix(txn, record.owner())?;
+    meter.finish(txn);
     let replaced = record.clone();
     record.version = txn.next_sequence();
     record.updated_at_ms = txn.now_ms();

@@ -2,7 +2,8 @@
 //! written so far.
 
 use crate::change::{Change, LogEntry};
-use crate::layout::{Family, decode_value, encode_value};
+use crate::enterprise::EnterpriseId;
+use crate::layout::{Family, decode_value, encode_value, index_key};
 use crate::prefix::PrefixRecord;
 use crate::prefix_table::PrefixTable;
 use crate::read::Counters;
@@ -176,6 +177,27 @@ impl<'a> Txn<'a> {
             Some(None) => Ok(None),
             None => Ok(self.prefixes.get(key).map(|entry| entry.record.clone())),
         }
+    }
+
+    /// The keys of an enterprise's prefixes.
+    pub fn prefixes_of(&self, id: EnterpriseId) -> Result<Vec<Bytes>> {
+        let family = Family::PrefixesByEnterprise;
+        let start = index_key(id.0, &[]);
+        let view = self.store.snapshot();
+        let mut keys = Vec::new();
+        for row in view.scan_prefix(family, &start)? {
+            let (key, _) = row?;
+            if self.written(family, &key) != Some(None) {
+                keys.push(key.slice(start.len()..));
+            }
+        }
+        for ((written, key), value) in &self.overlay {
+            let added = *written == family && key.starts_with(&start) && value.is_some();
+            if added && view.get(family, key)?.is_none() {
+                keys.push(key.slice(start.len()..));
+            }
+        }
+        Ok(keys)
     }
 
     /// The prefix that owns an identifier, if it is registered.

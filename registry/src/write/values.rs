@@ -5,7 +5,7 @@ use super::authority::Authority;
 use super::draft;
 use crate::administrator::HandleValues;
 use crate::{Error, Object, Result};
-use idnode_proto::handle::AdminPermissions;
+use idnode_proto::handle::AdminRights;
 use idnode_proto::value::{MAX_VALUES, Value, ValueParts, ValueRef, types};
 
 /// What setting a value means where there is one, and where there is none.
@@ -188,29 +188,29 @@ fn is_admin(value_type: &str) -> bool {
 }
 
 /// The right to add a value of a type (RFC 3651 §3.2.1).
-fn adding(value_type: &str) -> AdminPermissions {
+fn adding(value_type: &str) -> AdminRights {
     if is_admin(value_type) {
-        AdminPermissions::ADD_ADMIN
+        AdminRights::ADD_ADMIN
     } else {
-        AdminPermissions::ADD_VALUE
+        AdminRights::ADD_VALUE
     }
 }
 
 /// The right to remove one.
-fn removing(value_type: &str) -> AdminPermissions {
+fn removing(value_type: &str) -> AdminRights {
     if is_admin(value_type) {
-        AdminPermissions::REMOVE_ADMIN
+        AdminRights::REMOVE_ADMIN
     } else {
-        AdminPermissions::REMOVE_VALUE
+        AdminRights::REMOVE_VALUE
     }
 }
 
 /// The right to put one in place of another. An HS_ADMIN value in place of something else is
 /// added, and something else in its place means that it is removed.
-fn modifying(old_type: &str, new_type: &str) -> AdminPermissions {
+fn modifying(old_type: &str, new_type: &str) -> AdminRights {
     match (is_admin(old_type), is_admin(new_type)) {
-        (false, false) => AdminPermissions::MODIFY_VALUE,
-        (true, true) => AdminPermissions::MODIFY_ADMIN,
-        _ => AdminPermissions(removing(old_type).0 | adding(new_type).0),
+        (false, false) => AdminRights::MODIFY_VALUE,
+        (true, true) => AdminRights::MODIFY_ADMIN,
+        _ => AdminRights(removing(old_type).0 | adding(new_type).0),
     }
 }

@@ -46,7 +46,7 @@ mod tests {
     use super::super::Filter;
     use super::*;
     use crate::cache::HotCache;
-    use idnode_proto::handle::{Admin, AdminPermissions};
+    use idnode_proto::handle::{Admin, AdminRights};
     use idnode_proto::identifier::Prefix;
     use idnode_proto::value::{Permissions, Reference, Value, types};
     use idnode_registry::enterprise::{CertificateType, EnterpriseId, Profile, ReviewAction};
@@ -65,7 +65,7 @@ mod tests {
 
     impl Node {
         /// An enterprise with a prefix that has an administrator's key and this right for it.
-        async fn new(right: AdminPermissions) -> Self {
+        async fn new(right: AdminRights) -> Self {
             let dir = tempfile::tempdir().unwrap();
             let token = Registry::create(dir.path()).unwrap();
             let cache = Arc::new(HotCache::new(1));
@@ -168,7 +168,7 @@ mod tests {
         }
     }
 
-    fn admin(permissions: AdminPermissions) -> Value {
+    fn admin(permissions: AdminRights) -> Value {
         let reference = Reference {
             handle: "0.NA/88.118.8".into(),
             index: 300,
@@ -182,7 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_has_the_right_reads_what_administrators_may_read() {
-        let node = Node::new(AdminPermissions::READ_VALUE).await;
+        let node = Node::new(AdminRights::READ_VALUE).await;
         let caller = node.administrator();
         for (handle, all, public) in [
             ("88.118.8/1", vec![1, 100], vec![100]),
@@ -221,8 +221,8 @@ mod tests {
 
     #[tokio::test]
     async fn other_rights_do_not_let_it_read() {
-        let every_other = AdminPermissions::ALL.0 & !AdminPermissions::READ_VALUE.0;
-        let node = Node::new(AdminPermissions(every_other)).await;
+        let every_other = AdminRights::ALL.0 & !AdminRights::READ_VALUE.0;
+        let node = Node::new(AdminRights(every_other)).await;
         let caller = node.administrator();
         assert_eq!(node.seen(&caller, "88.118.8/1", false).await, [100]);
         assert_eq!(node.seen(&caller, "0.NA/88.118.8", false).await, [1, 100]);

@@ -20,7 +20,7 @@ use calls::{
 };
 
 /// What an enterprise may do with nothing, not even its own.
-const OPERATOR_ONLY: [&str; 2] = ["CreateEnterprise", "ReviewEnterprise"];
+const OPERATOR_ONLY: [&str; 3] = ["CreateEnterprise", "ReviewEnterprise", "SetQuota"];
 /// What needs no credential.
 const PUBLIC: [&str; 2] = ["Resolve", "BatchResolve"];
 

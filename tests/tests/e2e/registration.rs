@@ -3,6 +3,7 @@
 mod administrators;
 mod counters;
 mod lifecycle;
+mod quotas;
 mod reading;
 mod safe_writes;
 mod templates;

@@ -3,7 +3,7 @@
 
 use idnode_proto::api::Value;
 use idnode_proto::api::value::Data;
-use idnode_proto::handle::{Admin, AdminPermissions, encode_value_list};
+use idnode_proto::handle::{Admin, AdminRights, encode_value_list};
 use idnode_proto::value::{Reference, types};
 
 use crate::bulk::field;
@@ -21,20 +21,20 @@ add-value, modify-admin, remove-admin, add-admin, read-value, list-handles, list
 KEY may also be a group, see --group.";
 
 /// The rights by name.
-const RIGHTS: [(&str, AdminPermissions); 13] = [
-    ("add-handle", AdminPermissions::ADD_HANDLE),
-    ("delete-handle", AdminPermissions::DELETE_HANDLE),
-    ("add-prefix", AdminPermissions::ADD_PREFIX),
-    ("delete-prefix", AdminPermissions::DELETE_PREFIX),
-    ("modify-value", AdminPermissions::MODIFY_VALUE),
-    ("remove-value", AdminPermissions::REMOVE_VALUE),
-    ("add-value", AdminPermissions::ADD_VALUE),
-    ("modify-admin", AdminPermissions::MODIFY_ADMIN),
-    ("remove-admin", AdminPermissions::REMOVE_ADMIN),
-    ("add-admin", AdminPermissions::ADD_ADMIN),
-    ("read-value", AdminPermissions::READ_VALUE),
-    ("list-handles", AdminPermissions::LIST_HANDLES),
-    ("list-prefixes", AdminPermissions::LIST_PREFIXES),
+const RIGHTS: [(&str, AdminRights); 13] = [
+    ("add-handle", AdminRights::ADD_HANDLE),
+    ("delete-handle", AdminRights::DELETE_HANDLE),
+    ("add-prefix", AdminRights::ADD_PREFIX),
+    ("delete-prefix", AdminRights::DELETE_PREFIX),
+    ("modify-value", AdminRights::MODIFY_VALUE),
+    ("remove-value", AdminRights::REMOVE_VALUE),
+    ("add-value", AdminRights::ADD_VALUE),
+    ("modify-admin", AdminRights::MODIFY_ADMIN),
+    ("remove-admin", AdminRights::REMOVE_ADMIN),
+    ("add-admin", AdminRights::ADD_ADMIN),
+    ("read-value", AdminRights::READ_VALUE),
+    ("list-handles", AdminRights::LIST_HANDLES),
+    ("list-prefixes", AdminRights::LIST_PREFIXES),
 ];
 
 /// Reads one `--administrator`.
@@ -42,7 +42,7 @@ pub(crate) fn parse_administrator(text: &str) -> Result<Value, String> {
     let (place, key) = text.split_once('=').ok_or("`=` and the key are missing")?;
     let (index, rights) = match place.split_once(':') {
         Some((index, rights)) => (index, parse_rights(rights)?),
-        None => (place, AdminPermissions::ALL),
+        None => (place, AdminRights::ALL),
     };
     let [reference] = <[Reference; 1]>::try_from(parse_keys(key)?)
         .map_err(|keys| format!("{} keys instead of one", keys.len()))?;
@@ -73,8 +73,8 @@ fn value(index: &str, kind: &str, data: Vec<u8>) -> Result<Value, String> {
     })
 }
 
-fn parse_rights(text: &str) -> Result<AdminPermissions, String> {
-    let mut rights = AdminPermissions::default();
+fn parse_rights(text: &str) -> Result<AdminRights, String> {
+    let mut rights = AdminRights::default();
     for name in text.split('+') {
         let known = RIGHTS.iter().find(|(right, _)| *right == name);
         let (_, right) = known.ok_or_else(|| format!("`{name}` is no right: see --help"))?;
@@ -116,7 +116,7 @@ mod tests {
         let all = parse_administrator("=300:0.NA/88.118.8").unwrap();
         assert_eq!(all.index, 0);
         let admin = Admin::decode(raw(&all)).unwrap();
-        assert_eq!(admin.permissions, AdminPermissions::ALL);
+        assert_eq!(admin.permissions, AdminRights::ALL);
 
         let group = parse_group("200=300:0.NA/88.118.8;301:88.118.8/A").unwrap();
         assert_eq!((group.index, group.r#type.as_str()), (200, "HS_VLIST"));

@@ -7,7 +7,8 @@ use idnode_proto::api::review_enterprise_request::Action as ApiAction;
 use idnode_proto::api::{
     CertificateType as ApiCertificateType, Contact, CreateEnterpriseRequest, Enterprise,
     EnterpriseProfile, EnterpriseReceipt, EnterpriseState, GetEnterpriseRequest, LegalPerson,
-    ListEnterprisesRequest, ReviewEnterpriseRequest, UpdateEnterpriseRequest,
+    ListEnterprisesRequest, Quota, ReviewEnterpriseRequest, SetQuotaRequest,
+    UpdateEnterpriseRequest,
 };
 use serde_json::json;
 
@@ -45,6 +46,21 @@ pub(crate) enum Command {
         id: String,
         #[command(flatten)]
         profile: Box<ProfileArgs>,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+    /// Limit how much it may register; operator only. What is not given is not limited
+    SetQuota {
+        id: String,
+        /// Identifiers registered in one day (China's time)
+        #[arg(long, value_name = "N")]
+        registrations_per_day: Option<u64>,
+        /// Identifiers in total
+        #[arg(long, value_name = "N")]
+        registrations: Option<u64>,
+        /// Prefixes
+        #[arg(long, value_name = "N")]
+        prefixes: Option<u64>,
         #[command(flatten)]
         write: WriteArgs,
     },
@@ -235,6 +251,26 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let done = client.update_enterprise(session.request(request)).await?;
             show_receipt(session, &done.into_inner())
         }
+        Command::SetQuota {
+            id,
+            registrations_per_day,
+            registrations,
+            prefixes,
+            write,
+        } => {
+            let request = SetQuotaRequest {
+                id,
+                quota: Some(Quota {
+                    registrations_per_day,
+                    registrations,
+                    prefixes,
+                }),
+                expected_version: write.expected_version,
+                idempotency_key: write.once.idempotency_key,
+            };
+            let done = client.set_quota(session.request(request)).await?;
+            show_receipt(session, &done.into_inner())
+        }
         Command::Review {
             id,
             action,
@@ -322,6 +358,10 @@ fn table(enterprise: &Enterprise) -> Table {
             "legal_person",
             joined([person.name, person.id_type, person.id_number]),
         ),
+        (
+            "quota",
+            enterprise.quota.as_ref().map(quota).unwrap_or_default(),
+        ),
         ("version", enterprise.version.to_string()),
         (
             "created_at",
@@ -332,6 +372,18 @@ fn table(enterprise: &Enterprise) -> Table {
             json::time(enterprise.updated_at.as_ref()).unwrap_or_default(),
         ),
     ])
+}
+
+fn quota(quota: &Quota) -> String {
+    let limits = [
+        (quota.registrations_per_day, "registrations a day"),
+        (quota.registrations, "registrations"),
+        (quota.prefixes, "prefixes"),
+    ];
+    let limits = limits
+        .iter()
+        .filter_map(|(limit, what)| Some(format!("{} {what}", (*limit)?)));
+    limits.collect::<Vec<_>>().join(", ")
 }
 
 fn joined(parts: [String; 3]) -> String {

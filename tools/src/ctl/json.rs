@@ -56,6 +56,11 @@ pub(crate) fn enterprise(enterprise: &api::Enterprise) -> Value {
         "profile": enterprise.profile.as_ref().map(profile),
         "state": enterprise_state(enterprise),
         "review_message": enterprise.review_message,
+        "quota": enterprise.quota.as_ref().map(|quota| json!({
+            "registrations_per_day": quota.registrations_per_day,
+            "registrations": quota.registrations,
+            "prefixes": quota.prefixes,
+        })),
         "version": enterprise.version,
         "created_at": time(enterprise.created_at.as_ref()),
         "updated_at": time(enterprise.updated_at.as_ref()),

@@ -6,7 +6,7 @@ use crate::administrator::{MAX_GROUP_DEPTH, MAX_GROUP_READS};
 /// A handle under [`AWAY`] that this group administers.
 fn administered_by(node: &Node, name: &str, group: &str) -> String {
     let handle = format!("{AWAY}/{name}");
-    let rights = admin(100, AdminPermissions::ALL, group);
+    let rights = admin(100, AdminRights::ALL, group);
     node.write(create_with(&handle, vec![text_value(1, "is"), rights]));
     handle
 }
@@ -50,8 +50,8 @@ fn rights_of_several_values_add_up() {
     let handle = format!("{AWAY}/1");
     let values = vec![
         text_value(1, "is"),
-        admin(100, AdminPermissions::MODIFY_VALUE, ADMIN),
-        admin(101, AdminPermissions::ADD_VALUE, "200:0.NA/88.118.9"),
+        admin(100, AdminRights::MODIFY_VALUE, ADMIN),
+        admin(101, AdminRights::ADD_VALUE, "200:0.NA/88.118.9"),
     ];
     node.write(create_with(&handle, values));
     let caller = node.administrator(ADMIN);
@@ -139,7 +139,7 @@ fn a_question_about_many_groups_takes_bounded_time() {
     let mut values = vec![text_value(1, "is")];
     values.extend((100..2_000).map(|index| {
         let key = format!("{}:88.118.9/x", if index % 2 == 0 { 200 } else { index });
-        admin(index, AdminPermissions::ALL, &key)
+        admin(index, AdminRights::ALL, &key)
     }));
     let handle = format!("{AWAY}/1");
     node.write(create_with(&handle, values));

@@ -42,7 +42,7 @@ fn a_key_is_a_value_of_a_prefix_or_of_an_identifier() {
 fn a_prefix_that_is_not_active_has_no_administrators() {
     let node = node();
     let caller = node.administrator(ADMIN);
-    let all = admin(100, AdminPermissions::ALL, ADMIN);
+    let all = admin(100, AdminRights::ALL, ADMIN);
     node.write(put_on(AWAY, vec![all]));
     node.try_as(&caller, create(&format!("{AWAY}/1"), "x"))
         .unwrap();
@@ -65,7 +65,7 @@ fn a_prefix_that_is_not_active_has_no_administrators() {
 fn a_key_that_was_changed_proves_nothing() {
     let node = node();
     let caller = node.administrator(ADMIN);
-    let all = admin(100, AdminPermissions::ALL, ADMIN);
+    let all = admin(100, AdminRights::ALL, ADMIN);
     node.write(put_on(AWAY, vec![all]));
     node.write(put_on(HOME, vec![secret(300, "another")]));
     let command = || create(&format!("{AWAY}/1"), "x");

@@ -123,7 +123,7 @@ fn versions_keys_and_owners_count_as_for_identifiers() {
     node.write(change());
     // The keys of an administrator are its own.
     let caller = node.administrator(ADMIN);
-    node.write(put_on(HOME, vec![admin(100, AdminPermissions::ALL, ADMIN)]));
+    node.write(put_on(HOME, vec![admin(100, AdminRights::ALL, ADMIN)]));
     let by_administrator = node.write_as(&caller, key("k", "2"), change()).unwrap();
     assert!(!by_administrator.replayed);
 }

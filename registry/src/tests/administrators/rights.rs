@@ -6,26 +6,26 @@ use crate::registry::Registry;
 use bytes::Bytes;
 
 /// What an administrator may ask for, and the right it needs.
-const DEEDS: [(&str, AdminPermissions); 10] = [
-    ("create", AdminPermissions::ADD_HANDLE),
-    ("delete", AdminPermissions::DELETE_HANDLE),
-    ("add", AdminPermissions::ADD_VALUE),
-    ("modify", AdminPermissions::MODIFY_VALUE),
-    ("remove", AdminPermissions::REMOVE_VALUE),
-    ("add admin", AdminPermissions::ADD_ADMIN),
-    ("modify admin", AdminPermissions::MODIFY_ADMIN),
-    ("remove admin", AdminPermissions::REMOVE_ADMIN),
-    ("list", AdminPermissions::LIST_HANDLES),
-    ("read", AdminPermissions::READ_VALUE),
+const DEEDS: [(&str, AdminRights); 10] = [
+    ("create", AdminRights::ADD_HANDLE),
+    ("delete", AdminRights::DELETE_HANDLE),
+    ("add", AdminRights::ADD_VALUE),
+    ("modify", AdminRights::MODIFY_VALUE),
+    ("remove", AdminRights::REMOVE_VALUE),
+    ("add admin", AdminRights::ADD_ADMIN),
+    ("modify admin", AdminRights::MODIFY_ADMIN),
+    ("remove admin", AdminRights::REMOVE_ADMIN),
+    ("list", AdminRights::LIST_HANDLES),
+    ("read", AdminRights::READ_VALUE),
 ];
 
-fn stranger_admin(index: u32, rights: AdminPermissions) -> Value {
+fn stranger_admin(index: u32, rights: AdminRights) -> Value {
     admin(index, rights, "300:0.NA/88.118.77")
 }
 
 /// Does a deed under [`AWAY`], on `handle` if it is there.
 fn deed(node: &Node, caller: &Caller, deed: &str, handle: &str) -> Fate {
-    let none = AdminPermissions::default();
+    let none = AdminRights::default();
     let command = match deed {
         "create" => create(&format!("{handle}-new"), "x"),
         "delete" => delete(handle, None),
@@ -33,7 +33,7 @@ fn deed(node: &Node, caller: &Caller, deed: &str, handle: &str) -> Fate {
         "modify" => put(handle, vec![text_value(1, "changed")]),
         "remove" => change(handle, SetMode::Put, vec![], &[1]),
         "add admin" => put(handle, vec![stranger_admin(105, none)]),
-        "modify admin" => put(handle, vec![stranger_admin(101, AdminPermissions::ALL)]),
+        "modify admin" => put(handle, vec![stranger_admin(101, AdminRights::ALL)]),
         "remove admin" => change(handle, SetMode::Put, vec![], &[101]),
         "list" => {
             let page = PageRequest::default();
@@ -77,7 +77,7 @@ fn each_right_lets_an_administrator_do_one_thing() {
     let caller = node.administrator(ADMIN);
     let mut number = 0;
     for bit in 0..13 {
-        let right = AdminPermissions(1 << bit);
+        let right = AdminRights(1 << bit);
         node.write(put_on(AWAY, vec![admin(100, right, ADMIN)]));
         for (name, needed) in DEEDS {
             number += 1;
@@ -85,7 +85,7 @@ fn each_right_lets_an_administrator_do_one_thing() {
             let values = vec![
                 text_value(1, "is"),
                 admin(100, right, ADMIN),
-                stranger_admin(101, AdminPermissions::default()),
+                stranger_admin(101, AdminRights::default()),
             ];
             node.write(create_with(&handle, values));
             let before = node.registry().applied();
@@ -109,7 +109,7 @@ fn who_is_named_nowhere_is_no_administrator() {
     let caller = node.administrator(ADMIN);
     let handle = format!("{AWAY}/1");
     // One of another index, one of another handle, one that is no reference at all.
-    let all = AdminPermissions::ALL;
+    let all = AdminRights::ALL;
     let values = vec![
         text_value(1, "is"),
         admin(100, all, "301:0.NA/88.118.8"),
@@ -136,7 +136,7 @@ fn who_is_named_nowhere_is_no_administrator() {
 fn an_administrator_owns_nothing() {
     let node = node();
     let caller = node.administrator(ADMIN);
-    let all = admin(100, AdminPermissions::ALL, ADMIN);
+    let all = admin(100, AdminRights::ALL, ADMIN);
     node.write(put_on(AWAY, vec![all.clone()]));
     node.write(put_on(HOME, vec![all]));
     let (credential, _) = crate::credential::Credential::generate(None, String::new()).unwrap();
@@ -191,8 +191,7 @@ fn what_is_protected_stays_and_what_is_the_same_needs_no_right() {
         permissions: Permissions(Permissions::ADMIN_READ | Permissions::PUBLIC_READ),
         ..text_value(2, "fixed")
     };
-    let rights =
-        AdminPermissions(AdminPermissions::MODIFY_VALUE.0 | AdminPermissions::REMOVE_VALUE.0);
+    let rights = AdminRights(AdminRights::MODIFY_VALUE.0 | AdminRights::REMOVE_VALUE.0);
     let named = admin(100, rights, ADMIN);
     let values = vec![text_value(1, "is"), fixed.clone(), named.clone()];
     node.write(create_with(&handle, values));
@@ -213,7 +212,7 @@ fn what_is_protected_stays_and_what_is_the_same_needs_no_right() {
     node.try_as(&caller, whole("changed", named.clone()))
         .unwrap();
     assert_eq!(node.record(&handle).unwrap().value_count, 3);
-    let more = admin(100, AdminPermissions::ALL, ADMIN);
+    let more = admin(100, AdminRights::ALL, ADMIN);
     let grown = node.try_as(&caller, whole("changed", more));
     assert_eq!(fate(&grown), Fate::NoRight);
 }
@@ -223,14 +222,12 @@ fn an_hs_admin_value_in_place_of_another_counts_as_added() {
     let node = node();
     let caller = node.administrator(ADMIN);
     let handle = format!("{AWAY}/1");
-    let rights = AdminPermissions(
-        AdminPermissions::MODIFY_VALUE.0
-            | AdminPermissions::MODIFY_ADMIN.0
-            | AdminPermissions::ADD_VALUE.0,
+    let rights = AdminRights(
+        AdminRights::MODIFY_VALUE.0 | AdminRights::MODIFY_ADMIN.0 | AdminRights::ADD_VALUE.0,
     );
     let values = vec![text_value(1, "is"), admin(100, rights, ADMIN)];
     node.write(create_with(&handle, values));
-    let all = AdminPermissions::ALL;
+    let all = AdminRights::ALL;
     for written in ["HS_ADMIN", "hs_admin"] {
         let value = Value {
             value_type: written.into(),
@@ -248,7 +245,7 @@ fn rights_are_those_at_the_time_of_the_command() {
     let node = node();
     let caller = node.administrator(ADMIN);
     let handle = format!("{AWAY}/1");
-    let rights = admin(100, AdminPermissions::ALL, ADMIN);
+    let rights = admin(100, AdminRights::ALL, ADMIN);
     node.write(create_with(&handle, vec![text_value(1, "is"), rights]));
     // It takes its own rights away.
     let gone = change(&handle, SetMode::Put, vec![], &[100]);
@@ -270,7 +267,7 @@ fn rights_are_those_at_the_time_of_the_command() {
 fn under_a_suspended_prefix_an_administrator_writes_nothing() {
     let node = node();
     let caller = node.administrator(ADMIN);
-    let all = admin(100, AdminPermissions::ALL, ADMIN);
+    let all = admin(100, AdminRights::ALL, ADMIN);
     node.write(put_on(AWAY, vec![all.clone()]));
     let handle = format!("{AWAY}/1");
     node.write(create_with(&handle, vec![text_value(1, "is"), all]));

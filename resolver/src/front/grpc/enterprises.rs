@@ -90,6 +90,23 @@ impl EnterpriseService for Api {
         })
         .await
     }
+
+    async fn set_quota(
+        &self,
+        request: Request<api::SetQuotaRequest>,
+    ) -> std::result::Result<Response<api::EnterpriseReceipt>, Status> {
+        self.unary(request, |api, caller, mut request| async move {
+            let key = take(&mut request.idempotency_key);
+            let idempotency = idempotency("SetQuota", key, &request);
+            let command = Command::SetQuota {
+                id: convert::enterprise_id(&request.id, "id")?,
+                quota: enterprise::parse_quota(request.quota.unwrap_or_default()),
+                expected_version: request.expected_version,
+            };
+            Ok(answer(api.write(&caller, idempotency, command).await?))
+        })
+        .await
+    }
 }
 
 fn review(request: api::ReviewEnterpriseRequest) -> Result<Command> {

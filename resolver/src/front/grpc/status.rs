@@ -1,5 +1,5 @@
 //! What is refused, and the one mapping of it to a `google.rpc.Status` with details
-//! (ErrorInfo, BadRequest, PreconditionFailure, RetryInfo) or to an item's error.
+//! (ErrorInfo, BadRequest, PreconditionFailure, QuotaFailure, RetryInfo) or to an item's error.
 
 use super::convert::rfc3339;
 use crate::front::dns::{KeyError, Refusal};
@@ -78,6 +78,8 @@ struct Facts {
     violation: Option<(String, String)>,
     /// What is in a state that does not allow the call.
     precondition: Option<String>,
+    /// Whose quota is used up.
+    quota: Option<String>,
     metadata: Vec<(&'static str, String)>,
 }
 
@@ -89,6 +91,7 @@ impl Facts {
             message,
             violation: None,
             precondition: None,
+            quota: None,
             metadata: Vec::new(),
         }
     }
@@ -115,6 +118,9 @@ impl Refused {
         if let Some(subject) = facts.precondition {
             let subject = clipped(subject, MAX_MESSAGE_BYTES);
             details.add_precondition_failure_violation(facts.reason, subject, message.clone());
+        }
+        if let Some(subject) = facts.quota {
+            details.add_quota_failure_violation(subject, message.clone());
         }
         if facts.code == Code::Unavailable {
             details.set_retry_info(Some(RETRY_DELAY));
@@ -236,6 +242,13 @@ fn registry_facts(code: Code, error: Error) -> Facts {
                 .metadata
                 .push(("current_version", current.to_string()));
             facts.message.clone()
+        }
+        Error::Quota {
+            enterprise, limit, ..
+        } => {
+            facts.metadata.push(("limit", limit.to_string()));
+            facts.quota = Some(format!("enterprise {enterprise}"));
+            return facts;
         }
         Error::Bound { limit, .. } => {
             facts.metadata.push(("limit", limit.to_string()));

@@ -276,7 +276,16 @@ pub async fn writes(api: &Api, on: &Property) -> Outcomes<()> {
         action: pb::review_enterprise_request::Action::Suspend.into(),
         ..Default::default()
     };
+    let quota = pb::SetQuotaRequest {
+        id: on.enterprise.clone(),
+        quota: Some(pb::Quota {
+            registrations: Some(1_000),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
     outcomes.extend([
+        ("SetQuota", wrote!(api, enterprises.set_quota(quota))),
         (
             "CreateEnterprise",
             wrote!(api, enterprises.create_enterprise(enterprise)),

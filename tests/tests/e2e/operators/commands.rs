@@ -161,6 +161,9 @@ fn enterprises(session: &Session) -> String {
     assert_eq!(review("verify"), "verified");
     assert_eq!(review("suspend"), "suspended");
     assert_eq!(review("resume"), "verified");
+    let quota = session.once(&["enterprise", "set-quota", &id, "--registrations", "1000"]);
+    assert_eq!(quota["enterprise"]["quota"]["registrations"], 1000);
+    session.read(&["enterprise", "get", &id], "1000 registrations");
     let listed = session.read(&["enterprise", "list"], CODES[0]);
     assert_eq!(listed["enterprises"][0]["id"], json!(id));
     id

@@ -8,6 +8,7 @@ use idnode_registry::enterprise::{
     CertificateType, Contact, Enterprise, EnterpriseId, EnterpriseState, LegalPerson, Profile,
     ReviewAction,
 };
+use idnode_registry::quota::Quota;
 
 /// A request's real-name data; the registry checks it.
 pub(in super::super) fn parse_profile(profile: api::EnterpriseProfile) -> Result<Profile> {
@@ -67,6 +68,11 @@ pub(in super::super) fn shown(enterprise: Enterprise) -> api::Enterprise {
         version: enterprise.version,
         created_at: timestamp(enterprise.created_at_ms),
         updated_at: timestamp(enterprise.updated_at_ms),
+        quota: enterprise.quota.map(|quota| api::Quota {
+            registrations_per_day: quota.registrations_per_day,
+            registrations: quota.registrations,
+            prefixes: quota.prefixes,
+        }),
     }
 }
 
@@ -102,6 +108,15 @@ fn shown_profile(profile: Profile) -> api::EnterpriseProfile {
                 id_number,
             },
         ),
+    }
+}
+
+/// An enterprise's limits.
+pub(in super::super) fn parse_quota(quota: api::Quota) -> Quota {
+    Quota {
+        registrations_per_day: quota.registrations_per_day,
+        registrations: quota.registrations,
+        prefixes: quota.prefixes,
     }
 }
 
