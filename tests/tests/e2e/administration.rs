@@ -538,3 +538,22 @@ fn what_is_not_public_is_challenged_for() {
     stranger.gets(200, 1, none);
     stranger.gets(1, 1, json!({"handle": "88.118.8/mixed", "types": ["URL"]}));
 }
+
+#[test]
+fn a_quota_that_is_used_up_has_its_code() {
+    let world = World::new();
+    let mut client = world.logged_in();
+    let set = |limits: &[&str]| {
+        let command = ["enterprise", "set-quota", &world.enterprise];
+        world.idctl().json(&[&command[..], limits].concat());
+    };
+    let create =
+        |name: &str| json!({"handle": format!("88.118.8/{name}"), "values": [url(1, "x")]});
+    set(&["--registrations-per-day", "1"]);
+    client.gets(1, CREATE, create("one"));
+    client.gets(603, CREATE, create("two"));
+    set(&["--registrations", "1"]);
+    client.gets(604, CREATE, create("two"));
+    set(&[]);
+    client.gets(1, CREATE, create("two"));
+}
