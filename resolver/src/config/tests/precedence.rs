@@ -60,6 +60,7 @@ fn every_key_is_reached_by_variable_flag_and_file() {
             "dns.tls_listen" | "dns.https_listen" | "dns.quic_listen" => {
                 &["dns.tls_certificate", "dns.tls_key"]
             }
+            "handle.tls_listen" => &["handle.tls_certificate", "handle.tls_key"],
             "trust.signer" => &["trust.key_file"],
             "trust.root" => &["trust.root_key_file"],
             _ => &[],
