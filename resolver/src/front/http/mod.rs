@@ -5,31 +5,45 @@
 //! |---|---|
 //! | `connection` | sockets: HTTP/1.1 and h2c, bounds of connections, graceful stop |
 //! | `service` | what all requests have in common: methods, bounds, CORS, HEAD |
-//! | `request` | paths, query parameters and credentials |
-//! | `handles` | `GET /api/handles/{handle}` |
-//! | `answer`, `data` | the JSON of answers and of typed value data |
+//! | `request` | paths, query parameters and bodies |
+//! | `auth` | who sends a request |
+//! | `call`, `mint` | what requests for one identifier begin with |
+//! | `handles`, `write`, `list` | `/api/handles`, `/api/prefixes` |
+//! | `site` | `/api/site` |
+//! | `answer`, `data`, `input` | the JSON of answers and of typed value data, and JSON that is sent |
+//! | `refusal` | what goes wrong, in the Handle protocol's codes |
 //! | `deadline` | how long a request may take |
 //! | `freshness` | entity tags and how long an answer may be kept |
-//! | `redirect`, `target` | `GET /{identifier}`, and which Location is sent |
+//! | `redirect`, `target`, `page` | `GET /{identifier}`, which Location is sent, and a page for people |
 //! | `problem` | errors outside the JSON API (RFC 9457) |
 //! | `health`, `metrics` | `/healthz`, `/readyz`, `/`, `/metrics` |
 
 mod answer;
+mod auth;
+mod call;
 mod connection;
 mod data;
 mod deadline;
 mod freshness;
 mod handles;
 mod health;
+mod input;
+mod list;
 mod metrics;
+mod mint;
+mod page;
 mod problem;
 mod redirect;
+mod refusal;
 mod request;
 mod service;
+mod site;
 mod target;
 #[cfg(test)]
 mod tests;
+mod write;
 
+use self::list::Listings;
 use self::metrics::Meters;
 use super::Core;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -46,7 +60,7 @@ use tokio_util::sync::CancellationToken;
 pub struct HttpOptions {
     /// Connections at once; the next one is answered 503 and closed.
     pub max_connections: usize,
-    /// Longest declared request body, bytes; no request here needs one.
+    /// Longest request body, bytes.
     pub body_limit_bytes: u64,
     /// Schemes of URL values that are redirected to, lower case; none: nothing is.
     pub redirect_schemes: Vec<String>,
@@ -83,6 +97,7 @@ struct Shared {
     core: Arc<Core>,
     options: HttpOptions,
     meters: Meters,
+    listings: Listings,
     draining: AtomicBool,
 }
 
@@ -125,6 +140,7 @@ impl HttpFront {
             core,
             options,
             meters,
+            listings: Listings::default(),
             draining,
         });
         Ok(Self {

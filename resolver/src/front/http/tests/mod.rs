@@ -7,10 +7,12 @@
 )]
 
 mod bounds;
+mod listings;
 mod operation;
 mod rates;
 mod redirects;
 mod values;
+mod writes;
 
 use super::{HttpFront, HttpOptions};
 use crate::cache::HotCache;
