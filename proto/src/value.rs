@@ -113,6 +113,15 @@ impl Permissions {
     pub fn public_write(self) -> bool {
         self.0 & Self::PUBLIC_WRITE != 0
     }
+
+    /// What a value of this type gets when nobody says otherwise: [`Self::default`], and for a
+    /// secret key "1100", administrators alone.
+    pub fn default_of(value_type: &str) -> Self {
+        if value_type.eq_ignore_ascii_case(types::HS_SECKEY) {
+            return Self(Self::ADMIN_READ | Self::ADMIN_WRITE);
+        }
+        Self::default()
+    }
 }
 
 impl Default for Permissions {

@@ -1,13 +1,23 @@
-//! Credentials: the operator token and the enterprises' API keys. A token is
-//! `idn_<id>_<secret>`, both parts random; only the secret's SHA-256 is kept. The secret has
-//! 256 bits, so a plain hash is as good as a slow one.
+//! Credentials: the operator token, the enterprises' API keys, and the keys of handle
+//! administrators who are to be taken for the operator or an enterprise.
+//!
+//! A token is `idn_<id>_<secret>`, both parts random; only the secret's SHA-256 is kept. The secret
+//! has 256 bits, so a plain hash is as good as a slow one. The secret key of an administrator is
+//! kept as it is, until it is revoked: the Handle protocol proves it by a digest of it and of a
+//! challenge (RFC 3652 §3.5.2).
 
+use crate::administrator::ProofKey;
 use crate::enterprise::EnterpriseId;
-use crate::{Error, Result};
+use crate::{Caller, Error, Result};
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
+use idnode_proto::handle::admin::AdminId;
+use idnode_proto::identifier::Identifier;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+/// Longest key of an administrator, bytes.
+pub const MAX_KEY_BYTES: usize = 16 << 10;
 
 /// A credential as stored.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -33,6 +43,48 @@ pub struct Credential {
     /// Sequence of its last change.
     #[prost(uint64, tag = "7")]
     pub version: u64,
+    /// Of an administrator: where it says its key is. Such a credential has no token.
+    #[prost(message, optional, tag = "8")]
+    pub administrator: Option<AdministratorRecord>,
+}
+
+/// A handle administrator and its key, as stored.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct AdministratorRecord {
+    /// Key of the identifier, see [`Identifier::key`].
+    #[prost(bytes = "bytes", tag = "1")]
+    pub handle: Bytes,
+    /// Index of the value that would hold its key.
+    #[prost(uint32, tag = "2")]
+    pub index: u32,
+    /// The key; none when the credential is revoked.
+    #[prost(oneof = "StoredKey", tags = "3, 4")]
+    pub key: Option<StoredKey>,
+}
+
+/// The key of an administrator, as stored.
+#[derive(Clone, PartialEq, Eq, prost::Oneof)]
+pub enum StoredKey {
+    /// HS_SECKEY data.
+    #[prost(bytes = "bytes", tag = "3")]
+    Secret(Bytes),
+    /// HS_PUBKEY data.
+    #[prost(bytes = "bytes", tag = "4")]
+    Public(Bytes),
+}
+
+impl AdministratorRecord {
+    /// Who it is.
+    ///
+    /// # Errors
+    /// The record is damaged.
+    pub fn id(&self) -> Result<AdminId> {
+        let handle = Identifier::from_key(&self.handle);
+        Ok(AdminId {
+            handle: handle.map_err(|e| Error::Storage(e.to_string()))?,
+            index: self.index,
+        })
+    }
 }
 
 impl Credential {
@@ -53,6 +105,66 @@ impl Credential {
             ..Self::default()
         };
         Ok((credential, token))
+    }
+
+    /// A new credential of an administrator: whoever proves this key is that enterprise, or with
+    /// `None` the operator.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]: the index is 0, the key is empty or too long.
+    pub fn of_administrator(
+        enterprise: Option<EnterpriseId>,
+        label: String,
+        administrator: &AdminId,
+        key: ProofKey,
+    ) -> Result<Self> {
+        if administrator.index == 0 {
+            return Err(Error::invalid("administrator", "index 0 names no key"));
+        }
+        let (field, key) = match key {
+            ProofKey::Secret(secret) => ("secret_key", StoredKey::Secret(secret)),
+            ProofKey::Public(data) => ("public_key", StoredKey::Public(data)),
+        };
+        let (StoredKey::Secret(data) | StoredKey::Public(data)) = &key;
+        if !(1..=MAX_KEY_BYTES).contains(&data.len()) {
+            let reason = format!("is {} bytes, not 1 to {MAX_KEY_BYTES}", data.len());
+            return Err(Error::invalid(field, reason));
+        }
+        let (token_less, _) = Self::generate(enterprise, label)?;
+        Ok(Self {
+            secret_hash: Bytes::new(),
+            administrator: Some(AdministratorRecord {
+                handle: Bytes::copy_from_slice(administrator.handle.key()),
+                index: administrator.index,
+                key: Some(key),
+            }),
+            ..token_less
+        })
+    }
+
+    /// Whoever shows it.
+    pub fn caller(&self) -> Caller {
+        let credential = self.id.clone();
+        match self.enterprise.map(EnterpriseId) {
+            Some(id) => Caller::Enterprise { id, credential },
+            None => Caller::Operator { credential },
+        }
+    }
+
+    /// Of an administrator, what proves it.
+    pub fn proof_key(&self) -> Option<ProofKey> {
+        Some(match self.administrator.as_ref()?.key.as_ref()? {
+            StoredKey::Secret(secret) => ProofKey::Secret(secret.clone()),
+            StoredKey::Public(data) => ProofKey::Public(data.clone()),
+        })
+    }
+
+    /// Makes it useless, and forgets an administrator's key.
+    pub(crate) fn revoke(&mut self) {
+        self.revoked = true;
+        if let Some(administrator) = &mut self.administrator {
+            administrator.key = None;
+        }
     }
 
     /// Whether this is the secret, in time that doesn't depend on it.

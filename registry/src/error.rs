@@ -17,8 +17,12 @@ pub enum Object {
     Enterprise,
     /// An attribute template (元数据模板).
     Template,
-    /// An API key.
+    /// An API key, or an administrator's.
     ApiKey,
+    /// A handle administrator with a credential.
+    Administrator,
+    /// A value of an identifier or of a prefix.
+    Value,
 }
 
 impl std::fmt::Display for Object {
@@ -29,6 +33,8 @@ impl std::fmt::Display for Object {
             Self::Enterprise => "enterprise",
             Self::Template => "template",
             Self::ApiKey => "API key",
+            Self::Administrator => "administrator",
+            Self::Value => "value",
         })
     }
 }
@@ -96,6 +102,25 @@ pub enum Error {
     /// The caller is known and may not do this.
     #[error("{0}")]
     Denied(String),
+    /// A handle administrator asks for what no HS_ADMIN value lets it do: it is none of this
+    /// handle's (code 400 of the Handle protocol).
+    #[error("{administrator} is no administrator of {name}")]
+    NotAdministrator {
+        /// Who, as `index:handle`.
+        administrator: String,
+        /// Of what.
+        name: String,
+    },
+    /// A handle administrator of this handle lacks a right (code 401 of the Handle protocol).
+    #[error("administrator {administrator} of {name} may not {right}")]
+    AdministratorRight {
+        /// Who, as `index:handle`.
+        administrator: String,
+        /// Of what.
+        name: String,
+        /// To do what.
+        right: String,
+    },
     /// The caller is not known.
     #[error("{0}")]
     Unauthenticated(String),
@@ -135,6 +160,14 @@ impl Error {
         }
     }
 
+    /// An [`Error::Exists`].
+    pub fn exists(object: Object, name: impl ToString) -> Self {
+        Self::Exists {
+            object,
+            name: name.to_string(),
+        }
+    }
+
     /// An [`Error::State`].
     pub fn state(object: Object, name: impl ToString, reason: impl Into<String>) -> Self {
         Self::State {
@@ -166,7 +199,7 @@ impl Error {
             Self::Invalid { .. } => 3,
             Self::NotFound { .. } => 5,
             Self::Exists { .. } | Self::IdempotencyKeyReused(_) => 6,
-            Self::Denied(_) => 7,
+            Self::Denied(_) | Self::NotAdministrator { .. } | Self::AdministratorRight { .. } => 7,
             Self::Bound { .. } => 8,
             Self::State { .. } | Self::PrefixNotActive { .. } | Self::PrefixDelegated(_) => 9,
             Self::VersionMismatch { .. } => 10,
@@ -186,6 +219,8 @@ impl Error {
                 Object::Enterprise => "ENTERPRISE_NOT_FOUND",
                 Object::Template => "TEMPLATE_NOT_FOUND",
                 Object::ApiKey => "API_KEY_NOT_FOUND",
+                Object::Administrator => "ADMINISTRATOR_NOT_FOUND",
+                Object::Value => "VALUE_NOT_FOUND",
             },
             Self::Exists { object, .. } => match object {
                 Object::Identifier => "IDENTIFIER_EXISTS",
@@ -193,6 +228,8 @@ impl Error {
                 Object::Enterprise => "ENTERPRISE_EXISTS",
                 Object::Template => "TEMPLATE_EXISTS",
                 Object::ApiKey => "API_KEY_EXISTS",
+                Object::Administrator => "ADMINISTRATOR_EXISTS",
+                Object::Value => "VALUE_EXISTS",
             },
             Self::VersionMismatch { .. } => "VERSION_MISMATCH",
             Self::State { object, .. } => match object {
@@ -201,10 +238,14 @@ impl Error {
                 Object::Enterprise => "ENTERPRISE_STATE",
                 Object::Template => "TEMPLATE_STATE",
                 Object::ApiKey => "API_KEY_STATE",
+                Object::Administrator => "ADMINISTRATOR_STATE",
+                Object::Value => "VALUE_STATE",
             },
             Self::PrefixNotActive { .. } => "PREFIX_NOT_ACTIVE",
             Self::PrefixDelegated(_) => "PREFIX_DELEGATED",
             Self::Denied(_) => "DENIED",
+            Self::NotAdministrator { .. } => "NOT_ADMINISTRATOR",
+            Self::AdministratorRight { .. } => "ADMINISTRATOR_RIGHT",
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::IdempotencyKeyReused(_) => "IDEMPOTENCY_KEY_REUSED",
             Self::Bound { .. } => "BOUND",
@@ -225,6 +266,8 @@ impl Error {
                 Object::Enterprise => "enterprise_id",
                 Object::Template => "template",
                 Object::ApiKey => "id",
+                Object::Administrator => "administrator",
+                Object::Value => "index",
             },
             Self::PrefixNotActive { .. } | Self::PrefixDelegated(_) => "prefix",
             Self::VersionMismatch { .. } => "expected_version",

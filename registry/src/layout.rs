@@ -11,6 +11,7 @@
 //! | templates | name | [`crate::template::Template`] |
 //! | credentials | credential id | [`crate::credential::Credential`] |
 //! | credentials_by_enterprise | enterprise u64, credential id | empty |
+//! | credentials_by_administrator | index u32, identifier key | id of the live credential |
 //! | idempotency | caller, 0, key; caller, 1, import id | [`crate::write::idempotency::Remembered`] |
 //! | statistics | prefix key, or empty for the node | [`crate::read::Counters`] |
 //! | log | sequence u64 | [`crate::change::LogEntry`], records that are in `identifiers` or `superseded` left out |
@@ -54,6 +55,8 @@ pub enum Family {
     Credentials,
     /// Index: credentials of an enterprise.
     CredentialsByEnterprise,
+    /// Index: live credentials by the administrator they are for.
+    CredentialsByAdministrator,
     /// Receipts by idempotency key.
     Idempotency,
     /// Counters.
@@ -68,7 +71,7 @@ pub enum Family {
 
 impl Family {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Identifiers,
         Self::HashedNames,
         Self::Prefixes,
@@ -78,6 +81,7 @@ impl Family {
         Self::Templates,
         Self::Credentials,
         Self::CredentialsByEnterprise,
+        Self::CredentialsByAdministrator,
         Self::Idempotency,
         Self::Statistics,
         Self::Log,
@@ -97,6 +101,7 @@ impl Family {
             Self::Templates => "templates",
             Self::Credentials => "credentials",
             Self::CredentialsByEnterprise => "credentials_by_enterprise",
+            Self::CredentialsByAdministrator => "credentials_by_administrator",
             Self::Idempotency => "idempotency",
             Self::Statistics => "statistics",
             Self::Log => "log",

@@ -12,9 +12,11 @@
 //! | [`enterprise`], [`prefix`], [`template`], [`credential`] | the other objects and their rules |
 //! | [`prefix_table`] | every prefix in memory, read on each resolution |
 //! | [`permission`] | who may read and write what |
+//! | [`administrator`] | handle administrators: their keys and their rights |
 //! | [`read`] | listings, exports and statistics |
 //! | [`error`] | what can go wrong, in the domain's words |
 
+pub mod administrator;
 pub mod change;
 pub mod credential;
 pub mod enterprise;

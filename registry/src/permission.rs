@@ -1,8 +1,10 @@
 //! Who may do what: the one place that decides, for every front.
 
+use crate::administrator::Administrator;
 use crate::enterprise::EnterpriseId;
 use crate::{Error, Result};
 use idnode_proto::value::Permissions;
+use std::sync::Arc;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,14 +24,19 @@ pub enum Caller {
         /// The credential shown.
         credential: String,
     },
+    /// Whoever proved the key that a value registered here holds. It owns nothing: what it may do
+    /// is what the HS_ADMIN values of the handle in question say.
+    Administrator(Arc<Administrator>),
 }
 
 impl Caller {
-    /// The id of the credential, for the log; empty for a stranger.
+    /// The id of the credential, for the log: empty for a stranger, `index:handle` of an
+    /// administrator.
     pub fn credential(&self) -> &str {
         match self {
             Self::Stranger => "",
             Self::Operator { credential } | Self::Enterprise { credential, .. } => credential,
+            Self::Administrator(administrator) => administrator.name(),
         }
     }
 
@@ -49,13 +56,15 @@ impl Caller {
     /// Whether the caller owns what belongs to `owner`: it is that enterprise, or the operator.
     pub fn owns(&self, owner: EnterpriseId) -> bool {
         match self {
-            Self::Stranger => false,
+            Self::Stranger | Self::Administrator(_) => false,
             Self::Operator { .. } => true,
             Self::Enterprise { id, .. } => *id == owner,
         }
     }
 
-    /// Whether a value with these permissions, belonging to `owner`, is shown.
+    /// Whether a value with these permissions, belonging to `owner`, is shown. What an
+    /// administrator may read beyond what everybody may is asked for once a record, see
+    /// [`crate::Registry::administrator_reads`].
     pub fn may_read(&self, permissions: Permissions, owner: EnterpriseId) -> bool {
         permissions.public_read() || permissions.admin_read() && self.owns(owner)
     }
@@ -66,6 +75,10 @@ impl Caller {
             Self::Operator { .. } => Ok(()),
             Self::Enterprise { id, .. } => Err(Error::Denied(format!(
                 "{what} is the operator's, not {id}'s"
+            ))),
+            Self::Administrator(administrator) => Err(Error::Denied(format!(
+                "{what} is the operator's, not administrator {}'s",
+                administrator.name()
             ))),
             Self::Stranger => Err(no_credential()),
         }
@@ -78,6 +91,10 @@ impl Caller {
             _ if self.owns(owner) => Ok(()),
             Self::Enterprise { id, .. } => Err(Error::Denied(format!(
                 "{what} belongs to another than {id}"
+            ))),
+            Self::Administrator(administrator) => Err(Error::Denied(format!(
+                "{what} is its enterprise's, not administrator {}'s",
+                administrator.name()
             ))),
             Self::Operator { .. } => Ok(()),
         }

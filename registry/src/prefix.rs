@@ -6,10 +6,13 @@ use crate::{Error, Result};
 use bytes::Bytes;
 use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::Prefix;
+use idnode_proto::value::{ValueRef, Values};
 use std::net::IpAddr;
 
 /// Most service sites of one delegation.
 pub const MAX_SITES: usize = 16;
+/// The least index of a prefix's own values: those of its sites come before.
+pub const FIRST_VALUE_INDEX: u32 = MAX_SITES as u32 + 1;
 /// Most DNS name servers of one delegation.
 pub const MAX_NAME_SERVERS: usize = 16;
 /// Most addresses of one DNS name server.
@@ -303,6 +306,13 @@ pub struct PrefixRecord {
     /// Milliseconds since the Unix epoch.
     #[prost(uint64, tag = "8")]
     pub updated_at_ms: u64,
+    /// What `0.NA/<prefix>` has beside the sites, encoded as a record's values, ascending by
+    /// index from [`FIRST_VALUE_INDEX`] on.
+    #[prost(bytes = "bytes", tag = "9")]
+    pub values: Bytes,
+    /// How many these are.
+    #[prost(uint32, tag = "10")]
+    pub value_count: u32,
 }
 
 impl PrefixRecord {
@@ -314,6 +324,18 @@ impl PrefixRecord {
     /// Its owner.
     pub fn owner(&self) -> EnterpriseId {
         EnterpriseId(self.enterprise)
+    }
+
+    /// Its own values. Damaged ones end the iteration early.
+    pub fn values(&self) -> impl Iterator<Item = ValueRef<'_>> {
+        Values::new(&self.values, self.value_count).map_while(std::result::Result::ok)
+    }
+
+    /// Bytes of what `0.NA/<prefix>` resolves to while it is delegated: sites and own values.
+    pub fn described_len(&self) -> usize {
+        let delegation = self.delegation.as_ref();
+        let sites = delegation.map_or(0, |d| d.sites.iter().map(Bytes::len).sum::<usize>());
+        sites + self.values.len()
     }
 
     /// Whether identifiers under it are registered and answered at all.

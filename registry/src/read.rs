@@ -18,6 +18,8 @@ use crate::registry::Registry;
 use crate::template::Template;
 use crate::write::idempotency::{Remembered, progress_key};
 use crate::{Caller, Error, Object, Result};
+use bytes::Bytes;
+use idnode_proto::handle::AdminPermissions;
 use idnode_proto::identifier::{Identifier, Prefix};
 use page::{Item, Listing};
 use prost::Message;
@@ -103,8 +105,27 @@ impl Registry {
         Ok(is_own.then_some((identifier, record)))
     }
 
+    /// A stored row without its values, if this very prefix owns it.
+    fn named(
+        &self,
+        prefix: &Prefix,
+        key: &[u8],
+        record: Record,
+    ) -> Result<Option<(Identifier, Record)>> {
+        let identifier = stored_identifier(key, &record)?;
+        let owner = self.prefixes().owner_of(&identifier);
+        let is_own = owner.is_some_and(|entry| entry.record.key == prefix.key());
+        let record = Record {
+            value_count: 0,
+            values: Bytes::new(),
+            ..record
+        };
+        Ok(is_own.then_some((identifier, record)))
+    }
+
     /// A page of a prefix's identifiers, for its owner; without those of longer prefixes that
-    /// are another's.
+    /// are another's. For an administrator that the prefix's HS_ADMIN values let list handles,
+    /// those of this prefix alone, and without values.
     pub fn list_identifiers(
         &self,
         caller: &Caller,
@@ -112,7 +133,14 @@ impl Registry {
         request: &PageRequest,
         include_deleted: bool,
     ) -> Result<Page<(Identifier, Record)>> {
-        self.get_prefix(caller, prefix)?;
+        if let Caller::Administrator(administrator) = caller {
+            let entry = self.prefixes().get(prefix.key());
+            let entry = entry.ok_or_else(|| Error::not_found(Object::Prefix, prefix))?;
+            let right = AdminPermissions::LIST_HANDLES;
+            self.require_prefix_right(administrator, &entry.record, right)?;
+        } else {
+            self.get_prefix(caller, prefix)?;
+        }
         let (start, end) = prefix.key_range();
         let listing = Listing {
             family: Family::Identifiers,
@@ -122,11 +150,12 @@ impl Registry {
         };
         listing.page(self, |key, stored| {
             let record = Record::decode(stored)?;
-            let wanted = include_deleted || record.is_live();
-            if wanted {
-                self.shown(caller, key, record)
-            } else {
-                Ok(None)
+            if !include_deleted && !record.is_live() {
+                return Ok(None);
+            }
+            match caller {
+                Caller::Administrator(_) => self.named(prefix, key, record),
+                _ => self.shown(caller, key, record),
             }
         })
     }
@@ -302,6 +331,7 @@ impl Registry {
                 caller.require_owner(asked, &format!("enterprise {asked}"))?;
                 Ok(Some(asked))
             }
+            (Caller::Administrator(_), _) => caller.require_operator("this listing").map(|()| None),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::change::{Change, LogEntry};
 use crate::credential::{Credential, split_token};
-use crate::enterprise::EnterpriseId;
 use crate::layout::{Family, decode_value};
 use crate::log::{ChangeLog, local::LocalLog};
 use crate::prefix_table::PrefixTable;
@@ -189,14 +188,7 @@ impl Registry {
         if !found.accepts(secret) {
             return Err(unknown());
         }
-        let credential = found.id;
-        Ok(match found.enterprise {
-            Some(enterprise) => Caller::Enterprise {
-                id: EnterpriseId(enterprise),
-                credential,
-            },
-            None => Caller::Operator { credential },
-        })
+        Ok(found.caller())
     }
 
     /// An identifier's record, from memory or disk; with the log position it is at least as

@@ -4,6 +4,8 @@
 //! [`Resolver::try_resolve`] never waits: it asks the cache and what of the store is in
 //! memory. [`Resolver::resolve`] goes on to the disk, once for however many ask at a time.
 
+mod administered;
+
 use crate::cache::{CacheEntry, HotCache, RecordStamp};
 use crate::odds::Odds;
 use idnode_proto::identifier::{Identifier, Prefix};
@@ -105,12 +107,18 @@ pub enum Missing {
 pub struct Resolved {
     record: Arc<Record>,
     owner: EnterpriseId,
+    /// Who asked is an administrator of it with the right to read (RFC 3651 §3.2.1).
+    administered: bool,
 }
 
 impl Resolved {
     /// A live record of an enterprise's.
     pub(crate) fn new(record: Arc<Record>, owner: EnterpriseId) -> Self {
-        Self { record, owner }
+        Self {
+            record,
+            owner,
+            administered: false,
+        }
     }
 
     /// The values that are asked for and that the caller may read, ascending by index. The one
@@ -120,16 +128,24 @@ impl Resolved {
         let public_only = query.public_only;
         self.record.values().filter(move |value| {
             let caller = if public_only { &nobody } else { query.caller };
-            query.filter.wants(value) && caller.may_read(value.permissions(), self.owner)
+            query.filter.wants(value) && self.may_read(caller, value)
         })
+    }
+
+    fn may_read(&self, caller: &Caller, value: &ValueRef<'_>) -> bool {
+        let permissions = value.permissions();
+        caller.may_read(permissions, self.owner)
+            || self.administered
+                && permissions.admin_read()
+                && matches!(caller, Caller::Administrator(_))
     }
 
     /// Whether it has values asked for that the caller may not read: a front whose protocol
     /// has a way to log in says so.
     pub fn withheld(&self, query: &Query<'_>) -> bool {
-        self.record.values().any(|value| {
-            query.filter.wants(&value) && !query.caller.may_read(value.permissions(), self.owner)
-        })
+        self.record
+            .values()
+            .any(|value| query.filter.wants(&value) && !self.may_read(query.caller, &value))
     }
 
     /// Whether the TTL of a value depends on the time.
@@ -235,6 +251,11 @@ impl Resolver {
 
     /// The same, with what the answer rests on.
     pub fn try_resolve_with_basis(&self, query: &Query<'_>) -> Option<Result<(Answer, Basis)>> {
+        // What an administrator may read is in other records, which the disk may have to be asked
+        // for.
+        if matches!(query.caller, Caller::Administrator(_)) {
+            return None;
+        }
         let mut basis = self.basis_now();
         let prefix = match self.place(query.identifier) {
             Place::Answered(answer, traffic) => {
@@ -277,17 +298,18 @@ impl Resolver {
     /// The answer, from the disk if need be.
     /// Errors: [`Error::Storage`].
     pub async fn resolve(self: &Arc<Self>, query: &Query<'_>) -> Result<Answer> {
-        match self.place(query.identifier) {
-            Place::Answered(answer, _) => Ok(answer),
+        let answer = match self.place(query.identifier) {
+            Place::Answered(answer, _) => answer,
             Place::Here(prefix) => {
                 let key = query.identifier.key();
                 let entry = match self.lookup_in_memory(key)? {
                     Some(entry) => entry,
                     None => self.read_from_disk(key).await?,
                 };
-                Ok(answer_from(&prefix, &entry))
+                answer_from(&prefix, &entry)
             }
-        }
+        };
+        self.as_seen(query, answer).await
     }
 
     /// The answer, read on this thread if memory does not know it: for whoever has threads of its
@@ -296,17 +318,18 @@ impl Resolver {
     /// # Errors
     /// [`Error::Storage`].
     pub fn resolve_blocking(&self, query: &Query<'_>) -> Result<Answer> {
-        match self.place(query.identifier) {
-            Place::Answered(answer, _) => Ok(answer),
+        let answer = match self.place(query.identifier) {
+            Place::Answered(answer, _) => answer,
             Place::Here(prefix) => {
                 let key = query.identifier.key();
                 let entry = match self.cache.get(key) {
                     Some(entry) => entry,
                     None => self.read(key)?,
                 };
-                Ok(answer_from(&prefix, &entry))
+                answer_from(&prefix, &entry)
             }
-        }
+        };
+        self.administered(answer, query.caller)
     }
 
     /// What the prefix alone decides.
@@ -331,7 +354,7 @@ impl Resolver {
     }
 
     /// `0.NA/<prefix>`: the prefix's service sites, its own when it is delegated, else this
-    /// node's. Below a delegated prefix its node knows: a referral.
+    /// node's; behind them the values that the prefix has itself. Below a delegated prefix its node knows: a referral.
     fn describe_prefix(&self, identifier: &Identifier, prefix: &Prefix) -> Answer {
         let Some(entry) = self.registry.prefixes().get(prefix.key()) else {
             let above = std::iter::successors(prefix.parent(), Prefix::parent)
@@ -358,6 +381,8 @@ impl Resolver {
                 ..Value::new(index, types::HS_SITE, site)
             })
             .collect();
+        let mut encoded = encode_values(&values);
+        encoded.extend_from_slice(&entry.record.values);
         let record = Record {
             version: entry.record.version,
             created_at_ms: entry.record.created_at_ms,
@@ -365,13 +390,10 @@ impl Resolver {
             deleted: None,
             display: identifier.spelling().map(str::to_owned),
             template: None,
-            value_count: values.len() as u16,
-            values: encode_values(&values).into(),
+            value_count: values.len() as u16 + entry.record.value_count as u16,
+            values: encoded.into(),
         };
-        Answer::Found(Resolved {
-            record: Arc::new(record),
-            owner: entry.record.owner(),
-        })
+        Answer::Found(Resolved::new(Arc::new(record), entry.record.owner()))
     }
 
     fn lookup_in_memory(&self, key: &[u8]) -> Result<Option<Arc<CacheEntry>>> {

@@ -981,6 +981,9 @@ pub struct Prefix {
     pub created_at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "9")]
     pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// its own, which 0.NA/<prefix> resolves to behind its sites
+    #[prost(message, repeated, tag = "10")]
+    pub values: ::prost::alloc::vec::Vec<Value>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PrefixReceipt {
@@ -1044,6 +1047,24 @@ pub struct SetDelegationRequest {
     #[prost(uint64, optional, tag = "3")]
     pub expected_version: ::core::option::Option<u64>,
     #[prost(string, tag = "4")]
+    pub idempotency_key: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdatePrefixValuesRequest {
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    /// As in UpdateIdentifierRequest; indexes from 17 on, no HS_SITE.
+    #[prost(message, repeated, tag = "2")]
+    pub set_values: ::prost::alloc::vec::Vec<Value>,
+    #[prost(uint32, repeated, tag = "3")]
+    pub remove_indexes: ::prost::alloc::vec::Vec<u32>,
+    /// with no set_values: none are left
+    #[prost(bool, tag = "4")]
+    pub replace_all: bool,
+    /// the prefix's
+    #[prost(uint64, optional, tag = "5")]
+    pub expected_version: ::core::option::Option<u64>,
+    #[prost(string, tag = "6")]
     pub idempotency_key: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1445,6 +1466,42 @@ pub struct ApiKey {
     pub created_at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(bool, tag = "5")]
     pub revoked: bool,
+    /// "index:handle" of an administrator, which has no token
+    #[prost(string, tag = "6")]
+    pub administrator: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddAdministratorRequest {
+    /// "index:handle", e.g. 300:0.NA/88.118.8
+    #[prost(string, tag = "1")]
+    pub administrator: ::prost::alloc::string::String,
+    /// empty: the caller's
+    #[prost(string, tag = "4")]
+    pub enterprise_id: ::prost::alloc::string::String,
+    /// for people, up to 64 bytes
+    #[prost(string, tag = "5")]
+    pub label: ::prost::alloc::string::String,
+    #[prost(oneof = "add_administrator_request::Key", tags = "2, 3")]
+    pub key: ::core::option::Option<add_administrator_request::Key>,
+}
+/// Nested message and enum types in `AddAdministratorRequest`.
+pub mod add_administrator_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Key {
+        /// the data of an HS_SECKEY value; kept until it is revoked
+        #[prost(bytes, tag = "2")]
+        SecretKey(::prost::alloc::vec::Vec<u8>),
+        /// the data of an HS_PUBKEY value
+        #[prost(bytes, tag = "3")]
+        PublicKey(::prost::alloc::vec::Vec<u8>),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddAdministratorResponse {
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<WriteReceipt>,
+    #[prost(message, optional, tag = "2")]
+    pub key: ::core::option::Option<ApiKey>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListApiKeysRequest {
@@ -2570,6 +2627,31 @@ pub mod prefix_service_client {
                 .insert(GrpcMethod::new("idnode.v1.PrefixService", "SetDelegation"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes what 0.NA/<prefix> has beside the sites: administrators (HS_ADMIN), their keys
+        /// (HS_SECKEY, HS_PUBKEY) and groups (HS_VLIST), and what else describes the prefix.
+        pub async fn update_prefix_values(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdatePrefixValuesRequest>,
+        ) -> std::result::Result<tonic::Response<super::PrefixReceipt>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.PrefixService/UpdatePrefixValues",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("idnode.v1.PrefixService", "UpdatePrefixValues"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn get_prefix_statistics(
             &mut self,
             request: impl tonic::IntoRequest<super::GetPrefixStatisticsRequest>,
@@ -2636,6 +2718,12 @@ pub mod prefix_service_server {
         async fn set_delegation(
             &self,
             request: tonic::Request<super::SetDelegationRequest>,
+        ) -> std::result::Result<tonic::Response<super::PrefixReceipt>, tonic::Status>;
+        /// Changes what 0.NA/<prefix> has beside the sites: administrators (HS_ADMIN), their keys
+        /// (HS_SECKEY, HS_PUBKEY) and groups (HS_VLIST), and what else describes the prefix.
+        async fn update_prefix_values(
+            &self,
+            request: tonic::Request<super::UpdatePrefixValuesRequest>,
         ) -> std::result::Result<tonic::Response<super::PrefixReceipt>, tonic::Status>;
         async fn get_prefix_statistics(
             &self,
@@ -2933,6 +3021,52 @@ pub mod prefix_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetDelegationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.PrefixService/UpdatePrefixValues" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdatePrefixValuesSvc<T: PrefixService>(pub Arc<T>);
+                    impl<
+                        T: PrefixService,
+                    > tonic::server::UnaryService<super::UpdatePrefixValuesRequest>
+                    for UpdatePrefixValuesSvc<T> {
+                        type Response = super::PrefixReceipt;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdatePrefixValuesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PrefixService>::update_prefix_values(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdatePrefixValuesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -3671,6 +3805,7 @@ pub mod identifier_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Of 0.NA/<prefix>: as UpdatePrefixValues.
         pub async fn update_identifier(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateIdentifierRequest>,
@@ -3844,6 +3979,7 @@ pub mod identifier_service_server {
             &self,
             request: tonic::Request<super::CreateIdentifierRequest>,
         ) -> std::result::Result<tonic::Response<super::WriteReceipt>, tonic::Status>;
+        /// Of 0.NA/<prefix>: as UpdatePrefixValues.
         async fn update_identifier(
             &self,
             request: tonic::Request<super::UpdateIdentifierRequest>,
@@ -4453,6 +4589,36 @@ pub mod credential_service_client {
                 .insert(GrpcMethod::new("idnode.v1.CredentialService", "CreateApiKey"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lets a handle administrator write over the Handle protocol and HTTP with all that the
+        /// enterprise may do (with no enterprise: the operator). An enterprise names only handles of
+        /// its own prefixes. ALREADY_EXISTS with reason ADMINISTRATOR_EXISTS while another credential
+        /// for the same administrator is not revoked. Listed and revoked as API keys are.
+        pub async fn add_administrator(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddAdministratorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddAdministratorResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.CredentialService/AddAdministrator",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("idnode.v1.CredentialService", "AddAdministrator"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn list_api_keys(
             &mut self,
             request: impl tonic::IntoRequest<super::ListApiKeysRequest>,
@@ -4541,6 +4707,17 @@ pub mod credential_service_server {
             request: tonic::Request<super::CreateApiKeyRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CreateApiKeyResponse>,
+            tonic::Status,
+        >;
+        /// Lets a handle administrator write over the Handle protocol and HTTP with all that the
+        /// enterprise may do (with no enterprise: the operator). An enterprise names only handles of
+        /// its own prefixes. ALREADY_EXISTS with reason ADMINISTRATOR_EXISTS while another credential
+        /// for the same administrator is not revoked. Listed and revoked as API keys are.
+        async fn add_administrator(
+            &self,
+            request: tonic::Request<super::AddAdministratorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddAdministratorResponse>,
             tonic::Status,
         >;
         async fn list_api_keys(
@@ -4668,6 +4845,52 @@ pub mod credential_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateApiKeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.CredentialService/AddAdministrator" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddAdministratorSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::AddAdministratorRequest>
+                    for AddAdministratorSvc<T> {
+                        type Response = super::AddAdministratorResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddAdministratorRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::add_administrator(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddAdministratorSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -14,11 +14,13 @@
 //! | [`reply`] | a server writing answers |
 //! | [`client`] | a client writing requests and reading answers |
 //! | [`site`] | HS_SITE data |
-//! | [`predefined`] | HS_ADMIN, HS_VLIST, HS_SERV and HS_ALIAS data |
+//! | [`admin`] | administrators: their ids and rights, HS_ADMIN and HS_VLIST data |
+//! | [`predefined`] | HS_SERV and HS_ALIAS data |
 //!
 //! A server's path: [`tcp_frame`] or [`Reassembler::accept`], then [`decode_request`], then a
 //! method of [`Reply`], and over UDP [`datagrams`].
 
+pub mod admin;
 pub mod client;
 pub mod code;
 pub mod digest;
@@ -33,6 +35,10 @@ pub mod site;
 pub mod udp;
 pub(crate) mod wire;
 
+pub use admin::{
+    Admin, AdminId, AdminIdError, AdminPermissions, AdminRights, decode_value_list,
+    encode_value_list,
+};
 pub use client::{RequestHead, Response, ResponseBody, ResponseError};
 pub use code::{OpCode, ResponseCode};
 pub use digest::RequestDigest;
@@ -40,9 +46,7 @@ pub use envelope::{Envelope, EnvelopeFlags, Version};
 pub use frame::{FrameError, FrameStatus, tcp_frame};
 pub use header::{Header, OpFlags};
 pub use message::{MAX_MESSAGE_LEN, Message, MessageTooLong};
-pub use predefined::{
-    Admin, AdminPermissions, decode_handle_data, decode_value_list, encode_value_list,
-};
+pub use predefined::decode_handle_data;
 pub use reply::Reply;
 pub use request::{
     RefusedRequest, ReplyTo, Request, RequestFault, RequestMessage, ResolveRequest, Transport,

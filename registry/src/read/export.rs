@@ -73,6 +73,9 @@ impl Registry {
                 }
                 Ok(merged(ranges))
             }
+            (None, Caller::Administrator(_)) => {
+                caller.require_operator("an export").map(|()| Vec::new())
+            }
             (None, Caller::Stranger) => caller.require_known().map(|()| Vec::new()),
         }
     }

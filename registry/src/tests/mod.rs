@@ -7,6 +7,7 @@
     clippy::indexing_slicing
 )]
 
+mod administrators;
 mod failing_log;
 mod idempotency;
 mod lifecycle;

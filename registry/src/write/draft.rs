@@ -1,12 +1,14 @@
 //! Identifiers to be written: checked and encoded before they reach the writer, so that the
 //! writer's time goes to what only it can do.
 
+use super::values::{SetMode, ValueChange};
+use crate::prefix::FIRST_VALUE_INDEX;
 use crate::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use idnode_proto::dnsname::{self, HASH_BYTES};
 use idnode_proto::handle::predefined::{Admin, decode_value_list};
 use idnode_proto::handle::site::Site;
-use idnode_proto::identifier::Identifier;
+use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_proto::rdata::RecordKind;
 use idnode_proto::value::{
     MAX_DATA_LEN, MAX_HANDLE_LEN, MAX_REFERENCES, MAX_TYPE_LEN, MAX_VALUES, Value, ValueParts,
@@ -78,7 +80,7 @@ impl Draft {
             .iter()
             .any(|value| value.timestamp_s == 0)
             .then_some(now_s);
-        prepare(values, now_s, "values")?;
+        prepare(values, 1, now_s, "values")?;
         let encoded = encode_in(values, space)?;
         let template = template.filter(|name| !name.is_empty());
         Ok(Self {
@@ -115,9 +117,7 @@ impl Draft {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentifierUpdate {
     pub(super) identifier: Identifier,
-    pub(super) set: Vec<Value>,
-    pub(super) remove: Vec<u32>,
-    pub(super) replace_all: bool,
+    pub(super) change: ValueChange,
     pub(super) template: Option<String>,
     pub(super) expected_version: Option<u64>,
 }
@@ -144,48 +144,87 @@ impl IdentifierUpdate {
                 "an identifier needs at least one value; delete it instead",
             ));
         }
-        if set.is_empty() && remove.is_empty() && template.is_none() {
+        let change = ValueChange::new(set, remove, replace_all, 1, now_s)?;
+        if change.is_empty() && template.is_none() {
             return Err(Error::invalid("set_values", "there is nothing to change"));
-        }
-        if remove.len() > MAX_VALUES {
-            return Err(Error::invalid(
-                "remove_indexes",
-                format!("more than {MAX_VALUES}"),
-            ));
-        }
-        if let Some(zero) = set
-            .iter()
-            .position(|value| value.index == 0)
-            .filter(|_| !replace_all)
-        {
-            let reason = "0 means a new index, which only a whole set of values can be given";
-            return Err(Error::invalid(format!("set_values[{zero}].index"), reason));
-        }
-        let mut parts: Vec<_> = set.iter().map(Value::parts).collect();
-        prepare(&mut parts, now_s, "set_values")?;
-        let set: Vec<_> = parts.into_iter().map(ValueParts::into_owned).collect();
-        if let Some(both) = remove
-            .iter()
-            .find(|index| set.iter().any(|value| value.index == **index))
-        {
-            return Err(Error::invalid(
-                "remove_indexes",
-                format!("index {both} is also in set_values"),
-            ));
         }
         Ok(Self {
             identifier,
-            set,
-            remove,
-            replace_all,
+            change,
             template,
             expected_version,
         })
     }
+
+    /// The same with another meaning of setting a value.
+    #[must_use]
+    pub fn with_mode(mut self, mode: SetMode) -> Self {
+        self.change = self.change.with_mode(mode);
+        self
+    }
+}
+
+/// A change of what `0.NA/<prefix>` has beside the sites of the prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrefixUpdate {
+    pub(super) prefix: Prefix,
+    pub(super) change: ValueChange,
+    pub(super) expected_version: Option<u64>,
+}
+
+impl PrefixUpdate {
+    /// Checks an update, whose parts mean what they mean to [`IdentifierUpdate::new`]. Indexes are
+    /// from [`FIRST_VALUE_INDEX`] on, and there is no HS_SITE value: the delegation has those.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the part.
+    pub fn new(
+        prefix: Prefix,
+        set: Vec<Value>,
+        remove: Vec<u32>,
+        replace_all: bool,
+        expected_version: Option<u64>,
+        now_s: u32,
+    ) -> Result<Self> {
+        let own = |index: u32| index == 0 || index >= FIRST_VALUE_INDEX;
+        if let Some(place) = set.iter().position(|value| !own(value.index)) {
+            let reason = format!("is below {FIRST_VALUE_INDEX}: these are the sites'");
+            return Err(Error::invalid(format!("set_values[{place}].index"), reason));
+        }
+        if let Some(place) = set
+            .iter()
+            .position(|value| value.value_type.eq_ignore_ascii_case(types::HS_SITE))
+        {
+            let reason = "the delegation of a prefix says where it is served";
+            return Err(Error::invalid(format!("set_values[{place}].type"), reason));
+        }
+        let change = ValueChange::new(set, remove, replace_all, FIRST_VALUE_INDEX, now_s)?;
+        if change.is_empty() {
+            return Err(Error::invalid("set_values", "there is nothing to change"));
+        }
+        Ok(Self {
+            prefix,
+            change,
+            expected_version,
+        })
+    }
+
+    /// The same with another meaning of setting a value.
+    #[must_use]
+    pub fn with_mode(mut self, mode: SetMode) -> Self {
+        self.change = self.change.with_mode(mode);
+        self
+    }
 }
 
 /// Checks values one by one, gives them indexes and times, and puts them in ascending order.
-fn prepare(values: &mut [ValueParts<'_>], now_s: u32, field: &str) -> Result<()> {
+/// Those of index 0 get free ones from `first` on.
+pub(super) fn prepare(
+    values: &mut [ValueParts<'_>],
+    first: u32,
+    now_s: u32,
+    field: &str,
+) -> Result<()> {
     if values.len() > MAX_VALUES {
         return Err(Error::invalid(
             field,
@@ -199,7 +238,7 @@ fn prepare(values: &mut [ValueParts<'_>], now_s: u32, field: &str) -> Result<()>
         }
     }
     if values.iter().any(|value| value.index == 0) {
-        number(values);
+        number(values, first);
     }
     let ascending = values.is_sorted_by(|a, b| a.index < b.index);
     if !ascending {
@@ -220,15 +259,15 @@ fn second_of_an_index(values: &[ValueParts<'_>]) -> Option<usize> {
     values.iter().position(|value| !seen.insert(value.index))
 }
 
-/// Gives values of index 0 the lowest free ones, in order.
-fn number(values: &mut [ValueParts<'_>]) {
+/// Gives values of index 0 the lowest free ones from `first` on, in order.
+fn number(values: &mut [ValueParts<'_>], first: u32) {
     let mut taken: Vec<u32> = values
         .iter()
         .map(|value| value.index)
         .filter(|index| *index > 0)
         .collect();
     taken.sort_unstable();
-    let mut next = 1;
+    let mut next = first;
     for value in values.iter_mut().filter(|value| value.index == 0) {
         while taken.binary_search(&next).is_ok() {
             next += 1;
@@ -277,6 +316,10 @@ fn check(value: &ValueParts<'_>) -> Result<()> {
     {
         let reason = format!("is longer than {MAX_HANDLE_LEN} bytes");
         return Err(Error::invalid(format!("references[{long}].handle"), reason));
+    }
+    if kind.eq_ignore_ascii_case(types::HS_SECKEY) && value.permissions.public_read() {
+        let reason = "a secret key must not be readable by everybody";
+        return Err(Error::invalid("permissions", reason));
     }
     let well_formed = match kind {
         types::HS_SITE => Site::decode(value.data).map(|_| ()),

@@ -109,9 +109,10 @@ pub(crate) fn progress_key(caller: &Caller, import_id: &str) -> Bytes {
 }
 
 fn owned_key(caller: &Caller, space: u8, key: &str) -> Bytes {
-    let owner = match caller.enterprise() {
-        Some(id) => id.to_string(),
-        None => "operator".to_owned(),
+    let owner = match caller {
+        Caller::Enterprise { id, .. } => id.to_string(),
+        Caller::Administrator(administrator) => administrator.fingerprint(),
+        Caller::Operator { .. } | Caller::Stranger => "operator".to_owned(),
     };
     [owner.as_bytes(), &[space], key.as_bytes()].concat().into()
 }

@@ -1,8 +1,10 @@
 //! Commands on identifiers, one at a time.
 
+use super::authority::Authority;
 use super::draft::{self, Draft, IdentifierUpdate};
 use super::txn::Txn;
 use super::{Outcome, enterprises, expect_version, templates};
+use crate::administrator::HandleValues;
 use crate::change::{Change, IdentifierChange, IdentifierChanges};
 use crate::enterprise::{EnterpriseId, bounded};
 use crate::layout::{Family, index_key};
@@ -11,12 +13,17 @@ use crate::read::Counters;
 use crate::record::Record;
 use crate::{Caller, Error, Object, Result};
 use bytes::{BufMut, Bytes, BytesMut};
+use idnode_proto::handle::AdminPermissions;
 use idnode_proto::identifier::Identifier;
-use idnode_proto::value::{MAX_VALUES, Value};
 use std::sync::Arc;
 
 pub(super) fn create(txn: &mut Txn<'_>, caller: &Caller, draft: &Draft) -> Result<Outcome> {
-    let prefix = writable_prefix(txn, caller, &draft.identifier)?;
+    let prefix = owner_of(txn, caller, &draft.identifier)?;
+    // A handle that is not there yet has no administrators: its prefix has them.
+    let values = || HandleValues::of_prefix(&prefix);
+    let authority = authority_over(txn, caller, &prefix, values)?;
+    authority.require(AdminPermissions::ADD_HANDLE)?;
+    require_open(txn, caller, &prefix)?;
     let existing = get(txn, &draft.identifier)?;
     if existing.as_ref().is_some_and(Record::is_live) {
         return Err(exists(&draft.identifier));
@@ -39,15 +46,22 @@ pub(super) fn update(
     caller: &Caller,
     update: &IdentifierUpdate,
 ) -> Result<Outcome> {
-    let prefix = writable_prefix(txn, caller, &update.identifier)?;
-    let existing = live(txn, &update.identifier)?;
+    let prefix = owner_of(txn, caller, &update.identifier)?;
+    let (existing, authority) = writable(txn, caller, &prefix, &update.identifier)?;
     expect_version(
         Object::Identifier,
         &update.identifier,
         update.expected_version,
         existing.version,
     )?;
-    let values = merged(&existing, update, caller)?;
+    let values = &HandleValues::of_record(&existing);
+    let values = (update.change).applied(values, &authority, &update.identifier)?;
+    if values.is_empty() {
+        return Err(Error::invalid(
+            "remove_indexes",
+            "an identifier needs at least one value; delete it instead",
+        ));
+    }
     let template = match &update.template {
         Some(name) => Some(name.clone()).filter(|name| !name.is_empty()),
         None => existing.template.clone(),
@@ -81,8 +95,9 @@ pub(super) fn delete(
     expected_version: Option<u64>,
 ) -> Result<Outcome> {
     bounded("reason", reason, 0, 256)?;
-    let prefix = writable_prefix(txn, caller, identifier)?;
-    let existing = live(txn, identifier)?;
+    let prefix = owner_of(txn, caller, identifier)?;
+    let (existing, authority) = writable(txn, caller, &prefix, identifier)?;
+    authority.require(AdminPermissions::DELETE_HANDLE)?;
     expect_version(
         Object::Identifier,
         identifier,
@@ -110,32 +125,89 @@ pub(super) fn delete(
     ))
 }
 
-/// The prefix an identifier may be written under: registered, the caller's, active, served
+/// The prefix an identifier may be written under: registered, the caller's own, active, served
 /// here, its enterprise verified.
 pub(super) fn writable_prefix(
     txn: &Txn<'_>,
     caller: &Caller,
     identifier: &Identifier,
 ) -> Result<Arc<PrefixRecord>> {
-    caller.require_known()?;
-    let record = txn
-        .owner_of(identifier)?
-        .ok_or_else(|| Error::not_found(Object::Prefix, format!("of {identifier}")))?;
-    let prefix = record.prefix()?;
-    caller.require_owner(record.owner(), &format!("prefix {prefix}"))?;
-    if !record.is_active() {
-        return Err(Error::PrefixNotActive {
-            name: prefix.to_string(),
-            state: record.state(),
-        });
-    }
-    if record.delegation.is_some() {
-        return Err(Error::PrefixDelegated(prefix.to_string()));
-    }
-    if !caller.is_operator() {
-        enterprises::require_verified(txn, record.owner())?;
-    }
+    let record = owner_of(txn, caller, identifier)?;
+    caller.require_owner(record.owner(), &format!("prefix {}", record.prefix()?))?;
+    require_open(txn, caller, &record)?;
     Ok(record)
+}
+
+/// The prefix that owns an identifier.
+fn owner_of(txn: &Txn<'_>, caller: &Caller, identifier: &Identifier) -> Result<Arc<PrefixRecord>> {
+    caller.require_known()?;
+    txn.owner_of(identifier)?
+        .ok_or_else(|| Error::not_found(Object::Prefix, format!("of {identifier}")))
+}
+
+/// The caller's authority over a prefix, or by other values over what is under it.
+pub(super) fn authority_over(
+    txn: &Txn<'_>,
+    caller: &Caller,
+    prefix: &PrefixRecord,
+    values: impl FnOnce() -> HandleValues,
+) -> Result<Authority> {
+    let name = prefix.prefix()?;
+    let name = || format!("prefix {name}");
+    Authority::over(txn, caller, prefix.owner(), name, values)
+}
+
+/// Err unless identifiers are registered under a prefix here: it is active and not delegated, and
+/// its enterprise is verified.
+fn require_open(txn: &Txn<'_>, caller: &Caller, record: &PrefixRecord) -> Result<()> {
+    require_active(record)?;
+    if record.delegation.is_some() {
+        return Err(Error::PrefixDelegated(record.prefix()?.to_string()));
+    }
+    require_verified(txn, caller, record)
+}
+
+/// Err unless a prefix is active.
+pub(super) fn require_active(record: &PrefixRecord) -> Result<()> {
+    if record.is_active() {
+        return Ok(());
+    }
+    Err(Error::PrefixNotActive {
+        name: record.prefix()?.to_string(),
+        state: record.state(),
+    })
+}
+
+/// Err unless a prefix's enterprise is verified; the operator writes all the same.
+pub(super) fn require_verified(
+    txn: &Txn<'_>,
+    caller: &Caller,
+    record: &PrefixRecord,
+) -> Result<()> {
+    if caller.is_operator() {
+        return Ok(());
+    }
+    enterprises::require_verified(txn, record.owner())
+}
+
+/// A live identifier's record and the caller's authority over it.
+fn writable(
+    txn: &Txn<'_>,
+    caller: &Caller,
+    prefix: &PrefixRecord,
+    identifier: &Identifier,
+) -> Result<(Record, Authority)> {
+    let name = || format!("identifier {identifier}");
+    if !matches!(caller, Caller::Administrator(_)) {
+        let authority = authority_over(txn, caller, prefix, HandleValues::default)?;
+        require_open(txn, caller, prefix)?;
+        return Ok((live(txn, identifier)?, authority));
+    }
+    require_open(txn, caller, prefix)?;
+    let record = live(txn, identifier)?;
+    let values = || HandleValues::of_record(&record);
+    let authority = Authority::over(txn, caller, prefix.owner(), name, values)?;
+    Ok((record, authority))
 }
 
 /// The identifier's record as the transaction sees it, a tombstone included.
@@ -196,47 +268,6 @@ pub(super) fn check_template(txn: &Txn<'_>, record: &Record, owner: EnterpriseId
         Some(name) => templates::usable(txn, name, owner)?.check(record.values()),
         None => Ok(()),
     }
-}
-
-/// The values after an update, ascending by index. An enterprise may not touch a value
-/// without the admin-write permission.
-fn merged(existing: &Record, update: &IdentifierUpdate, caller: &Caller) -> Result<Vec<Value>> {
-    let mut values = Vec::with_capacity(usize::from(existing.value_count) + update.set.len());
-    for index in &update.remove {
-        if !existing.values().any(|value| value.index() == *index) {
-            return Err(Error::invalid(
-                "remove_indexes",
-                format!("there is no value at index {index}"),
-            ));
-        }
-    }
-    for value in existing.values() {
-        let replaced = update.set.iter().any(|new| new.index == value.index());
-        let removed = update.replace_all && !replaced || update.remove.contains(&value.index());
-        if !replaced && !removed {
-            values.push(value.to_owned());
-        } else if !value.permissions().admin_write() && !caller.is_operator() {
-            return Err(protected(value.index()));
-        }
-    }
-    values.extend(update.set.iter().cloned());
-    values.sort_by_key(|value| value.index);
-    if values.is_empty() {
-        return Err(Error::invalid(
-            "remove_indexes",
-            "an identifier needs at least one value; delete it instead",
-        ));
-    }
-    if values.len() > MAX_VALUES {
-        return Err(Error::invalid(
-            "set_values",
-            format!(
-                "makes {} values, at most {MAX_VALUES} are taken",
-                values.len()
-            ),
-        ));
-    }
-    Ok(values)
 }
 
 /// Puts a record, its `owner`'s, in place of `replaced`, which the log may still tell of. Key

@@ -2,6 +2,7 @@
 //! it against the state, gives it a sequence number, and commits it together with whatever
 //! else was waiting: one atomic, synced batch for the group. Only then is it acknowledged.
 
+mod authority;
 mod credentials;
 mod draft;
 mod enterprises;
@@ -11,19 +12,22 @@ mod import;
 mod prefixes;
 mod templates;
 mod txn;
+mod values;
 mod writer;
 
-pub use draft::{Draft, IdentifierUpdate, MAX_RECORD_BYTES};
+pub use draft::{Draft, IdentifierUpdate, MAX_RECORD_BYTES, PrefixUpdate};
 pub use idempotency::Idempotency;
 pub use import::{ImportMode, ImportStatus, ItemError, ItemResult};
+pub use values::SetMode;
 pub(crate) use writer::{Writer, WriterHandle};
 
 use crate::credential::Credential;
 use crate::enterprise::{Enterprise, EnterpriseId, Profile, ReviewAction};
 use crate::prefix::{Delegation, PrefixAction, PrefixRecord};
 use crate::template::Template;
-use crate::{Caller, Result, Sequence};
+use crate::{Caller, Error, Result, Sequence};
 use idnode_proto::identifier::{Identifier, Prefix};
+use idnode_proto::value::Value;
 use txn::Txn;
 
 /// A wish to change the registry.
@@ -81,6 +85,9 @@ pub enum Command {
         /// Only if it is at this version.
         expected_version: Option<u64>,
     },
+    /// Changes what `0.NA/<prefix>` has beside its sites. Its enterprise, the operator, or an
+    /// administrator by the HS_ADMIN values among them.
+    UpdatePrefix(PrefixUpdate),
     /// Creates a template or its next revision. Operator, or an enterprise for its own.
     PutTemplate {
         /// The template; revision, version and time are the node's to give.
@@ -95,18 +102,21 @@ pub enum Command {
         /// Only if it is at this version.
         expected_version: Option<u64>,
     },
-    /// Adds an API key of an enterprise. The enterprise or the operator.
+    /// Adds an API key of an enterprise, or the key of an administrator who is to be taken for
+    /// it. The enterprise or the operator.
     AddCredential(Credential),
     /// Revokes an API key. The enterprise or the operator.
     RevokeCredential {
         /// Its id.
         id: String,
     },
-    /// Registers an identifier. The prefix's enterprise or the operator, as all below.
+    /// Registers an identifier. The prefix's enterprise, the operator, or an administrator that
+    /// the prefix's HS_ADMIN values let add handles.
     CreateIdentifier(Draft),
-    /// Changes an identifier's values.
+    /// Changes an identifier's values. As above; an administrator by the identifier's own HS_ADMIN
+    /// values.
     UpdateIdentifier(IdentifierUpdate),
-    /// Deletes an identifier, leaving a tombstone.
+    /// Deletes an identifier, leaving a tombstone. As the one before.
     DeleteIdentifier {
         /// Which.
         identifier: Identifier,
@@ -115,7 +125,8 @@ pub enum Command {
         /// Only if it is at this version.
         expected_version: Option<u64>,
     },
-    /// A chunk of a bulk load: whatever of it is right, as one change.
+    /// A chunk of a bulk load: whatever of it is right, as one change. The prefix's enterprise or
+    /// the operator.
     ImportChunk {
         /// The client's name for the whole load.
         import_id: String,
@@ -170,6 +181,41 @@ impl Outcome {
 }
 
 impl Command {
+    /// The change of a handle's values: of an identifier's, or, where it is `0.NA/<prefix>`, of
+    /// the prefix's own.
+    ///
+    /// # Errors
+    /// Those of [`IdentifierUpdate::new`] and [`PrefixUpdate::new`]; a prefix has no template.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one request")]
+    pub fn update_handle(
+        identifier: Identifier,
+        set: Vec<Value>,
+        mode: SetMode,
+        remove: Vec<u32>,
+        replace_all: bool,
+        template: Option<String>,
+        expected_version: Option<u64>,
+        now_s: u32,
+    ) -> Result<Self> {
+        let Some(prefix) = identifier.prefix_handle() else {
+            let update = IdentifierUpdate::new(
+                identifier,
+                set,
+                remove,
+                replace_all,
+                template,
+                expected_version,
+                now_s,
+            )?;
+            return Ok(Self::UpdateIdentifier(update.with_mode(mode)));
+        };
+        if template.is_some_and(|name| !name.is_empty()) {
+            return Err(Error::invalid("template", "a prefix has none"));
+        }
+        let update = PrefixUpdate::new(prefix, set, remove, replace_all, expected_version, now_s)?;
+        Ok(Self::UpdatePrefix(update.with_mode(mode)))
+    }
+
     /// Checks the command against the state and writes it into the transaction. An error
     /// leaves writes behind that the caller rolls back.
     fn execute(&self, txn: &mut Txn<'_>, caller: &Caller) -> Result<Outcome> {
@@ -200,6 +246,7 @@ impl Command {
                 delegation,
                 expected_version,
             } => prefixes::delegate(txn, caller, prefix, delegation.as_ref(), *expected_version),
+            Self::UpdatePrefix(update) => prefixes::update_values(txn, caller, update),
             Self::PutTemplate {
                 template,
                 expected_version,
@@ -237,7 +284,8 @@ impl Command {
             }
             Self::ApplyPrefix { prefix, .. }
             | Self::TransitionPrefix { prefix, .. }
-            | Self::SetDelegation { prefix, .. } => prefixes::current(txn, prefix),
+            | Self::SetDelegation { prefix, .. }
+            | Self::UpdatePrefix(PrefixUpdate { prefix, .. }) => prefixes::current(txn, prefix),
             Self::PutTemplate { template, .. } => templates::current(txn, &template.name),
             Self::ImportChunk { .. } => Ok(Outcome::Import(remembered.results())),
             _ => Ok(Outcome::Done),
@@ -248,6 +296,8 @@ impl Command {
     fn weight(&self) -> usize {
         match self {
             Self::CreateIdentifier(draft) => draft.weight(),
+            Self::UpdateIdentifier(IdentifierUpdate { change, .. })
+            | Self::UpdatePrefix(PrefixUpdate { change, .. }) => 1_024 + change.weight(),
             Self::ImportChunk { items, .. } => items.iter().flatten().map(Draft::weight).sum(),
             _ => 1_024,
         }

@@ -1,7 +1,9 @@
 //! Commands on prefixes.
 
+use super::draft::{self, PrefixUpdate};
 use super::txn::{Census, Txn};
-use super::{Outcome, enterprises, expect_version};
+use super::{Outcome, enterprises, expect_version, identifiers};
+use crate::administrator::HandleValues;
 use crate::change::{Change, PrefixChange};
 use crate::enterprise::{EnterpriseId, bounded};
 use crate::layout::{Family, index_key};
@@ -113,7 +115,45 @@ pub(super) fn delegate(
     expect_version(Object::Prefix, prefix, expected_version, record.version)?;
     let replaced = record.clone();
     record.delegation = delegation.cloned().map(Delegation::validated).transpose()?;
+    require_one_message(&record, "delegation.sites")?;
     Ok(store(txn, caller, Some(replaced), record))
+}
+
+/// Changes what `0.NA/<prefix>` has beside its sites. The owner's, or an administrator's by the
+/// HS_ADMIN values among them.
+pub(super) fn update_values(
+    txn: &mut Txn<'_>,
+    caller: &Caller,
+    update: &PrefixUpdate,
+) -> Result<Outcome> {
+    caller.require_known()?;
+    let prefix = &update.prefix;
+    let mut record = registered(txn, prefix)?;
+    let values = || HandleValues::of_prefix(&record);
+    let authority = identifiers::authority_over(txn, caller, &record, values)?;
+    identifiers::require_active(&record)?;
+    identifiers::require_verified(txn, caller, &record)?;
+    let expected = update.expected_version;
+    expect_version(Object::Prefix, prefix, expected, record.version)?;
+    let values = &HandleValues::of_prefix(&record);
+    let values = update.change.applied(values, &authority, prefix)?;
+    let replaced = record.clone();
+    record.values = draft::encode(&values)?;
+    record.value_count = values.len() as u32;
+    require_one_message(&record, "set_values")?;
+    Ok(store(txn, caller, Some(replaced), record))
+}
+
+/// Err if the sites and the values of a prefix together do not fit one answer.
+fn require_one_message(record: &PrefixRecord, field: &str) -> Result<()> {
+    let (length, most) = (record.described_len(), draft::MAX_RECORD_BYTES);
+    if length <= most {
+        return Ok(());
+    }
+    let reason = format!(
+        "with its sites, the prefix has {length} bytes of values, at most {most} are taken"
+    );
+    Err(Error::invalid(field, reason))
 }
 
 pub(super) fn current(txn: &Txn<'_>, prefix: &Prefix) -> Result<Outcome> {
@@ -127,11 +167,14 @@ pub(super) fn current(txn: &Txn<'_>, prefix: &Prefix) -> Result<Outcome> {
 
 fn owned(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<PrefixRecord> {
     caller.require_known()?;
-    let record = txn
-        .prefix(&Bytes::copy_from_slice(prefix.key()))?
-        .ok_or_else(|| Error::not_found(Object::Prefix, prefix))?;
+    let record = registered(txn, prefix)?;
     caller.require_owner(record.owner(), &format!("prefix {prefix}"))?;
     Ok(record)
+}
+
+fn registered(txn: &Txn<'_>, prefix: &Prefix) -> Result<PrefixRecord> {
+    txn.prefix(prefix.key())?
+        .ok_or_else(|| Error::not_found(Object::Prefix, prefix))
 }
 
 fn remove(

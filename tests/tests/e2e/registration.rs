@@ -1,5 +1,6 @@
 //! What the registry promises those who write and those who read, through the API of the real node.
 
+mod administrators;
 mod counters;
 mod lifecycle;
 mod reading;

@@ -98,6 +98,7 @@ pub(crate) fn prefix(prefix: &api::Prefix) -> Value {
         "state": prefix_state(prefix),
         "review_message": prefix.review_message,
         "delegation": prefix.delegation.as_ref().map(delegation),
+        "values": values(&prefix.values),
         "version": prefix.version,
         "created_at": time(prefix.created_at.as_ref()),
         "updated_at": time(prefix.updated_at.as_ref()),
@@ -245,12 +246,13 @@ pub(crate) fn resolved(answer: &api::ResolveResponse) -> Value {
     document
 }
 
-/// An API key, without its token.
+/// An API key, without its token, or an administrator's, without the key.
 pub(crate) fn api_key(key: &api::ApiKey) -> Value {
     json!({
         "id": key.id,
         "enterprise_id": key.enterprise_id,
         "label": key.label,
+        "administrator": key.administrator,
         "created_at": time(key.created_at.as_ref()),
         "revoked": key.revoked,
     })

@@ -9,9 +9,10 @@
 //! | `session` | the node's address, the credential, deadlines |
 //! | `output` | tables and JSON lines |
 //! | `json` | the API's messages as JSON |
-//! | `value_arg` | values on the command line |
+//! | `value_arg`, `admin_arg` | values on the command line |
 //! | `page` | listings page by page, versions and idempotency keys of writes |
 
+mod admin_arg;
 mod batch_resolve;
 mod dns_name;
 mod dnssec;
@@ -27,6 +28,7 @@ mod output;
 mod page;
 mod prefix;
 mod prefix_delegation;
+mod prefix_values;
 mod resolve;
 mod resolve_handle;
 pub(crate) mod session;
@@ -76,7 +78,7 @@ enum Command {
     Watch(watch::Args),
     /// The node's own counters
     Stats,
-    /// API keys
+    /// API keys, and the keys of handle administrators
     #[command(subcommand)]
     Key(key::Command),
     /// Keys that the node signs its DNS zones with

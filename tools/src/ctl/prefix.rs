@@ -15,6 +15,8 @@ use super::json;
 use super::output::Table;
 use super::page::{OnceArgs, PageArgs, WriteArgs};
 use super::prefix_delegation::{self, DelegateArgs};
+use super::prefix_values;
+use super::resolve::value_table;
 use super::session::Session;
 
 #[derive(Debug, Subcommand)]
@@ -72,6 +74,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         write: WriteArgs,
     },
+    /// The values of 0.NA/<prefix>: administrators, their keys and groups, and others
+    #[command(subcommand)]
+    Values(prefix_values::Command),
     /// Counters of a prefix
     Stats { prefix: String },
 }
@@ -135,6 +140,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             delegation,
             write,
         } => delegate(session, prefix, Some(delegation.into_delegation()?), write).await,
+        Command::Values(command) => prefix_values::run(command, session).await,
         Command::Undelegate { prefix, write } => delegate(session, prefix, None, write).await,
         Command::Apply {
             prefix,
@@ -176,7 +182,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
     }
 }
 
-async fn connect(session: &Session) -> Result<PrefixServiceClient<Channel>, Failure> {
+pub(crate) async fn connect(session: &Session) -> Result<PrefixServiceClient<Channel>, Failure> {
     Ok(PrefixServiceClient::new(session.channel().await?))
 }
 
@@ -243,7 +249,7 @@ async fn list(
     show_list(session, &found, &next)
 }
 
-fn show_receipt(session: &Session, done: &PrefixReceipt) -> Result<(), Failure> {
+pub(crate) fn show_receipt(session: &Session, done: &PrefixReceipt) -> Result<(), Failure> {
     let prefix = done.prefix.clone().unwrap_or_default();
     session.out.show(
         || {
@@ -300,9 +306,13 @@ fn table(prefix: &Prefix) -> Table {
             json::time(prefix.updated_at.as_ref()).unwrap_or_default(),
         ),
     ]);
-    match &prefix.delegation {
+    let table = match &prefix.delegation {
         Some(delegation) => table.with(&prefix_delegation::table(delegation)),
         None => table,
+    };
+    match prefix.values.as_slice() {
+        [] => table,
+        values => table.with(&value_table(values)),
     }
 }
 

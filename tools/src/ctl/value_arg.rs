@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use idnode_proto::api::Value;
 
+use super::admin_arg::{self, ADMINISTRATOR_HELP};
 use super::error::Failure;
 use crate::bulk::field;
 use crate::bulk::json::{Encoding, ValueIn, decode};
@@ -26,6 +27,21 @@ pub(crate) struct ValueArgs {
     /// A value; may be repeated (see --help)
     #[arg(long = "value", value_name = "VALUE", value_parser = parse, long_help = VALUE_HELP)]
     values: Vec<Value>,
+    /// An administrator (HS_ADMIN); may be repeated (see --help)
+    #[arg(
+        long = "administrator",
+        value_name = "ADMINISTRATOR",
+        value_parser = admin_arg::parse_administrator,
+        long_help = ADMINISTRATOR_HELP
+    )]
+    administrators: Vec<Value>,
+    /// A group of administrators (HS_VLIST), INDEX=KEY;KEY…; may be repeated
+    #[arg(
+        long = "group",
+        value_name = "GROUP",
+        value_parser = admin_arg::parse_group
+    )]
+    groups: Vec<Value>,
     /// JSON file with an array of values, as `identifier get --json` shows them
     #[arg(long, value_name = "FILE")]
     values_file: Option<PathBuf>,
@@ -35,6 +51,8 @@ impl ValueArgs {
     /// The values of the options, then those of the file.
     pub(crate) fn read(self) -> Result<Vec<Value>, Failure> {
         let mut values = self.values;
+        values.extend(self.administrators);
+        values.extend(self.groups);
         if let Some(path) = self.values_file {
             let refused = |reason: String| Failure::File {
                 path: path.clone(),

@@ -5,6 +5,7 @@
     clippy::indexing_slicing
 )]
 
+mod admin;
 mod golden;
 mod malformed;
 mod refused;

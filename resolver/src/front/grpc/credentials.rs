@@ -3,7 +3,11 @@
 use super::call::Api;
 use super::convert;
 use idnode_proto::api;
+use idnode_proto::api::add_administrator_request::Key;
 use idnode_proto::api::credential_service_server::CredentialService;
+use idnode_proto::handle::admin::AdminId;
+use idnode_registry::Error;
+use idnode_registry::administrator::ProofKey;
 use idnode_registry::credential::Credential;
 use idnode_registry::write::Command;
 use tonic::{Request, Response, Status};
@@ -25,6 +29,34 @@ impl CredentialService for Api {
                 receipt: Some(convert::receipt(&receipt)),
                 key: Some(convert::api_key(credential)),
                 token,
+            })
+        })
+        .await
+    }
+
+    async fn add_administrator(
+        &self,
+        request: Request<api::AddAdministratorRequest>,
+    ) -> std::result::Result<Response<api::AddAdministratorResponse>, Status> {
+        self.unary(request, |api, caller, request| async move {
+            let named = convert::optional_enterprise_id(&request.enterprise_id, "enterprise_id")?;
+            let enterprise = named.or_else(|| caller.enterprise());
+            let administrator = request
+                .administrator
+                .parse::<AdminId>()
+                .map_err(|error| Error::invalid("administrator", error.to_string()))?;
+            let key = match request.key {
+                Some(Key::SecretKey(secret)) => ProofKey::Secret(secret.into()),
+                Some(Key::PublicKey(data)) => ProofKey::Public(data.into()),
+                None => return Err(Error::invalid("secret_key", "no key is given").into()),
+            };
+            let credential =
+                Credential::of_administrator(enterprise, request.label, &administrator, key)?;
+            let command = Command::AddCredential(credential.clone());
+            let receipt = api.write(&caller, None, command).await?;
+            Ok(api::AddAdministratorResponse {
+                receipt: Some(convert::receipt(&receipt)),
+                key: Some(convert::api_key(credential)),
             })
         })
         .await

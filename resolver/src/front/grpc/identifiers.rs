@@ -8,7 +8,7 @@ use super::{auth, export, import};
 use crate::clock;
 use idnode_proto::api;
 use idnode_proto::api::identifier_service_server::IdentifierService;
-use idnode_registry::write::{Command, Draft, IdentifierUpdate};
+use idnode_registry::write::{Command, Draft, SetMode};
 use std::mem::take;
 use std::pin::Pin;
 use tokio_stream::Stream;
@@ -47,9 +47,10 @@ impl IdentifierService for Api {
         self.unary(request, |api, caller, mut request| async move {
             let key = take(&mut request.idempotency_key);
             let idempotency = idempotency("UpdateIdentifier", key, &request);
-            let update = IdentifierUpdate::new(
+            let command = Command::update_handle(
                 convert::identifier(&request.identifier, "identifier")?,
                 value::parse_all(&request.set_values, "set_values")?,
+                SetMode::Put,
                 request.remove_indexes,
                 request.replace_all,
                 request.template,
@@ -57,8 +58,7 @@ impl IdentifierService for Api {
                 now_s(),
             )?;
             Ok(convert::receipt(
-                &api.write(&caller, idempotency, Command::UpdateIdentifier(update))
-                    .await?,
+                &api.write(&caller, idempotency, command).await?,
             ))
         })
         .await

@@ -2,11 +2,12 @@
 
 use super::call::{Api, idempotency};
 use super::convert::{self, prefix};
+use super::identifiers::now_s;
 use super::status::Result;
 use idnode_proto::api;
 use idnode_proto::api::prefix_service_server::PrefixService;
 use idnode_registry::Error;
-use idnode_registry::write::{Command, Outcome, Receipt};
+use idnode_registry::write::{Command, Outcome, PrefixUpdate, Receipt};
 use std::mem::take;
 use std::sync::atomic::Ordering;
 use tonic::{Request, Response, Status};
@@ -100,6 +101,29 @@ impl PrefixService for Api {
                 expected_version: request.expected_version,
             };
             answer(api.write(&caller, idempotency, command).await?)
+        })
+        .await
+    }
+
+    async fn update_prefix_values(
+        &self,
+        request: Request<api::UpdatePrefixValuesRequest>,
+    ) -> std::result::Result<Response<api::PrefixReceipt>, Status> {
+        self.unary(request, |api, caller, mut request| async move {
+            let key = take(&mut request.idempotency_key);
+            let idempotency = idempotency("UpdatePrefixValues", key, &request);
+            let update = PrefixUpdate::new(
+                convert::prefix(&request.prefix, "prefix")?,
+                convert::value::parse_all(&request.set_values, "set_values")?,
+                request.remove_indexes,
+                request.replace_all,
+                request.expected_version,
+                now_s(),
+            )?;
+            answer(
+                api.write(&caller, idempotency, Command::UpdatePrefix(update))
+                    .await?,
+            )
         })
         .await
     }

@@ -68,6 +68,11 @@ impl Property {
         };
         let template = property.template();
         wrote!(operator, templates.put_template(template)).unwrap();
+        let values = property.values(vec![
+            private(20, "COST", SECRET),
+            value(300, "HS_SECKEY", SECRET),
+        ]);
+        wrote!(operator, prefixes.update_prefix_values(values)).unwrap();
         for name in ["there", "gone"] {
             let values = vec![
                 private(1, "COST", SECRET),
@@ -81,6 +86,25 @@ impl Property {
 
     pub fn named(&self, suffix: &str) -> String {
         format!("{}/{suffix}", self.prefix)
+    }
+
+    fn values(&self, set_values: Vec<pb::Value>) -> pb::UpdatePrefixValuesRequest {
+        pb::UpdatePrefixValuesRequest {
+            prefix: self.prefix.to_owned(),
+            set_values,
+            ..pb::UpdatePrefixValuesRequest::default()
+        }
+    }
+
+    fn administrator(&self) -> pb::AddAdministratorRequest {
+        pb::AddAdministratorRequest {
+            administrator: format!("301:0.NA/{}", self.prefix),
+            key: Some(pb::add_administrator_request::Key::SecretKey(
+                SECRET.as_bytes().to_vec(),
+            )),
+            enterprise_id: self.enterprise.clone(),
+            label: "administrator".to_owned(),
+        }
     }
 
     pub fn template(&self) -> pb::PutTemplateRequest {
@@ -230,6 +254,7 @@ pub async fn writes(api: &Api, on: &Property) -> Outcomes<()> {
         prefix: on.prefix.to_owned(),
         ..Default::default()
     };
+    let own_values = on.values(vec![value(21, "DESC", "new")]);
     let no_template = pb::DeleteTemplateRequest {
         name: on.template.clone(),
         ..Default::default()
@@ -266,6 +291,10 @@ pub async fn writes(api: &Api, on: &Property) -> Outcomes<()> {
             wrote!(api, prefixes.set_delegation(delegation)),
         ),
         (
+            "UpdatePrefixValues",
+            wrote!(api, prefixes.update_prefix_values(own_values)),
+        ),
+        (
             "PutTemplate",
             wrote!(api, templates.put_template(on.template())),
         ),
@@ -274,6 +303,10 @@ pub async fn writes(api: &Api, on: &Property) -> Outcomes<()> {
             wrote!(api, templates.delete_template(no_template)),
         ),
         ("CreateApiKey", wrote!(api, credentials.create_api_key(key))),
+        (
+            "AddAdministrator",
+            wrote!(api, credentials.add_administrator(on.administrator())),
+        ),
         (
             "RevokeApiKey",
             wrote!(api, credentials.revoke_api_key(revoke)),
@@ -427,9 +460,19 @@ pub async fn resolutions(api: &Api, on: &Property) -> Outcomes<String> {
         id: 1,
         request: Some(resolve.clone()),
     };
-    let batch = tokio_stream::iter([pb::BatchResolveRequest { items: vec![item] }]);
+    let of_prefix = pb::ResolveRequest {
+        identifier: format!("0.NA/{}", on.prefix),
+        ..Default::default()
+    };
+    let second = pb::batch_resolve_request::Item {
+        id: 2,
+        request: Some(of_prefix.clone()),
+    };
+    let items = vec![item, second];
+    let batch = tokio_stream::iter([pb::BatchResolveRequest { items }]);
     vec![
         ("Resolve", shown!(api, resolution.resolve(resolve))),
+        ("Resolve", shown!(api, resolution.resolve(of_prefix))),
         (
             "BatchResolve",
             streamed!(api, resolution.batch_resolve(batch)),

@@ -207,6 +207,53 @@ fn prefixes(session: &Session, enterprise: &str) {
     assert_eq!(back["prefix"]["delegation"], Value::Null);
     let listed = session.read(&["prefix", "list", "--state", "active"], "88.118.8");
     assert_eq!(listed["prefixes"].as_array().unwrap().len(), 1);
+    prefix_values(session);
+}
+
+fn prefix_values(session: &Session) {
+    let set = |arguments: &[&str]| {
+        let command = ["prefix", "values", "update", "88.118.8"];
+        session.once(&[&command[..], arguments].concat())
+    };
+    let done = set(&[
+        "--administrator",
+        "100:read-value+modify-value=200:0.NA/88.118.8",
+        "--group",
+        "200=300:0.NA/88.118.8;300:88.118.8/ADMIN",
+        "--value",
+        "300:HS_SECKEY=geheim",
+        "--value",
+        "20:DESC=轴承",
+    ]);
+    let values = &done["prefix"]["values"];
+    let indexes: Vec<_> = values
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| &v["index"])
+        .collect();
+    assert_eq!(indexes, [20, 100, 200, 300]);
+    let listed = session.read(&["prefix", "values", "list", "88.118.8"], "轴承");
+    assert_eq!(&listed["values"], values);
+    session.read(&["prefix", "get", "88.118.8"], "HS_ADMIN");
+    // Behind the site, without the secret even for the operator when only what is public is
+    // asked for.
+    let resolved = session.once(&["resolve", "0.NA/88.118.8", "--public-only"]);
+    let shown = resolved["record"]["values"].as_array().unwrap();
+    let shown: Vec<_> = shown.iter().map(|value| &value["type"]).collect();
+    assert_eq!(shown, ["HS_SITE", "DESC", "HS_ADMIN", "HS_VLIST"]);
+    // What is shown can be given.
+    let file = session.file("prefix-values.json", &values.to_string());
+    let again = set(&[
+        "--replace-all",
+        "--values-file",
+        &file,
+        "--value",
+        "21:DESC=more",
+    ]);
+    assert_eq!(again["prefix"]["values"].as_array().unwrap().len(), 5);
+    let fewer = set(&["--remove", "21", "--remove", "300"]);
+    assert_eq!(fewer["prefix"]["values"].as_array().unwrap().len(), 3);
 }
 
 fn templates(session: &Session) {
@@ -487,6 +534,18 @@ fn keys(session: &Session, enterprise: &str) {
     assert_eq!((code, &error["code"]), (1, &json!("UNAUTHENTICATED")));
     let listed = session.once(&["key", "list", "--enterprise-id", enterprise]);
     assert_eq!(listed["keys"][0]["revoked"], true, "{listed}");
+    let secret = session.file("administrator.key", "geheim\n");
+    let id = "301:0.NA/88.118.8";
+    let add = ["key", "add-administrator", id, "--secret-key-file", &secret];
+    let made = session.once(&[&add[..], &["--enterprise-id", enterprise]].concat());
+    assert_eq!(made["key"]["administrator"], id);
+    let (code, error) = session.idctl.refused(&add);
+    assert_eq!(
+        (code, &error["reason"]),
+        (1, &json!("ADMINISTRATOR_EXISTS"))
+    );
+    let listed = session.read(&["key", "list", "--enterprise-id", enterprise], id);
+    assert!(!listed.to_string().contains("geheim"), "{listed}");
 }
 
 fn dnssec(session: &Session) {

@@ -117,9 +117,12 @@ pub(super) fn scheme(scheme: Scheme) -> i32 {
     named.into()
 }
 
-/// A credential without its hash.
+/// A credential without its hash or key.
 pub(super) fn api_key(credential: Credential) -> api::ApiKey {
+    let administrator = credential.administrator.as_ref();
+    let administrator = administrator.and_then(|record| record.id().ok());
     api::ApiKey {
+        administrator: administrator.map_or_else(String::new, |id| id.to_string()),
         id: credential.id,
         enterprise_id: credential
             .enterprise

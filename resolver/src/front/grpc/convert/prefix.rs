@@ -1,7 +1,7 @@
 //! Prefixes, their lifecycle and where they are served.
 
 use super::super::status::Result;
-use super::{scheme, timestamp, unnamed};
+use super::{scheme, timestamp, unnamed, value};
 use idnode_proto::api;
 use idnode_proto::api::interface::Protocol;
 use idnode_proto::handle::Version;
@@ -23,6 +23,7 @@ pub(in super::super) fn shown(record: PrefixRecord) -> idnode_registry::Result<a
         enterprise_id: record.owner().to_string(),
         state: shown_state(record.state()).into(),
         delegation: record.delegation.as_ref().map(shown_delegation),
+        values: record.values().map(value::shown).collect(),
         review_message: record.review_message,
         version: record.version,
         created_at: timestamp(record.created_at_ms),

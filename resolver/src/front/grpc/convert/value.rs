@@ -37,7 +37,7 @@ fn within(error: Error, field: &str, position: usize) -> Error {
 
 fn parse(value: ItemValue<'_>) -> idnode_registry::Result<ValueParts<'_>> {
     let permissions = match value.permissions {
-        None => Permissions::default(),
+        None => Permissions::default_of(value.kind),
         Some(bits) => match u8::try_from(bits) {
             Ok(bits) if bits <= PERMISSION_BITS => Permissions(bits),
             _ => {
