@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+use super::body::challenge::{Challenge, decode_verified};
+use super::body::list::decode_handle_list;
+use super::body::session::SessionAnswer;
 use super::code::{OpCode, ResponseCode};
 use super::digest::RequestDigest;
 use super::envelope::{Envelope, EnvelopeFlags, Version};
@@ -141,6 +144,15 @@ pub enum ResponseBody {
         /// The sites themselves; may be empty.
         sites: Vec<Value>,
     },
+    /// A challenge, which a client answers with operation 200.
+    Challenge(Challenge),
+    /// Success of a list: handles or prefixes. More of them follow in another message when the
+    /// header has [`OpFlags::CONTINUES`].
+    Handles(Vec<String>),
+    /// Success of a verification: whether the answer proves the key.
+    Verified(bool),
+    /// Success of a session's set-up with an agreement on a key.
+    Session(SessionAnswer),
     /// A failure.
     Error {
         /// A text for people; may be empty.
@@ -148,7 +160,7 @@ pub enum ResponseBody {
         /// The indexes of the values that caused it; may be empty.
         indexes: Vec<u32>,
     },
-    /// Success of another operation, or a challenge: the bytes behind the digest.
+    /// Success of another operation: the bytes behind the digest.
     Other(Vec<u8>),
 }
 
@@ -185,7 +197,7 @@ impl Response {
         } else {
             None
         };
-        let body = ResponseBody::read(&mut reader, header.op_code, code)?;
+        let body = ResponseBody::read(&mut reader, header.op_code, code, digest)?;
         Ok(Self {
             envelope,
             header,
@@ -250,22 +262,36 @@ impl ResponseBody {
         reader: &mut Reader<'_>,
         op_code: OpCode,
         code: ResponseCode,
+        digest: Option<RequestDigest>,
     ) -> Result<Self, WireError> {
         Ok(match code {
-            ResponseCode::SUCCESS if op_code == OpCode::RESOLVE => Self::Values {
-                handle: reader.str("handle", MAX_HANDLE_LEN)?.to_string(),
-                values: read_values(reader)?,
+            ResponseCode::SUCCESS => Self::read_success(reader, op_code)?,
+            ResponseCode::AUTHENTICATION_NEEDED => match digest {
+                Some(digest) => Self::Challenge(Challenge::read_nonce(reader, digest)?),
+                None => Self::Other(reader.rest().to_vec()),
             },
-            ResponseCode::SUCCESS if op_code == OpCode::SITE_INFO => {
-                Self::Site(Site::read(reader)?)
-            }
-            ResponseCode::SUCCESS | ResponseCode::AUTHENTICATION_NEEDED => {
-                Self::Other(reader.rest().to_vec())
-            }
             ResponseCode::SERVICE_REFERRAL | ResponseCode::PREFIX_REFERRAL => {
                 Self::read_referral(reader)?
             }
             _ => Self::read_error(reader)?,
+        })
+    }
+
+    fn read_success(reader: &mut Reader<'_>, op_code: OpCode) -> Result<Self, WireError> {
+        Ok(match op_code {
+            OpCode::RESOLVE => Self::Values {
+                handle: reader.str("handle", MAX_HANDLE_LEN)?.to_string(),
+                values: read_values(reader)?,
+            },
+            OpCode::SITE_INFO => Self::Site(Site::read(reader)?),
+            OpCode::LIST_HANDLES | OpCode::LIST_PREFIXES | OpCode::LIST_PREFIXES_RFC => {
+                Self::Handles(decode_handle_list(reader.rest())?)
+            }
+            OpCode::VERIFY_ANSWER => Self::Verified(decode_verified(reader.rest())?),
+            OpCode::SESSION_SETUP if !reader.rest().is_empty() => {
+                Self::Session(SessionAnswer::read(reader)?)
+            }
+            _ => Self::Other(reader.rest().to_vec()),
         })
     }
 

@@ -71,6 +71,15 @@ impl EnvelopeFlags {
         self.0 & Self::ENCRYPTED != 0
     }
 
+    /// The same flags with or without the encrypted bit.
+    pub(crate) fn with_encrypted(self, encrypted: bool) -> Self {
+        if encrypted {
+            Self(self.0 | Self::ENCRYPTED)
+        } else {
+            Self(self.0 & !Self::ENCRYPTED)
+        }
+    }
+
     /// This is one piece of a longer message. Running servers leave the bit out on UDP, so it
     /// decides nothing there.
     pub fn truncated(self) -> bool {

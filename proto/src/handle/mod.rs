@@ -13,18 +13,26 @@
 //! | [`request`] | a server reading requests, and what to answer to malformed ones |
 //! | [`reply`] | a server writing answers |
 //! | [`client`] | a client writing requests and reading answers |
+//! | [`exchange`] | a client's request with challenge, proof and answers |
+//! | [`body`] | the bodies of all other operations |
+//! | [`auth`] | keys, proofs, sessions' encryption, credentials |
 //! | [`site`] | HS_SITE data |
 //! | [`admin`] | administrators: their ids and rights, HS_ADMIN and HS_VLIST data |
 //! | [`predefined`] | HS_SERV and HS_ALIAS data |
 //!
 //! A server's path: [`tcp_frame`] or [`Reassembler::accept`], then [`decode_request`], then a
-//! method of [`Reply`], and over UDP [`datagrams`].
+//! method of [`Reply`], and over UDP [`datagrams`]. Of operations other than the two common ones
+//! [`RequestMessage::operation`] reads the body.
 
 pub mod admin;
+mod asking;
+pub mod auth;
+pub mod body;
 pub mod client;
 pub mod code;
 pub mod digest;
 pub mod envelope;
+pub mod exchange;
 pub mod frame;
 pub mod header;
 pub mod message;
@@ -39,10 +47,12 @@ pub use admin::{
     Admin, AdminId, AdminIdError, AdminPermissions, AdminRights, decode_value_list,
     encode_value_list,
 };
+pub use body::Operation;
 pub use client::{RequestHead, Response, ResponseBody, ResponseError};
 pub use code::{OpCode, ResponseCode};
 pub use digest::RequestDigest;
 pub use envelope::{Envelope, EnvelopeFlags, Version};
+pub use exchange::{Exchange, ExchangeError, Step};
 pub use frame::{FrameError, FrameStatus, tcp_frame};
 pub use header::{Header, OpFlags};
 pub use message::{MAX_MESSAGE_LEN, Message, MessageTooLong};

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::body::Operation;
 use super::code::{OpCode, ResponseCode};
 use super::digest::RequestDigest;
 use super::envelope::{ENVELOPE_LEN, Envelope, Version};
@@ -80,6 +81,19 @@ pub struct RequestMessage<'a> {
     pub request: Request<'a>,
 }
 
+impl<'a> RequestMessage<'a> {
+    /// What an operation beyond resolution and site information asks, with its body read. A
+    /// server reads it only of operations it serves.
+    ///
+    /// Errors: the fault to answer with; [`RequestFault::InvalidHandle`] and
+    /// [`RequestFault::HandleTooLong`] for the handle that is to be changed.
+    pub fn operation(&self) -> Result<Operation<'a>, RequestFault> {
+        let body = self.message.body;
+        Operation::decode(self.message.header.op_code, body)
+            .map_err(|error| body_fault(error, body))
+    }
+}
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request<'a> {
@@ -87,7 +101,7 @@ pub enum Request<'a> {
     Resolve(ResolveRequest<'a>),
     /// This server's site record.
     SiteInfo,
-    /// An operation with a number of its own; its body is the message's, unread.
+    /// Any other operation, its body unread: [`RequestMessage::operation`] reads it.
     Other {
         /// The operation.
         op_code: OpCode,
@@ -320,17 +334,24 @@ fn decode_body<'a>(header: &Header, body: &'a [u8]) -> Result<Request<'a>, Reque
     match header.op_code {
         OpCode::RESOLVE => match ResolveRequest::decode(body) {
             Ok(query) => Ok(Request::Resolve(query)),
-            Err(WireError::NotUtf8 { part: "handle", .. }) => Err(RequestFault::InvalidHandle),
-            Err(WireError::TooLong {
-                part: "handle",
-                length,
-                ..
-            }) if body.len().saturating_sub(4) >= length as usize => {
-                Err(RequestFault::HandleTooLong { length })
-            }
-            Err(error) => Err(RequestFault::Malformed(error)),
+            Err(error) => Err(body_fault(error, body)),
         },
         OpCode::SITE_INFO => Ok(Request::SiteInfo),
         op_code => Ok(Request::Other { op_code }),
+    }
+}
+
+/// What is wrong with a body, told apart for the handle in front of it.
+fn body_fault(error: WireError, body: &[u8]) -> RequestFault {
+    match error {
+        WireError::NotUtf8 { part: "handle", .. } => RequestFault::InvalidHandle,
+        WireError::TooLong {
+            part: "handle",
+            length,
+            ..
+        } if body.len().saturating_sub(4) >= length as usize => {
+            RequestFault::HandleTooLong { length }
+        }
+        error => RequestFault::Malformed(error),
     }
 }

@@ -162,7 +162,7 @@ fn translate(request: &ResolveRequest, response: Response) -> Result<ResolveResp
             let refusal = Refusal::of_handle_server(response.code, message);
             return Err(Failure::Refused(Box::new(refusal)));
         }
-        ResponseBody::Site(_) | ResponseBody::Other(_) => {
+        _ => {
             let refusal = Refusal::of_handle_server(response.code, String::new());
             return Err(Failure::Refused(Box::new(refusal)));
         }

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use data_encoding::HEXLOWER;
 
+use crate::handle::body::challenge::{Challenge, LogIn, NONCE_LEN};
 use crate::handle::digest::RequestDigest;
 use crate::handle::*;
 use crate::value::{Value, types};
@@ -162,6 +163,11 @@ fn a_login_without_credential_field_is_read_and_digested() {
             op_code: OpCode::LOGIN
         }
     );
+    let user = LogIn {
+        handle: "0.NA/88.118.",
+        index: 301,
+    };
+    assert_eq!(request.operation(), Ok(Operation::LogIn(user)));
     assert_eq!(request.reply_to.session_id, 10_001);
     assert_eq!(request.message.body.len(), 20);
     assert!(request.message.credential.is_empty());
@@ -171,9 +177,12 @@ fn a_login_without_credential_field_is_read_and_digested() {
     assert_eq!(HEXLOWER.encode(&digest), LOGIN_SHA256);
 
     let mut out = Vec::new();
-    let challenge = [&[0, 0, 0, 16][..], &[0x5a; 16]].concat();
+    let challenge = Challenge {
+        digest: RequestDigest::Sha256(digest),
+        nonce: vec![0x5a; NONCE_LEN],
+    };
     Reply::new(&request.reply_to, 1, 0)
-        .raw(&mut out, ResponseCode::AUTHENTICATION_NEEDED, &challenge)
+        .challenge(&mut out, &challenge)
         .unwrap();
     assert_eq!(
         out[20..32],
@@ -181,11 +190,12 @@ fn a_login_without_credential_field_is_read_and_digested() {
     );
     assert_eq!(out[44], 3);
     assert_eq!(out[45..77], digest);
-    assert_eq!(out[77..97], challenge);
+    assert_eq!(out[77..81], [0, 0, 0, 16]);
+    assert_eq!(out[81..97], [0x5a; 16]);
     let response = Response::decode(&out).unwrap();
     assert_eq!(response.answers(POINTER_SDK_LOGIN), Some(true));
     assert_eq!(response.answers(RFC_RESOLVE), Some(false));
-    assert_eq!(response.body, ResponseBody::Other(challenge));
+    assert_eq!(response.body, ResponseBody::Challenge(challenge));
 }
 
 #[test]

@@ -137,6 +137,12 @@ fn answers_fail_or_stay_within_the_limits() {
                 assert!(indexes.capacity() * 4 <= bytes.len());
             }
             ResponseBody::Site(site) => assert!(site.encode().len() <= bytes.len()),
+            ResponseBody::Challenge(challenge) => {
+                assert!(challenge.nonce.capacity() <= bytes.len());
+            }
+            ResponseBody::Handles(handles) => assert!(handles.capacity() * 4 <= bytes.len()),
+            ResponseBody::Session(answer) => assert!(answer.data.capacity() <= bytes.len()),
+            ResponseBody::Verified(_) => {}
             ResponseBody::Other(body) => assert!(body.capacity() <= bytes.len()),
         }
     }

@@ -6,8 +6,14 @@
 )]
 
 mod admin;
+mod bodies;
+mod exchanges;
 mod golden;
 mod malformed;
+mod malformed_bodies;
+mod proofs;
 mod refused;
 mod round_trip;
+mod sessions;
 mod stream;
+mod vectors;
