@@ -71,6 +71,8 @@ pub struct Addresses {
     pub grpc: SocketAddr,
     /// HTTP front.
     pub http: SocketAddr,
+    /// HTTP front over TLS, if it is on.
+    pub https: Option<SocketAddr>,
     /// DNS front.
     pub dns: SocketAddr,
     /// Handle front.
@@ -90,6 +92,7 @@ impl Addresses {
         Self {
             grpc: any,
             http: any,
+            https: None,
             dns: any,
             handle: any,
             dot: None,
@@ -105,6 +108,7 @@ impl Addresses {
         Some(Self {
             grpc: at("grpc")?,
             http: at("http")?,
+            https: at("https"),
             dns: at("dns")?,
             handle: at("handle")?,
             dot: at("dot"),

@@ -1,6 +1,7 @@
 //! What keys must hold together, beyond what each allows alone.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use super::sections::Config;
 
@@ -52,6 +53,17 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let http = &config.http;
+    if http.tls_listen.is_none() && !http.tls_certificate.as_os_str().is_empty() {
+        found.push("http.tls_certificate: is not used, as http.tls_listen is off".to_owned());
+    }
+    if http.basic_without_tls && !http.listen.ip().is_loopback() {
+        found.push(format!(
+            "http.basic_without_tls: is true and http.listen is {}, so secret keys of handle \
+             administrators may cross networks in clear",
+            http.listen
+        ));
+    }
     if u64::from(config.node.drain_deadline_s) * 1000 < u64::from(config.limits.request_deadline_ms)
     {
         found.push(
@@ -97,6 +109,7 @@ fn listeners(config: &Config) -> Vec<Conflict> {
     let tcp = [
         ("grpc.listen", Some(config.grpc.listen)),
         ("http.listen", Some(config.http.listen)),
+        ("http.tls_listen", config.http.tls_listen),
         ("dns.listen", Some(dns.listen)),
         ("handle.listen", Some(config.handle.listen)),
         ("dns.tls_listen", dns.tls_listen),
@@ -137,20 +150,36 @@ fn encrypted(config: &Config) -> [(&'static str, Option<SocketAddr>); 3] {
 
 /// Whoever is to encrypt needs a certificate and its key.
 fn certificates(config: &Config) -> Vec<Conflict> {
-    let files = [
-        ("dns.tls_certificate", &config.dns.tls_certificate),
-        ("dns.tls_key", &config.dns.tls_key),
+    let (dns, http) = (&config.dns, &config.http);
+    let dns_files = [
+        ("dns.tls_certificate", &dns.tls_certificate),
+        ("dns.tls_key", &dns.tls_key),
     ];
+    let http_files = [
+        ("http.tls_certificate", &http.tls_certificate),
+        ("http.tls_key", &http.tls_key),
+    ];
+    let http_listener = [("http.tls_listen", http.tls_listen)];
+    let mut found = missing_files(&encrypted(config), dns_files);
+    found.extend(missing_files(&http_listener, http_files));
+    found
+}
+
+/// Files that are not named although one of the listeners is on.
+fn missing_files(
+    listeners: &[(&'static str, Option<SocketAddr>)],
+    files: [(&'static str, &PathBuf); 2],
+) -> Vec<Conflict> {
+    // One that is on is enough to say what is missing.
+    let mut on = listeners
+        .iter()
+        .filter_map(|(key, address)| Some((*key, (*address)?)));
+    let Some((listen, address)) = on.next() else {
+        return Vec::new();
+    };
     let missing = files
         .into_iter()
         .filter(|(_, path)| path.as_os_str().is_empty());
-    let listeners = encrypted(config)
-        .into_iter()
-        .filter_map(|(key, address)| Some((key, address?)));
-    // One that is on is enough to say what is missing.
-    let Some((listen, address)) = listeners.into_iter().next() else {
-        return Vec::new();
-    };
     missing
         .map(|(file, _)| Conflict {
             keys: [listen, file],

@@ -6,6 +6,7 @@ pub mod grpc;
 pub mod handle;
 pub mod http;
 mod lifetime;
+pub mod tls;
 
 use crate::resolve::Resolver;
 use idnode_proto::dnsname::Zones;

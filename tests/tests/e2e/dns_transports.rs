@@ -19,4 +19,4 @@ mod clients;
 mod drain;
 mod https;
 mod quic;
-mod world;
+pub mod world;

@@ -16,6 +16,7 @@ mod demo;
 mod dns_transports;
 mod dnssec;
 mod fronts;
+mod handle_http;
 mod malformed;
 mod operators;
 mod records;

@@ -69,7 +69,14 @@ fn other_value(key: &Key) -> String {
         ("dns.allow_query" | "dns.deny_query" | "dns.rrl_exempt" | "dns.allow_transfer", _) => {
             "192.0.2.0/24,2001:db8::/32".to_owned()
         }
-        ("dns.tls_certificate" | "dns.tls_key" | "dns.tsig_key_file", _) => "other.pem".to_owned(),
+        (
+            "dns.tls_certificate"
+            | "dns.tls_key"
+            | "dns.tsig_key_file"
+            | "http.tls_certificate"
+            | "http.tls_key",
+            _,
+        ) => "other.pem".to_owned(),
         ("dns.tsig_keys", _) => "k.:hmac-sha256:c2VjcmV0IG9mIHRoZSB0ZXN0cw==".to_owned(),
         ("dns.notify", _) => "192.0.2.1:53".to_owned(),
         ("dns.node_addresses" | "handle.public_addresses", _) => "192.0.2.1,2001:db8::1".to_owned(),

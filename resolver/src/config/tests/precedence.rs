@@ -57,14 +57,18 @@ fn every_key_is_reached_by_variable_flag_and_file() {
         let text = other_value(key);
         // Encrypted transports need a certificate.
         let encrypted = ["tls_listen", "https_listen", "quic_listen"].contains(&key.name);
+        let section = key.section;
         let files = match encrypted {
-            true => "dns.tls_certificate = \"c.pem\"\ndns.tls_key = \"k.pem\"\n",
-            false => "",
+            true => {
+                format!("{section}.tls_certificate = \"c.pem\"\n{section}.tls_key = \"k.pem\"\n")
+            }
+            false => String::new(),
         };
         let mut flags = Vec::new();
         if encrypted {
-            flags.push(FlagSetting::set("dns.tls_certificate", "c.pem"));
-            flags.push(FlagSetting::set("dns.tls_key", "k.pem"));
+            let certificate = format!("{section}.tls_certificate");
+            flags.push(FlagSetting::set(certificate, "c.pem"));
+            flags.push(FlagSetting::set(format!("{section}.tls_key"), "k.pem"));
         }
         let from_variable =
             Config::load(None, variables(&[(&key.variable(), &text)]), &flags).unwrap();

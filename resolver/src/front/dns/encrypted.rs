@@ -2,11 +2,13 @@
 //! certificate, served together.
 
 use super::accept::Acceptor;
-use super::certificate::{Certificate, CertificateFiles, Reload};
 use super::clients::Clients;
 use super::stream::{Connections, Limits};
-use super::tls::{self, Handshakes, Profile};
+use super::tls;
 use super::{bound_counter, https, quic};
+use crate::front::tls::{
+    Certificate, CertificateFiles, Handshakes, Profile, Reload, provider, server_config,
+};
 use quinn::Endpoint;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
@@ -75,9 +77,9 @@ impl Encrypted {
         if listeners.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let provider = tls::provider();
+        let provider = provider();
         let files = options.certificate.clone();
-        let certificate = Certificate::open(files, provider.clone())
+        let certificate = Certificate::open("dns", files, provider.clone())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let certificate = Arc::new(certificate);
         let config = |profile| configured(profile, &certificate, &provider);
@@ -169,7 +171,7 @@ fn configured(
     certificate: &Arc<Certificate>,
     provider: &Arc<CryptoProvider>,
 ) -> io::Result<ServerConfig> {
-    tls::server_config(profile, certificate.clone(), provider.clone()).map_err(io::Error::other)
+    server_config(profile, certificate.clone(), provider.clone()).map_err(io::Error::other)
 }
 
 async fn listener(

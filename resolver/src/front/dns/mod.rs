@@ -23,7 +23,7 @@
 //! | `kept` | encoded answers by question |
 //! | `accept`, `clients` | connections over TCP, bounded in number, and for each client |
 //! | `stream` | queries over a byte stream (RFC 7766) |
-//! | `encrypted`, `certificate` | which encrypted transports there are, and their certificate |
+//! | `encrypted` | which encrypted transports there are |
 //! | `tls`, `https`, `quic` | DNS over TLS (RFC 7858), HTTPS (RFC 8484) and QUIC (RFC 9250) |
 //! | `wire` | what HTTPS and QUIC must know of a message |
 //! | `dnssec` | keys of signed zones, signatures, denial of existence |
@@ -35,7 +35,6 @@
 
 mod accept;
 mod answer;
-mod certificate;
 mod clients;
 mod cookie;
 mod datagram;
@@ -71,7 +70,6 @@ mod tsig;
 mod wire;
 mod zone;
 
-pub use certificate::{CertificateFiles, Reload};
 pub use dnssec::{
     Algorithm, CryptoError, Dnssec, DnssecOptions, DsRecord, KeyError, KeyInfo, KeyState,
     KeyStatus, Refusal, RrsetError, SIGNATURE_BYTES, SigningKey, StoreError, ZoneStatus,
@@ -81,6 +79,7 @@ pub use transfer::{Allowed, BadEntry, Secondary};
 pub use tsig::{BadKey, Key, Keys};
 
 use super::Core;
+use super::tls::Reload;
 use crate::udp::Sockets;
 use accept::Acceptor;
 use answer::Responder;

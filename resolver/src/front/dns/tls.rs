@@ -1,29 +1,11 @@
-//! TLS under the encrypted transports (RFC 8446; RFC 7858 for DNS itself).
+//! TLS under the encrypted transports (RFC 7858 for DNS itself).
 
 use super::accept::Acceptor;
-use super::certificate::Certificate;
 use super::peer::{Peer, Transport};
 use super::stream::Connections;
-use metrics::Counter;
-use rustls::crypto::{CryptoProvider, ring};
+use crate::front::tls::{Handshakes, Profile};
+use rustls::ALL_VERSIONS;
 use rustls::version::TLS13;
-use rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
-
-/// How long a handshake may take, of TLS and of QUIC.
-pub(super) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
-
-/// What a transport calls itself in a handshake (ALPN), and the versions of TLS it takes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Profile {
-    protocols: &'static [&'static str],
-    versions: &'static [&'static SupportedProtocolVersion],
-}
 
 /// DNS over TLS (RFC 7858); clients that name no protocol are taken too.
 pub(super) const DNS: Profile = Profile {
@@ -40,63 +22,6 @@ pub(super) const QUIC: Profile = Profile {
     protocols: &["doq"],
     versions: &[&TLS13],
 };
-
-/// The one provider of cryptography.
-pub(super) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
-}
-
-/// A server's side of a transport. Sessions are resumed by tickets; early data is not taken,
-/// since whoever records it can send it again (RFC 9250 §4.5).
-///
-/// # Errors
-/// The system has no random numbers for the tickets' keys.
-pub(super) fn server_config(
-    profile: Profile,
-    certificate: Arc<Certificate>,
-    provider: Arc<CryptoProvider>,
-) -> Result<ServerConfig, rustls::Error> {
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(profile.versions)?
-        .with_no_client_auth()
-        .with_cert_resolver(certificate);
-    let protocols = profile.protocols.iter();
-    config.alpn_protocols = protocols.map(|name| name.as_bytes().to_vec()).collect();
-    config.ticketer = ring::Ticketer::new()?;
-    config.max_early_data_size = 0;
-    Ok(config)
-}
-
-/// Handshakes of one transport.
-#[derive(Clone)]
-pub(super) struct Handshakes {
-    pub(super) acceptor: TlsAcceptor,
-    /// Counts those that took too long.
-    pub(super) overdue: Counter,
-    pub(super) shutdown: CancellationToken,
-}
-
-impl Handshakes {
-    /// `None`: it failed, took too long, or the node shuts down.
-    pub(super) async fn accept(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
-        let handshake = tokio::time::timeout(HANDSHAKE_DEADLINE, self.acceptor.accept(stream));
-        let accepted = tokio::select! {
-            () = self.shutdown.cancelled() => return None,
-            accepted = handshake => accepted,
-        };
-        match accepted {
-            Ok(Ok(stream)) => Some(stream),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a TLS handshake failed");
-                None
-            }
-            Err(_) => {
-                self.overdue.increment(1);
-                None
-            }
-        }
-    }
-}
 
 /// Serves DNS over TLS until the node shuts down.
 pub(super) async fn serve(acceptor: Acceptor, handshakes: Handshakes, connections: Connections) {

@@ -2,13 +2,13 @@
 
 use super::Shared;
 use super::answer::Style;
-use super::auth::{authenticate, log_in};
+use super::auth::{Shown, authenticate};
 use super::deadline::Deadline;
 use super::refusal::Refusal;
 use super::request::{self, Parameters};
 use axum::body::Body;
-use axum::http::{HeaderMap, Response, StatusCode, Uri};
-use idnode_proto::handle::ResponseCode;
+use axum::http::request::Parts;
+use axum::http::{Response, Uri};
 use idnode_proto::identifier::{Identifier, MAX_IDENTIFIER_BYTES};
 use idnode_registry::Caller;
 use std::sync::Arc;
@@ -38,10 +38,9 @@ impl Call {
     pub(super) async fn begin(
         shared: &Arc<Shared>,
         lead: &str,
-        uri: &Uri,
-        headers: &HeaderMap,
+        parts: &Parts,
     ) -> Result<Self, Response<Body>> {
-        let deadline = Deadline::of(shared);
+        let (deadline, uri) = (Deadline::of(shared), &parts.uri);
         let path = uri.path().strip_prefix(lead).unwrap_or_default();
         let parameters = Parameters::parse(uri.query())
             .map_err(|error| answered(Refusal::from(error), path, Style::default()))?;
@@ -50,7 +49,8 @@ impl Call {
         let named = super::mint::named(&text, &parameters);
         let identifier =
             named.map_err(|refusal| answered(refusal, &text, Style::of(&parameters)))?;
-        let caller = authenticate(shared, headers, deadline)
+        let shown = Shown::of(parts).without_ambient(parameters.callback.is_some());
+        let caller = authenticate(shared, shown, deadline)
             .await
             .map_err(|refusal| answered(refusal, &identifier.display(), style))?;
         Ok(Self {
@@ -85,10 +85,5 @@ pub(super) fn answered(
     let handle = handle
         .get(..handle.floor_char_boundary(MAX_IDENTIFIER_BYTES))
         .unwrap_or_default();
-    let response = refusal.response(handle, style);
-    if refusal.code == ResponseCode::AUTHENTICATION_NEEDED {
-        debug_assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-        return log_in(response);
-    }
-    response
+    refusal.response(handle, style)
 }

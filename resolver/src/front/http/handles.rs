@@ -31,7 +31,7 @@ pub(super) async fn one(State(shared): State<Arc<Shared>>, request: Request) -> 
     let (parts, body) = request.into_parts();
     let response = match parts.method {
         Method::GET | Method::HEAD | Method::PUT | Method::DELETE => {
-            match Call::begin(&shared, PATH, &parts.uri, &parts.headers).await {
+            match Call::begin(&shared, PATH, &parts).await {
                 Ok(call) => match parts.method {
                     Method::PUT => write::put(&call, body).await,
                     Method::DELETE => write::delete(&call).await,
@@ -49,12 +49,11 @@ pub(super) async fn one(State(shared): State<Arc<Shared>>, request: Request) -> 
 /// `/api/handles`: the handles of a prefix.
 pub(super) async fn all(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let began = Instant::now();
-    let (parts, body) = request.into_parts();
+    let (parts, _) = request.into_parts();
     let response = match parts.method {
-        Method::GET | Method::HEAD => list::handles(&shared, &parts.uri, &parts.headers).await,
+        Method::GET | Method::HEAD => list::handles(&shared, &parts).await,
         ref method => not_offered(method, &parts.uri, "GET, HEAD, OPTIONS"),
     };
-    drop(body);
     shared.meters.answered(response.status(), began);
     response
 }

@@ -185,11 +185,33 @@ impl<'de> Deserialize<'de> for Number {
 }
 
 /// Seconds, or a moment as RFC 3339 has it.
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
 enum TtlJson {
     Seconds(u32),
     Moment(String),
+}
+
+impl<'de> Deserialize<'de> for TtlJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Shapes;
+        impl Visitor<'_> for Shapes {
+            type Value = TtlJson;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a ttl: seconds, or a moment as in RFC 3339")
+            }
+
+            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<TtlJson, E> {
+                u32::try_from(seconds)
+                    .map(TtlJson::Seconds)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(seconds), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<TtlJson, E> {
+                Ok(TtlJson::Moment(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Shapes)
+    }
 }
 
 impl TtlJson {
@@ -224,21 +246,44 @@ impl From<ReferenceJson> for Reference {
 }
 
 /// Data: text, or `{"format": …, "value": …}`.
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
 enum DataJson {
     Text(String),
-    Formatted {
-        format: String,
-        value: serde_json::Value,
-    },
+    Formatted(Formatted),
+}
+
+#[derive(serde::Deserialize)]
+struct Formatted {
+    format: String,
+    value: serde_json::Value,
+}
+
+impl<'de> Deserialize<'de> for DataJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Shapes;
+        impl<'de> Visitor<'de> for Shapes {
+            type Value = DataJson;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("data: text, or an object with format and value")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<DataJson, E> {
+                Ok(DataJson::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<DataJson, A::Error> {
+                Formatted::deserialize(MapAccessDeserializer::new(map)).map(DataJson::Formatted)
+            }
+        }
+        deserializer.deserialize_any(Shapes)
+    }
 }
 
 impl DataJson {
     fn read(self) -> Result<Vec<u8>, Error> {
         let (format, value) = match self {
             Self::Text(text) => return Ok(text.into_bytes()),
-            Self::Formatted { format, value } => (format, value),
+            Self::Formatted(Formatted { format, value }) => (format, value),
         };
         let bytes = match format.as_str() {
             "string" => typed::<String>(value).map(String::into_bytes),
@@ -479,7 +524,12 @@ impl InterfaceJson {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
     use super::super::data::ValueJson as Shown;
     use super::*;
     use proptest::prelude::*;
@@ -569,7 +619,7 @@ mod tests {
             Value::new(
                 200,
                 "HS_VLIST",
-                encode_value_list(&[admin.reference.clone()]),
+                encode_value_list(std::slice::from_ref(&admin.reference)),
             ),
             Value::new(300, "HS_PUBKEY", key),
             Value::new(3, "HS_SITE", site.encode()),
@@ -639,7 +689,14 @@ mod tests {
                 202,
                 "site",
             ),
-            (r#"[{"type":"A","data":7}]"#, 202, "body"),
+            (r#"[{"type":"A","data":7}]"#, 202, "expected data: text"),
+            (r#"[{"type":"A","data":["a"]}]"#, 202, "expected data: text"),
+            (r#"[{"type":"A","data":{"value":"a"}}]"#, 202, "format"),
+            (
+                r#"[{"type":"A","data":"a","ttl":-1}]"#,
+                202,
+                "expected a ttl",
+            ),
         ] {
             let (found, message) = refused(body);
             assert_eq!(found, code, "{body}: {message}");

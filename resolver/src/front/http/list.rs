@@ -4,7 +4,7 @@
 
 use super::Shared;
 use super::answer::{Style, object};
-use super::auth::authenticate;
+use super::auth::{Shown, authenticate};
 use super::call::answered;
 use super::deadline::Deadline;
 use super::handles::not_offered;
@@ -12,7 +12,8 @@ use super::refusal::Refusal;
 use super::request::Parameters;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
+use axum::http::request::Parts;
+use axum::http::{Method, Response, StatusCode};
 use idnode_proto::handle::ResponseCode;
 use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_registry::prefix::PrefixState;
@@ -174,16 +175,12 @@ struct Ask {
 }
 
 impl Ask {
-    async fn begin(
-        shared: &Arc<Shared>,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<Self, Response<Body>> {
+    async fn begin(shared: &Arc<Shared>, parts: &Parts) -> Result<Self, Response<Body>> {
         let deadline = Deadline::of(shared);
-        let refused = |refusal: Refusal, style: Style<'_>| Err(answered(refusal, "", style));
-        let parameters = match Parameters::parse(uri.query()) {
+        let refused = |refusal: Refusal, style: Style<'_>| answered(refusal, "", style);
+        let parameters = match Parameters::parse(parts.uri.query()) {
             Ok(parameters) => parameters,
-            Err(error) => return refused(error.into(), Style::default()),
+            Err(error) => return Err(refused(error.into(), Style::default())),
         };
         let style = Style::of(&parameters);
         let size = parameters.page_size.unwrap_or(MAX_PAGE_SIZE);
@@ -191,14 +188,18 @@ impl Ask {
             let message = format!(
                 "query parameter pageSize: {size} is above the {MAX_PAGE_SIZE} that are shown at once"
             );
-            return refused(Refusal::new(ResponseCode::PROTOCOL_ERROR, message), style);
+            return Err(refused(
+                Refusal::new(ResponseCode::PROTOCOL_ERROR, message),
+                style,
+            ));
         }
-        let caller = match authenticate(shared, headers, deadline).await {
+        let shown = Shown::of(parts).without_ambient(parameters.callback.is_some());
+        let caller = match authenticate(shared, shown, deadline).await {
             Ok(caller) => caller,
-            Err(refusal) => return refused(refusal, style),
+            Err(refusal) => return Err(refused(refusal, style)),
         };
         if let Err(error) = caller.require_known() {
-            return refused(error.into(), style);
+            return Err(refused(error.into(), style));
         }
         Ok(Self {
             shared: shared.clone(),
@@ -251,12 +252,8 @@ impl Ask {
 }
 
 /// `GET /api/handles?prefix=`.
-pub(super) async fn handles(
-    shared: &Arc<Shared>,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Response<Body> {
-    let ask = match Ask::begin(shared, uri, headers).await {
+pub(super) async fn handles(shared: &Arc<Shared>, parts: &Parts) -> Response<Body> {
+    let ask = match Ask::begin(shared, parts).await {
         Ok(ask) => ask,
         Err(refused) => return refused,
     };
@@ -266,7 +263,6 @@ pub(super) async fn handles(
     };
     let (caller, offset, size) = (ask.caller.clone(), ask.offset(), ask.size);
     let read = ask.read(move |registry, listings| {
-        let total = registry.prefix_counters(&caller, &prefix)?.identifiers;
         let key = Key {
             prefix: Some(prefix.clone()),
             credential: caller.credential().to_owned(),
@@ -282,6 +278,11 @@ pub(super) async fn handles(
                 next_token: page.next_token,
             })
         })?;
+        // Whoever may list them may know how many they are.
+        let node = Caller::Operator {
+            credential: String::new(),
+        };
+        let total = registry.prefix_counters(&node, &prefix)?.identifiers;
         Ok((total, handles))
     });
     match read.await {
@@ -327,7 +328,8 @@ pub(super) async fn prefixes(
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return not_offered(request.method(), request.uri(), "GET, HEAD, OPTIONS");
     }
-    let ask = match Ask::begin(&shared, request.uri(), request.headers()).await {
+    let (parts, _) = request.into_parts();
+    let ask = match Ask::begin(&shared, &parts).await {
         Ok(ask) => ask,
         Err(refused) => return refused,
     };

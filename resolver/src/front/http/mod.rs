@@ -4,9 +4,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `connection` | sockets: HTTP/1.1 and h2c, bounds of connections, graceful stop |
+//! | `tls`, `certificate`, `peer` | TLS, what clients show there, and who is at the other end |
 //! | `service` | what all requests have in common: methods, bounds, CORS, HEAD |
 //! | `request` | paths, query parameters and bodies |
-//! | `auth` | who sends a request |
+//! | `auth`, `proof` | who sends a request, and how it is proven |
+//! | `session`, `sessions` | sessions, and `/api/sessions`, `/api/verifications` |
 //! | `call`, `mint` | what requests for one identifier begin with |
 //! | `handles`, `write`, `list` | `/api/handles`, `/api/prefixes` |
 //! | `site` | `/api/site` |
@@ -21,6 +23,7 @@
 mod answer;
 mod auth;
 mod call;
+mod certificate;
 mod connection;
 mod data;
 mod deadline;
@@ -32,20 +35,29 @@ mod list;
 mod metrics;
 mod mint;
 mod page;
+mod peer;
 mod problem;
+mod proof;
 mod redirect;
 mod refusal;
 mod request;
 mod service;
+mod session;
+mod sessions;
 mod site;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod write;
 
 use self::list::Listings;
 use self::metrics::Meters;
+use self::peer::Peer;
+use self::session::Sessions;
+use self::tls::Secure;
 use super::Core;
+use super::tls::{CertificateFiles, Reload};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::io;
 use std::net::SocketAddr;
@@ -53,7 +65,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+/// Proofs that are checked at once.
+const PROOFS_AT_ONCE: usize = 4;
 
 /// What an operator sets of the HTTP front.
 #[derive(Debug, Clone)]
@@ -69,6 +85,8 @@ pub struct HttpOptions {
     /// How long the head of a request may take, and how long an HTTP/1.1 connection may be
     /// silent between two.
     pub header_timeout: Duration,
+    /// Whether a secret key is taken in clear from other machines (`Authorization: Basic`).
+    pub basic_without_tls: bool,
     /// A connection on which no request began for this long is closed, even if its client is
     /// still reading.
     pub idle_timeout: Duration,
@@ -85,6 +103,7 @@ impl HttpOptions {
             redirect_schemes: vec!["http".to_owned(), "https".to_owned()],
             public_url: String::new(),
             header_timeout: Duration::from_secs(15),
+            basic_without_tls: false,
             idle_timeout: Duration::from_secs(60),
             metrics,
         }
@@ -98,13 +117,24 @@ struct Shared {
     options: HttpOptions,
     meters: Meters,
     listings: Listings,
+    sessions: Sessions,
+    /// Proofs that are checked at once: one costs thousands of hashes.
+    proofs: Semaphore,
     draining: AtomicBool,
+}
+
+impl Shared {
+    /// Whether a peer may send a secret as it is.
+    fn takes_basic(&self, peer: &Peer) -> bool {
+        peer.encrypted || peer.is_local() || self.options.basic_without_tls
+    }
 }
 
 /// The HTTP front, bound and not yet serving.
 #[derive(Debug)]
 pub struct HttpFront {
     listener: TcpListener,
+    secure: Option<Secure>,
     local_addr: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -141,12 +171,32 @@ impl HttpFront {
             options,
             meters,
             listings: Listings::default(),
+            sessions: Sessions::new()?,
+            proofs: Semaphore::new(PROOFS_AT_ONCE),
             draining,
         });
         Ok(Self {
             listener,
+            secure: None,
             local_addr,
             shared,
+        })
+    }
+
+    /// Serves on another socket as well, with TLS. With `asks`, clients there are asked for a
+    /// certificate, and whoever has none is served all the same.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] for a certificate of the node that cannot be used.
+    pub fn with_tls(
+        self,
+        listener: TcpListener,
+        files: CertificateFiles,
+        asks: bool,
+    ) -> Result<Self, io::Error> {
+        Ok(Self {
+            secure: Some(Secure::new(listener, files, asks)?),
+            ..self
         })
     }
 
@@ -155,9 +205,19 @@ impl HttpFront {
         self.local_addr
     }
 
+    /// Where it listens with TLS.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.secure.as_ref().map(|secure| secure.local_addr)
+    }
+
+    /// What can be read again while it serves: the certificate.
+    pub fn reload(&self) -> Option<Reload> {
+        self.secure.as_ref().map(Secure::reload)
+    }
+
     /// Serves until `shutdown` is cancelled; then takes no more connections, lets requests
     /// under way finish and returns. Dropping the future ends every connection at once.
     pub async fn serve(self, shutdown: CancellationToken) {
-        connection::serve(self.listener, self.shared, shutdown).await;
+        connection::serve(self.listener, self.secure, self.shared, shutdown).await;
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /{identifier}`: a redirect to what the identifier's URL value says.
 
 use super::answer::Style;
-use super::auth::{authenticate, log_in};
+use super::auth::{Shown, authenticate};
 use super::call::Call;
 use super::deadline::Deadline;
 use super::freshness::Freshness;
@@ -15,7 +15,8 @@ use crate::resolve::{Answer, Filter, Missing, Query, Resolved};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderValue};
-use axum::http::{HeaderMap, Response, StatusCode, Uri};
+use axum::http::request::Parts;
+use axum::http::{Response, StatusCode, Uri};
 use idnode_proto::identifier::{Identifier, IdentifierError, Scheme};
 use idnode_proto::value::types;
 use idnode_registry::prefix_table::PrefixEntry;
@@ -29,31 +30,23 @@ const MAX_QUALIFIERS: usize = 8;
 /// `GET /{identifier}`.
 pub(super) async fn get(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let began = Instant::now();
-    let response = match answer(&shared, request.uri(), request.headers()).await {
+    let (parts, _) = request.into_parts();
+    let response = match answer(&shared, &parts).await {
         Ok(response) => response,
-        Err(problem) => {
-            let response = problem.response(request.uri().path());
-            if response.status() == StatusCode::UNAUTHORIZED {
-                log_in(response)
-            } else {
-                response
-            }
-        }
+        Err(problem) => problem.response(parts.uri.path()),
     };
     shared.meters.answered(response.status(), began);
     response
 }
 
-async fn answer(
-    shared: &Arc<Shared>,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<Response<Body>, Problem> {
+async fn answer(shared: &Arc<Shared>, parts: &Parts) -> Result<Response<Body>, Problem> {
+    let (uri, headers) = (&parts.uri, &parts.headers);
     let deadline = Deadline::of(shared);
     let parameters = Parameters::parse(uri.query())?;
     let path = uri.path().strip_prefix('/').unwrap_or(uri.path());
     let identifier = identify(&shared.core, path)?;
-    let caller = authenticate(shared, headers, deadline).await?;
+    let shown = Shown::of(parts).without_ambient(parameters.callback.is_some());
+    let caller = authenticate(shared, shown, deadline).await?;
     let wants_page = page::is_wanted(headers);
     if parameters.no_redirect && !wants_page {
         let call = Call {
@@ -267,11 +260,11 @@ fn nothing(core: &Core, identifier: &Identifier, missing: &Missing) -> Problem {
         Missing::Prefix => (StatusCode::NOT_FOUND, "prefix-not-found", "prefix"),
         Missing::PrefixNotActive(_) => (StatusCode::NOT_FOUND, "prefix-not-active", "prefix"),
     };
-    let (_, message) = absence(core, identifier, missing);
+    let (code, message) = absence(core, identifier, missing);
     let detail = message
         .split_once(": ")
         .map_or(message.as_str(), |(_, detail)| detail);
-    Problem::new(status, name, detail).part(part)
+    Problem::new(status, name, detail).part(part).code(code)
 }
 
 impl From<ParameterError> for Problem {

@@ -77,16 +77,24 @@ impl From<Error> for Refusal {
             Error::NotFound { object, .. } => match object {
                 Object::Identifier => ResponseCode::HANDLE_NOT_FOUND,
                 Object::Prefix => ResponseCode::NOT_RESPONSIBLE,
+                Object::Value => ResponseCode::VALUES_NOT_FOUND,
                 _ => ResponseCode::INVALID_VALUE,
             },
+            Error::Exists {
+                object: Object::Value,
+                ..
+            } => ResponseCode::VALUE_EXISTS,
             Error::Exists { .. } => ResponseCode::HANDLE_EXISTS,
+            Error::NotAdministrator { .. } => ResponseCode::INVALID_ADMIN,
             Error::State {
                 object: Object::Prefix,
                 ..
             }
             | Error::PrefixNotActive { .. }
             | Error::PrefixDelegated(_) => ResponseCode::NOT_RESPONSIBLE,
-            Error::State { .. } | Error::Denied(_) => ResponseCode::NO_PERMISSION,
+            Error::State { .. } | Error::Denied(_) | Error::AdministratorRight { .. } => {
+                ResponseCode::NO_PERMISSION
+            }
             // Whoever writes with a version tries again some times before this is said.
             Error::VersionMismatch { .. } => ResponseCode::BUSY,
             Error::IdempotencyKeyReused(_) => ResponseCode::PROTOCOL_ERROR,

@@ -1,7 +1,8 @@
 //! What all requests have in common: routes, methods, bounds, CORS and HEAD.
 
+use super::peer::Peer;
 use super::problem::Problem;
-use super::{Shared, handles, health, list, metrics, redirect, site};
+use super::{Shared, auth, handles, health, list, metrics, redirect, sessions, site};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -36,6 +37,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/handles/{*handle}", any(handles::one))
         .route("/api/prefixes", any(list::prefixes))
         .route("/api/site", any(site::get))
+        .route("/api/sessions", any(sessions::begin))
+        .route("/api/sessions/this", any(sessions::this))
+        .route("/api/verifications", any(sessions::verify))
         .fallback(redirect::get)
         .with_state(shared)
 }
@@ -51,9 +55,11 @@ async fn unknown_api(request: Request) -> Response<Body> {
 pub(super) async fn answer(
     shared: Arc<Shared>,
     mut router: Router,
-    request: hyper::Request<Incoming>,
+    peer: Peer,
+    mut request: hyper::Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let is_head = request.method() == Method::HEAD;
+    request.extensions_mut().insert(peer.clone());
     let mut response = match without_routing(&shared, &request) {
         Some(response) => response,
         None => router.call(request).await?,
@@ -67,6 +73,9 @@ pub(super) async fn answer(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    if response.status() == StatusCode::UNAUTHORIZED {
+        auth::challenge(&shared, &peer, &mut response);
+    }
     if is_head {
         strip_body(&mut response);
     }

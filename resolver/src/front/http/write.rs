@@ -11,9 +11,9 @@ use crate::clock;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use idnode_proto::handle::ResponseCode;
-use idnode_proto::value::Value;
+use idnode_proto::value::{Value, Values};
 use idnode_registry::record::Record;
-use idnode_registry::write::{Command, Draft, IdentifierUpdate};
+use idnode_registry::write::{Command, Draft, SetMode};
 use idnode_registry::{Error, Object};
 use std::collections::HashSet;
 
@@ -122,25 +122,23 @@ fn same_indexes(named: &[u32], values: &[Value]) -> Result<()> {
 
 /// Registers an identifier, or replaces all its values.
 async fn put_all(call: &Call, values: Vec<Value>, overwrite: bool) -> Result<()> {
-    let now_s = now_s();
+    if call.identifier.prefix_handle().is_some() {
+        if !overwrite && current(call).await?.is_some() {
+            return Err(Error::exists(Object::Identifier, &call.identifier).into());
+        }
+        // A prefix is there or not: who has it sets its values.
+        return write(call, update(call, values, SetMode::Put, true)?).await;
+    }
     // Checked as a whole set of values, whichever command it becomes.
-    let draft = Draft::new(call.identifier.clone(), values.clone(), None, now_s)?;
+    let draft = Draft::new(call.identifier.clone(), values.clone(), None, now_s())?;
     if !overwrite {
         return write(call, Command::CreateIdentifier(draft)).await;
     }
-    let update = IdentifierUpdate::new(
-        call.identifier.clone(),
-        values,
-        Vec::new(),
-        true,
-        None,
-        None,
-        now_s,
-    )?;
+    let replace = update(call, values, SetMode::Put, true)?;
     let mut is_there = current(call).await?.is_some();
     for _ in 0..ATTEMPTS {
         let command = if is_there {
-            Command::UpdateIdentifier(update.clone())
+            replace.clone()
         } else {
             Command::CreateIdentifier(draft.clone())
         };
@@ -156,40 +154,36 @@ async fn put_all(call: &Call, values: Vec<Value>, overwrite: bool) -> Result<()>
 
 /// Adds values, and replaces those that are there if that is wanted.
 async fn put_some(call: &Call, values: Vec<Value>, overwrite: bool) -> Result<()> {
-    let now_s = now_s();
-    let update = |expected_version| {
-        IdentifierUpdate::new(
-            call.identifier.clone(),
-            values.clone(),
-            Vec::new(),
-            false,
-            None,
-            expected_version,
-            now_s,
-        )
+    let mode = if overwrite {
+        SetMode::Put
+    } else {
+        SetMode::Add
     };
-    if overwrite {
-        return write(call, Command::UpdateIdentifier(update(None)?)).await;
-    }
-    for _ in 0..ATTEMPTS {
-        let record = current(call).await?.ok_or_else(|| not_registered(call))?;
-        let taken = record
-            .values()
-            .map(|value| value.index())
-            .find(|index| values.iter().any(|new| new.index == *index));
-        if let Some(index) = taken {
-            let message = format!("there is a value at index {index} already");
-            return Err(Refusal::new(ResponseCode::VALUE_EXISTS, message));
-        }
-        let command = Command::UpdateIdentifier(update(Some(record.version))?);
-        if let Some(done) = unless_overtaken(write_raw(call, command).await)? {
-            return Ok(done);
-        }
-    }
-    Err(contended())
+    write(call, update(call, values, mode, false)?).await
+}
+
+/// The command that sets values.
+fn update(call: &Call, values: Vec<Value>, mode: SetMode, replace_all: bool) -> Result<Command> {
+    let identifier = call.identifier.clone();
+    let (remove, template, version) = (Vec::new(), None, None);
+    Ok(Command::update_handle(
+        identifier,
+        values,
+        mode,
+        remove,
+        replace_all,
+        template,
+        version,
+        now_s(),
+    )?)
 }
 
 async fn delete_all(call: &Call) -> Result<()> {
+    if call.identifier.prefix_handle().is_some() {
+        let message = "a prefix goes through its lifecycle (idctl prefix); its values are \
+                       removed by their indexes";
+        return Err(Refusal::new(ResponseCode::NOT_SUPPORTED, message));
+    }
     let command = Command::DeleteIdentifier {
         identifier: call.identifier.clone(),
         reason: REASON.to_owned(),
@@ -201,44 +195,62 @@ async fn delete_all(call: &Call) -> Result<()> {
 /// Takes away those of the values that are there.
 async fn delete_some(call: &Call, indexes: &[u32]) -> Result<()> {
     for _ in 0..ATTEMPTS {
-        let record = current(call).await?.ok_or_else(|| not_registered(call))?;
-        let there: Vec<u32> = record
-            .values()
-            .map(|value| value.index())
-            .filter(|index| indexes.contains(index))
+        let current = current(call)
+            .await?
+            .ok_or_else(|| Error::not_found(Object::Identifier, &call.identifier))?;
+        let there: Vec<u32> = indexes
+            .iter()
+            .copied()
+            .filter(|index| current.indexes.contains(index))
             .collect();
         if there.is_empty() {
             let message = "none of the indexes has a value";
             return Err(Refusal::new(ResponseCode::VALUES_NOT_FOUND, message));
         }
-        let update = IdentifierUpdate::new(
-            call.identifier.clone(),
-            Vec::new(),
-            there,
-            false,
-            None,
-            Some(record.version),
-            now_s(),
-        )?;
-        let command = Command::UpdateIdentifier(update);
-        if let Some(done) = unless_overtaken(write_raw(call, command).await)? {
-            return Ok(done);
+        let identifier = call.identifier.clone();
+        let (set, mode, version) = (Vec::new(), SetMode::Put, Some(current.version));
+        let command =
+            Command::update_handle(identifier, set, mode, there, false, None, version, now_s())?;
+        match write_raw(call, command).await? {
+            Err(Error::VersionMismatch { .. }) => {}
+            written => return Ok(written?),
         }
     }
     Err(contended())
 }
 
-/// The identifier's record as it is now, if it is registered. What it says is not shown: what
-/// may be done to it the registry decides.
-async fn current(call: &Call) -> Result<Option<Record>> {
+/// What is there of an identifier or a prefix.
+struct Current {
+    version: u64,
+    indexes: HashSet<u32>,
+}
+
+/// What is there now, if it is registered. It is not shown: what may be done to it the registry
+/// decides.
+async fn current(call: &Call) -> Result<Option<Current>> {
+    let indexes = |bytes: &[u8], count: u32| {
+        let values = Values::new(bytes, count).map_while(std::result::Result::ok);
+        values.map(|value| value.index()).collect()
+    };
     let registry = call.shared.core.registry.clone();
+    if let Some(prefix) = call.identifier.prefix_handle() {
+        let entry = registry.prefixes().get(prefix.key());
+        return Ok(entry.map(|entry| Current {
+            version: entry.record.version,
+            indexes: indexes(&entry.record.values, entry.record.value_count),
+        }));
+    }
     let identifier = call.identifier.clone();
     let read = tokio::task::spawn_blocking(move || registry.read(identifier.key()));
-    match call.deadline.run(&call.shared, read).await {
-        Some(Ok(read)) => Ok(read?.1.filter(Record::is_live)),
-        Some(Err(error)) => Err(Error::Storage(error.to_string()).into()),
-        None => Err(Refusal::busy("the store did not answer in time")),
-    }
+    let record = match call.deadline.run(&call.shared, read).await {
+        Some(Ok(read)) => read?.1.filter(Record::is_live),
+        Some(Err(error)) => return Err(Error::Storage(error.to_string()).into()),
+        None => return Err(Refusal::busy("the store did not answer in time")),
+    };
+    Ok(record.map(|record| Current {
+        version: record.version,
+        indexes: indexes(&record.values, record.value_count.into()),
+    }))
 }
 
 async fn write(call: &Call, command: Command) -> Result<()> {
@@ -255,18 +267,6 @@ async fn write_raw(call: &Call, command: Command) -> Result<std::result::Result<
             "the write was not done in time; it may still happen",
         )),
     }
-}
-
-/// `None`: another write came first, and this one is to be tried again.
-fn unless_overtaken(written: Result<std::result::Result<(), Error>>) -> Result<Option<()>> {
-    match written? {
-        Err(Error::VersionMismatch { .. }) => Ok(None),
-        written => Ok(Some(written?)),
-    }
-}
-
-fn not_registered(call: &Call) -> Refusal {
-    Error::not_found(Object::Identifier, &call.identifier).into()
 }
 
 fn contended() -> Refusal {

@@ -8,6 +8,7 @@
 
 mod bounds;
 mod listings;
+mod login;
 mod operation;
 mod rates;
 mod redirects;

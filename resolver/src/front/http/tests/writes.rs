@@ -184,7 +184,7 @@ fn without_overwriting_what_is_there_stays() {
     node.put(added, &value(2, "DESC", "x"))
         .assert_done(201, "88.118.8/once");
     let both = format!("[{},{}]", value(3, "A", "a"), value(2, "DESC", "y"));
-    node.put(added, &both).assert_code(409, 201, "index 2");
+    node.put(added, &both).assert_code(409, 201, "value 2 of");
     assert_eq!(
         node.stored("88.118.8/once"),
         expected(&[(1, "URL", "http://a/"), (2, "DESC", "x")])

@@ -1,4 +1,4 @@
-//! The certificate of the encrypted transports: read from files, read again when they change or
+//! The certificate of a front's encrypted transports: read from files, read again when they change or
 //! the node is told to. One that cannot be used leaves the one before in use.
 
 use arc_swap::ArcSwap;
@@ -33,18 +33,29 @@ pub struct CertificateFiles {
 
 /// Why a certificate cannot be used.
 #[derive(Debug, Error)]
-pub(super) enum CertificateError {
-    #[error("dns.tls_certificate: {path}: {error}")]
-    Certificate { path: PathBuf, error: Unreadable },
-    #[error("dns.tls_key: {path}: {error}")]
-    Key { path: PathBuf, error: Unreadable },
-    #[error("dns.tls_certificate and dns.tls_key: {0}")]
-    Pair(rustls::Error),
+pub(in crate::front) enum CertificateError {
+    #[error("{front}.tls_certificate: {path}: {error}")]
+    Certificate {
+        front: &'static str,
+        path: PathBuf,
+        error: Unreadable,
+    },
+    #[error("{front}.tls_key: {path}: {error}")]
+    Key {
+        front: &'static str,
+        path: PathBuf,
+        error: Unreadable,
+    },
+    #[error("{front}.tls_certificate and {front}.tls_key: {error}")]
+    Pair {
+        front: &'static str,
+        error: rustls::Error,
+    },
 }
 
 /// What a file should hold and does not.
 #[derive(Debug, Error)]
-pub(super) enum Unreadable {
+pub(in crate::front) enum Unreadable {
     #[error("{0}")]
     Io(std::io::Error),
     #[error("holds no {0} in PEM")]
@@ -64,7 +75,9 @@ impl Unreadable {
 }
 
 /// The certificate in use.
-pub(super) struct Certificate {
+pub(in crate::front) struct Certificate {
+    /// Whose it is, as the configuration calls it.
+    front: &'static str,
     files: CertificateFiles,
     provider: Arc<CryptoProvider>,
     current: ArcSwap<CertifiedKey>,
@@ -86,18 +99,23 @@ impl std::fmt::Debug for Certificate {
 type Stamp = Option<(i128, u64, u64)>;
 
 impl Certificate {
-    /// Reads the files.
+    /// Reads the files of a front, by its name in the configuration.
     ///
     /// # Errors
     /// A file cannot be read, holds something else, or the key is another certificate's.
-    pub(super) fn open(
+    pub(in crate::front) fn open(
+        front: &'static str,
         files: CertificateFiles,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, CertificateError> {
         let seen = stamps(&files);
-        let current = load(&files, &provider)?;
-        let counter = |outcome| metrics::counter!("idnode_dns_certificate_reloads_total", "outcome" => outcome);
+        let current = load(front, &files, &provider)?;
+        let counter = |outcome| {
+            let name = format!("idnode_{front}_certificate_reloads_total");
+            metrics::counter!(name, "outcome" => outcome)
+        };
         Ok(Self {
+            front,
             files,
             provider,
             current: ArcSwap::from_pointee(current),
@@ -108,7 +126,7 @@ impl Certificate {
     }
 
     /// Follows the files until `shutdown`.
-    pub(super) async fn follow(self: Arc<Self>, shutdown: CancellationToken) {
+    pub(in crate::front) async fn follow(self: Arc<Self>, shutdown: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_PERIOD);
         loop {
             tokio::select! {
@@ -130,15 +148,16 @@ impl Certificate {
         if std::mem::replace(&mut *self.seen.lock(), stamps) == stamps && !is_told {
             return;
         }
-        match load(&self.files, &self.provider) {
+        match load(self.front, &self.files, &self.provider) {
             Ok(new) => {
                 self.current.store(Arc::new(new));
                 self.reloads.increment(1);
-                tracing::info!(file = %self.files.certificate.display(), "the DNS certificate was read again");
+                let file = self.files.certificate.display();
+                tracing::info!(front = self.front, %file, "the certificate was read again");
             }
             Err(error) => {
                 self.failures.increment(1);
-                tracing::error!(%error, "the new DNS certificate cannot be used, the one before stays");
+                tracing::error!(%error, "the new certificate cannot be used, the one before stays");
             }
         }
     }
@@ -150,12 +169,12 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// What a running DNS front reads again when it is told to: its certificate.
+/// What a running front reads again when it is told to: its certificate.
 #[derive(Debug, Clone)]
 pub struct Reload(Arc<Certificate>);
 
 impl Reload {
-    pub(super) fn of(certificate: Arc<Certificate>) -> Self {
+    pub(in crate::front) fn of(certificate: Arc<Certificate>) -> Self {
         Self(certificate)
     }
 
@@ -176,10 +195,12 @@ fn stamps(files: &CertificateFiles) -> [Stamp; 2] {
 }
 
 fn load(
+    front: &'static str,
     files: &CertificateFiles,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, CertificateError> {
     let bad_certificate = |error| CertificateError::Certificate {
+        front,
         path: files.certificate.clone(),
         error,
     };
@@ -190,20 +211,22 @@ fn load(
         return Err(bad_certificate(Unreadable::Missing("certificate")));
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| CertificateError::Key {
+        front,
         path: files.key.clone(),
         error: Unreadable::of(error, "private key"),
     })?;
-    warn_of_readers(&files.key);
-    CertifiedKey::from_der(chain, key, provider).map_err(CertificateError::Pair)
+    warn_of_readers(front, &files.key);
+    CertifiedKey::from_der(chain, key, provider)
+        .map_err(|error| CertificateError::Pair { front, error })
 }
 
-fn warn_of_readers(key: &Path) {
+fn warn_of_readers(front: &str, key: &Path) {
     let mode = fs::metadata(key).map_or(0, |metadata| metadata.mode());
     if mode & WORLD_READABLE != 0 {
         tracing::warn!(
             file = %key.display(),
             mode = %format_args!("{:o}", mode & 0o777),
-            "everybody on this machine can read the private key of dns.tls_key"
+            "everybody on this machine can read the private key of {front}.tls_key"
         );
     }
 }
