@@ -1,6 +1,8 @@
 //! Quotas: how much an enterprise may register, as the operator has set it. What an enterprise
 //! uses is counted while it has a quota.
 
+use idnode_proto::handle::ResponseCode;
+
 /// Time of day that a day begins at is China's, UTC+8.
 const CHINA_OFFSET_MS: u64 = 8 * 3_600_000;
 const DAY_MS: u64 = 86_400_000;
@@ -28,6 +30,17 @@ pub enum QuotaKind {
     Registrations,
     /// Code 605.
     Prefixes,
+}
+
+impl QuotaKind {
+    /// What the Handle protocol and its HTTP API answer.
+    pub fn response_code(self) -> ResponseCode {
+        match self {
+            Self::RegistrationsPerDay => ResponseCode::DAILY_QUOTA,
+            Self::Registrations => ResponseCode::REGISTRATION_QUOTA,
+            Self::Prefixes => ResponseCode::PREFIX_QUOTA,
+        }
+    }
 }
 
 impl std::fmt::Display for QuotaKind {

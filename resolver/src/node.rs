@@ -85,6 +85,9 @@ pub struct Addresses {
     pub grpc: SocketAddr,
     /// HTTP front.
     pub http: SocketAddr,
+    /// HTTP front over TLS, if it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https: Option<SocketAddr>,
     /// DNS front.
     pub dns: SocketAddr,
     /// Handle front.
@@ -180,7 +183,17 @@ impl Node {
             .map_err(&http_error)?;
         let http_port = http_listener.local_addr().map_err(&http_error)?.port();
         let handle_port = sockets.local_addr().port();
-        let own_site = own_site(config, handle_port, http_port);
+        let https_listener = https_listener(config).await?;
+        let ports = NodePorts {
+            tcp: Some(handle_port),
+            udp: Some(handle_port),
+            http: Some(http_port),
+            https: match &https_listener {
+                Some(listener) => Some(listener.local_addr().map_err(&http_error)?.port()),
+                None => None,
+            },
+        };
+        let own_site = own_site(config, ports);
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, own_site),
             registry,
@@ -194,7 +207,17 @@ impl Node {
             .await
             .map_err(bind_error("grpc", config.grpc.listen))?;
         let http_options = http_options(config, metrics);
-        let http = HttpFront::new(http_listener, core.clone(), http_options).map_err(http_error)?;
+        let mut http =
+            HttpFront::new(http_listener, core.clone(), http_options).map_err(&http_error)?;
+        if let Some(listener) = https_listener {
+            let files = CertificateFiles {
+                certificate: config.http.tls_certificate.clone(),
+                key: config.http.tls_key.clone(),
+            };
+            http = http
+                .with_tls(listener, files, config.http.client_certificates)
+                .map_err(http_error)?;
+        }
         let dns_error = bind_error("dns", config.dns.listen);
         let dns_options = dns_options(config).map_err(&dns_error)?;
         let dns = DnsFront::bind(config.dns.listen, core.clone(), dns_options)
@@ -220,6 +243,7 @@ impl Node {
         Addresses {
             grpc: self.grpc.local_addr(),
             http: self.http.local_addr(),
+            https: self.http.tls_addr(),
             dns: self.dns.local_addr(),
             handle: self.handle.local_addr(),
             handle_tls: self.handle.tls_addr(),
@@ -232,7 +256,7 @@ impl Node {
     /// Serves until `shutdown`, then lets requests under way finish for up to the drain
     /// deadline and closes the registry. At each `hangup` it reads again what it can.
     pub async fn serve(self, hangup: Signal, shutdown: CancellationToken) {
-        let reloading = [self.dns.reload(), self.handle.reload()];
+        let reloading = [self.dns.reload(), self.handle.reload(), self.http.reload()];
         let reloading = tokio::spawn(reload_at(hangup, reloading.into_iter().flatten().collect()));
         let mut fronts = JoinSet::new();
         fronts.spawn(self.grpc.serve(shutdown.clone()));
@@ -306,16 +330,10 @@ fn install_metrics() -> Result<PrometheusHandle, NodeError> {
 }
 
 /// The node's HS_SITE: the answer for prefixes served here, and to site information requests.
-fn own_site(config: &Config, handle_port: u16, http_port: u16) -> Vec<u8> {
+fn own_site(config: &Config, ports: NodePorts) -> Vec<u8> {
     let address = own_addresses(config)
         .next()
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let ports = NodePorts {
-        tcp: Some(handle_port),
-        udp: Some(handle_port),
-        http: Some(http_port),
-        ..NodePorts::default()
-    };
     let mut site = Site::of_node(
         config.handle.site_serial,
         &config.node.id,
@@ -340,12 +358,24 @@ fn grpc_options(config: &Config) -> GrpcOptions {
     }
 }
 
+/// The socket of `http.tls_listen`, if it is on.
+async fn https_listener(config: &Config) -> Result<Option<TcpListener>, NodeError> {
+    match config.http.tls_listen {
+        Some(address) => TcpListener::bind(address)
+            .await
+            .map(Some)
+            .map_err(bind_error("http", address)),
+        None => Ok(None),
+    }
+}
+
 fn http_options(config: &Config, metrics: PrometheusHandle) -> HttpOptions {
     HttpOptions {
         max_connections: config.http.max_connections as usize,
         body_limit_bytes: u64::from(config.http.body_limit_kib) << 10,
         redirect_schemes: config.http.redirect_schemes.clone(),
         public_url: config.http.public_url.clone(),
+        basic_without_tls: config.http.basic_without_tls,
         ..HttpOptions::new(metrics)
     }
 }

@@ -71,6 +71,8 @@ pub struct Addresses {
     pub grpc: SocketAddr,
     /// HTTP front.
     pub http: SocketAddr,
+    /// HTTP front over TLS, if it is on.
+    pub https: Option<SocketAddr>,
     /// DNS front.
     pub dns: SocketAddr,
     /// Handle front.
@@ -92,6 +94,7 @@ impl Addresses {
         Self {
             grpc: any,
             http: any,
+            https: None,
             dns: any,
             handle: any,
             handle_tls: None,
@@ -108,6 +111,7 @@ impl Addresses {
         Some(Self {
             grpc: at("grpc")?,
             http: at("http")?,
+            https: at("https"),
             dns: at("dns")?,
             handle: at("handle")?,
             handle_tls: at("handle_tls"),

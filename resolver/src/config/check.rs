@@ -58,6 +58,17 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     if handle.tls_listen.is_none() && !handle.tls_certificate.as_os_str().is_empty() {
         found.push("handle.tls_certificate: is not used, as handle.tls_listen is off".to_owned());
     }
+    let http = &config.http;
+    if http.tls_listen.is_none() && !http.tls_certificate.as_os_str().is_empty() {
+        found.push("http.tls_certificate: is not used, as http.tls_listen is off".to_owned());
+    }
+    if http.basic_without_tls && !http.listen.ip().is_loopback() {
+        found.push(format!(
+            "http.basic_without_tls: is true and http.listen is {}, so secret keys of handle \
+             administrators may cross networks in clear",
+            http.listen
+        ));
+    }
     if u64::from(config.node.drain_deadline_s) * 1000 < u64::from(config.limits.request_deadline_ms)
     {
         found.push(
@@ -103,6 +114,7 @@ fn listeners(config: &Config) -> Vec<Conflict> {
     let tcp = [
         ("grpc.listen", Some(config.grpc.listen)),
         ("http.listen", Some(config.http.listen)),
+        ("http.tls_listen", config.http.tls_listen),
         ("dns.listen", Some(dns.listen)),
         ("handle.listen", Some(config.handle.listen)),
         ("dns.tls_listen", dns.tls_listen),
@@ -144,7 +156,7 @@ fn encrypted(config: &Config) -> [(&'static str, Option<SocketAddr>); 3] {
 
 /// Whoever is to encrypt needs a certificate and its key.
 fn certificates(config: &Config) -> Vec<Conflict> {
-    let (dns, handle) = (&config.dns, &config.handle);
+    let (dns, handle, http) = (&config.dns, &config.handle, &config.http);
     let dns_files = [
         ("dns.tls_certificate", &dns.tls_certificate),
         ("dns.tls_key", &dns.tls_key),
@@ -156,6 +168,12 @@ fn certificates(config: &Config) -> Vec<Conflict> {
     let handle_listener = [("handle.tls_listen", handle.tls_listen)];
     let mut found = missing_files(&encrypted(config), dns_files);
     found.extend(missing_files(&handle_listener, handle_files));
+    let http_files = [
+        ("http.tls_certificate", &http.tls_certificate),
+        ("http.tls_key", &http.tls_key),
+    ];
+    let http_listener = [("http.tls_listen", http.tls_listen)];
+    found.extend(missing_files(&http_listener, http_files));
     found
 }
 

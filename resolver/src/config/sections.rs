@@ -79,6 +79,16 @@ sections! {
     http: HttpConfig {
         /// Where it listens (TCP).
         listen: SocketAddr = loopback(8080), [listen];
+        /// Where it listens for HTTPS (TCP; HTTP/1.1 and HTTP/2).
+        tls_listen: Option<SocketAddr> = None, [listen or off];
+        /// File of the certificates for HTTPS: PEM, the node's own first. Read again when it changes, and on SIGHUP.
+        tls_certificate: PathBuf = PathBuf::new(), [path or none];
+        /// File of the certificate's private key: PEM, readable by the node alone.
+        tls_key: PathBuf = PathBuf::new(), [path or none];
+        /// Whether clients are asked for a certificate over HTTPS: handle administrators can log in with one.
+        client_certificates: bool = true, [true or false];
+        /// Whether secret keys are taken in clear (Authorization: Basic) from other machines, without HTTPS.
+        basic_without_tls: bool = false, [true or false];
         /// The node's address as clients see it, for links in answers; "" takes it from the request.
         public_url: String = String::new(), [public_url];
         /// Connections at once.

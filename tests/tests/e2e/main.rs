@@ -17,6 +17,7 @@ mod demo;
 mod dns_transports;
 mod dnssec;
 mod fronts;
+mod handle_http;
 mod handle_transports;
 mod malformed;
 mod operators;

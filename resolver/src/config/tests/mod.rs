@@ -80,7 +80,9 @@ fn other_value(key: &Key) -> String {
             | "dns.tls_key"
             | "dns.tsig_key_file"
             | "handle.tls_certificate"
-            | "handle.tls_key",
+            | "handle.tls_key"
+            | "http.tls_certificate"
+            | "http.tls_key",
             _,
         ) => "other.pem".to_owned(),
         ("handle.udp_long_answer_exempt", _) => "192.0.2.0/24".to_owned(),

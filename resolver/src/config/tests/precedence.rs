@@ -61,6 +61,7 @@ fn every_key_is_reached_by_variable_flag_and_file() {
                 &["dns.tls_certificate", "dns.tls_key"]
             }
             "handle.tls_listen" => &["handle.tls_certificate", "handle.tls_key"],
+            "http.tls_listen" => &["http.tls_certificate", "http.tls_key"],
             "trust.signer" => &["trust.key_file"],
             "trust.root" => &["trust.root_key_file"],
             _ => &[],

@@ -19,6 +19,8 @@ pub(super) fn status_of(code: ResponseCode) -> StatusCode {
         ResponseCode::HANDLE_NOT_FOUND => StatusCode::NOT_FOUND,
         ResponseCode::HANDLE_EXISTS | ResponseCode::VALUE_EXISTS => StatusCode::CONFLICT,
         ResponseCode::PROTOCOL_ERROR
+        | ResponseCode::SESSION_TIMEOUT
+        | ResponseCode::SESSION_FAILED
         | ResponseCode::INVALID_HANDLE
         | ResponseCode::INVALID_VALUE
         | ResponseCode::NOT_RESPONSIBLE => StatusCode::BAD_REQUEST,
@@ -26,10 +28,15 @@ pub(super) fn status_of(code: ResponseCode) -> StatusCode {
             StatusCode::MULTIPLE_CHOICES
         }
         ResponseCode::AUTHENTICATION_NEEDED => StatusCode::UNAUTHORIZED,
-        ResponseCode::INVALID_ADMIN
+        ResponseCode::DAILY_QUOTA
+        | ResponseCode::REGISTRATION_QUOTA
+        | ResponseCode::PREFIX_QUOTA
+        | ResponseCode::INVALID_ADMIN
         | ResponseCode::NO_PERMISSION
         | ResponseCode::AUTHENTICATION_FAILED
-        | ResponseCode::INVALID_CREDENTIAL => StatusCode::FORBIDDEN,
+        | ResponseCode::INVALID_CREDENTIAL
+        | ResponseCode::AUTHENTICATION_TIMEOUT
+        | ResponseCode::UNABLE_TO_AUTHENTICATE => StatusCode::FORBIDDEN,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -47,6 +54,28 @@ impl<'a> Style<'a> {
         Self {
             pretty: parameters.pretty,
             callback: parameters.callback.as_deref(),
+        }
+    }
+
+    /// Appends an object to an empty body.
+    fn written(self, mut body: Vec<u8>, object: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+        if let Some(callback) = self.callback {
+            // The comment keeps the name from being the first bytes of a file of another kind.
+            body.extend_from_slice(b"/**/");
+            body.extend_from_slice(callback.as_bytes());
+            body.push(b'(');
+        }
+        if self.pretty {
+            serde_json::to_writer_pretty(&mut body, object)?;
+        } else {
+            serde_json::to_writer(&mut body, object)?;
+        }
+        match self.callback {
+            Some(_) => {
+                body.extend_from_slice(b");");
+                Ok(script_safe(body))
+            }
+            None => Ok(body),
         }
     }
 }
@@ -75,10 +104,25 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// That what was asked for is done.
+    pub(super) fn done(handle: &'a str) -> Self {
+        Self {
+            code: ResponseCode::SUCCESS,
+            handle,
+            message: None,
+            values: None,
+        }
+    }
+
     /// The answer with its status and content type.
     pub(super) fn response(&self, style: Style<'_>) -> Response<Body> {
+        self.response_as(status_of(self.code), style)
+    }
+
+    /// The same with another status.
+    pub(super) fn response_as(&self, status: StatusCode, style: Style<'_>) -> Response<Body> {
         let (status, body) = match self.body(style) {
-            Ok(body) => (status_of(self.code), body),
+            Ok(body) => (status, body),
             // Writing what was decoded to memory has no way to fail.
             Err(error) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -96,25 +140,23 @@ impl<'a> Answer<'a> {
             .iter()
             .map(|value| value.raw().len() + 128)
             .sum();
-        let mut body = Vec::with_capacity(128 + self.handle.len() + values);
-        if let Some(callback) = style.callback {
-            // The comment keeps the name from being the first bytes of a file of another kind.
-            body.extend_from_slice(b"/**/");
-            body.extend_from_slice(callback.as_bytes());
-            body.push(b'(');
-        }
-        if style.pretty {
-            serde_json::to_writer_pretty(&mut body, self)?;
-        } else {
-            serde_json::to_writer(&mut body, self)?;
-        }
-        match style.callback {
-            Some(_) => {
-                body.extend_from_slice(b");");
-                Ok(script_safe(body))
-            }
-            None => Ok(body),
-        }
+        style.written(Vec::with_capacity(128 + self.handle.len() + values), self)
+    }
+}
+
+/// A response around any other object.
+pub(super) fn object(
+    status: StatusCode,
+    style: Style<'_>,
+    object: &impl Serialize,
+) -> Response<Body> {
+    match style.written(Vec::with_capacity(256), object) {
+        Ok(body) => with_body(status, style, body),
+        Err(error) => with_body(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Style::default(),
+            error.to_string().into_bytes(),
+        ),
     }
 }
 

@@ -1,17 +1,22 @@
 //! Connections: which protocol they speak, how many there are, how long they may be idle, and
 //! how they end.
 
+use super::peer::Peer;
+use super::tls::{self, Secure};
 use super::{Shared, service};
 use crate::front::lifetime::Watch;
+use crate::front::tls::Handshakes;
 use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -28,8 +33,31 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(20);
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\
     connection: close\r\n\r\n";
 
-/// Accepts until `shutdown`, then waits for the connections to end.
-pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: CancellationToken) {
+/// Accepts on all listeners until `shutdown`, then waits for the connections to end.
+pub(super) async fn serve(
+    listener: TcpListener,
+    secure: Option<Secure>,
+    shared: Arc<Shared>,
+    shutdown: CancellationToken,
+) {
+    let plain = accept(listener, None, shared.clone(), shutdown.clone());
+    match secure {
+        None => plain.await,
+        Some(secure) => {
+            let follow = secure.certificate().follow(shutdown.clone());
+            let handshakes = secure.handshakes(shutdown.clone());
+            let encrypted = accept(secure.listener, Some(handshakes), shared, shutdown);
+            tokio::join!(plain, encrypted, follow);
+        }
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    handshakes: Option<Handshakes>,
+    shared: Arc<Shared>,
+    shutdown: CancellationToken,
+) {
     let router = service::router(shared.clone());
     let mut connections = JoinSet::new();
     loop {
@@ -39,11 +67,23 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: 
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() >= shared.options.max_connections => {
                     shared.meters.bounds.connections.increment(1);
-                    turn_away(stream);
+                    // What is no handshake would not be understood.
+                    if handshakes.is_none() {
+                        turn_away(stream);
+                    }
                 }
-                Ok((stream, _)) => {
-                    let (shared, shutdown) = (shared.clone(), shutdown.clone());
-                    connections.spawn(talk(stream, router.clone(), shared, shutdown));
+                Ok((stream, address)) => {
+                    let talk = Talk {
+                        router: router.clone(),
+                        shared: shared.clone(),
+                        shutdown: shutdown.clone(),
+                    };
+                    match handshakes.clone() {
+                        None => connections.spawn(talk.plain(stream, address)),
+                        Some(handshakes) => {
+                            connections.spawn(talk.encrypted(stream, address, handshakes))
+                        }
+                    };
                 }
                 Err(error) => {
                     tracing::warn!(%error, "http: a connection could not be accepted");
@@ -73,41 +113,69 @@ fn turn_away(stream: TcpStream) {
     }
 }
 
-async fn talk(stream: TcpStream, router: Router, shared: Arc<Shared>, shutdown: CancellationToken) {
-    let header_timeout = shared.options.header_timeout;
-    let http2 = tokio::select! {
-        () = shutdown.cancelled() => return,
-        spoken = tokio::time::timeout(header_timeout, speaks_http2(&stream)) => match spoken {
-            Ok(Ok(http2)) => http2,
-            _ => return,
-        },
-    };
-    // Answers are small and whole: waiting to fill a segment only delays them.
-    let _ = stream.set_nodelay(true);
-    let idle_timeout = shared.options.idle_timeout;
-    let watch = Watch::new(idle_timeout, shutdown);
-    let begun = watch.begun();
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        begun.one_more();
-        service::answer(shared.clone(), router.clone(), request)
-    });
-    let io = TokioIo::new(stream);
-    if http2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(MAX_HEAD_BYTES as u32)
-            .max_send_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(io, service);
-        watch.drive(connection).await;
-    } else {
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(header_timeout)
-            .max_buf_size(MAX_HEAD_BYTES)
-            .max_header_size(MAX_HEAD_BYTES)
-            .serve_connection(io, service);
-        watch.drive(connection).await;
+/// A connection to be served.
+struct Talk {
+    router: Router,
+    shared: Arc<Shared>,
+    shutdown: CancellationToken,
+}
+
+impl Talk {
+    async fn plain(self, stream: TcpStream, address: SocketAddr) {
+        let header_timeout = self.shared.options.header_timeout;
+        let http2 = tokio::select! {
+            () = self.shutdown.cancelled() => return,
+            spoken = tokio::time::timeout(header_timeout, speaks_http2(&stream)) => match spoken {
+                Ok(Ok(http2)) => http2,
+                _ => return,
+            },
+        };
+        // Answers are small and whole: waiting to fill a segment only delays them.
+        let _ = stream.set_nodelay(true);
+        self.converse(stream, http2, Peer::plain(address)).await;
+    }
+
+    async fn encrypted(self, stream: TcpStream, address: SocketAddr, handshakes: Handshakes) {
+        let _ = stream.set_nodelay(true);
+        if let Some(stream) = handshakes.accept(stream).await {
+            let (http2, peer) = tls::met(&stream, address);
+            self.converse(stream, http2, peer).await;
+        }
+    }
+
+    async fn converse(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        http2: bool,
+        peer: Peer,
+    ) {
+        let options = &self.shared.options;
+        let header_timeout = options.header_timeout;
+        let watch = Watch::new(options.idle_timeout, self.shutdown);
+        let begun = watch.begun();
+        let (shared, router) = (self.shared, self.router);
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            begun.one_more();
+            service::answer(shared.clone(), router.clone(), peer.clone(), request)
+        });
+        let io = TokioIo::new(stream);
+        if http2 {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(MAX_STREAMS)
+                .max_header_list_size(MAX_HEAD_BYTES as u32)
+                .max_send_buf_size(MAX_HEAD_BYTES)
+                .serve_connection(io, service);
+            watch.drive(connection).await;
+        } else {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(header_timeout)
+                .max_buf_size(MAX_HEAD_BYTES)
+                .max_header_size(MAX_HEAD_BYTES)
+                .serve_connection(io, service);
+            watch.drive(connection).await;
+        }
     }
 }
 

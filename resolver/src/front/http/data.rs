@@ -43,6 +43,11 @@ impl Serialize for ValueJson<'_> {
     }
 }
 
+/// A site by itself.
+pub(super) fn site_json(site: Site) -> impl Serialize {
+    SiteJson::from(site)
+}
+
 /// Seconds since 1970 as RFC 3339 has them, in UTC.
 struct Time(u32);
 

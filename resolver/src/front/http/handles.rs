@@ -2,9 +2,10 @@
 //! the Handle System's HTTP API read.
 
 use super::answer::{Answer, Style, with_body};
+use super::call::{Call, answered};
 use super::deadline::Deadline;
-use super::request::{self, Parameters};
-use super::{Shared, freshness, target};
+use super::refusal::Refusal;
+use super::{Shared, freshness, list, target, write};
 use crate::front::Core;
 use crate::resolve::{self, Missing, Query, Resolved};
 use axum::body::Body;
@@ -13,7 +14,7 @@ use axum::http::header::{self, HeaderValue};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use freshness::Freshness;
 use idnode_proto::handle::ResponseCode;
-use idnode_proto::identifier::{Identifier, MAX_IDENTIFIER_BYTES};
+use idnode_proto::identifier::Identifier;
 use idnode_proto::value::{Ttl, Value, ValueRef, Values, encode_values, types};
 use idnode_registry::Error;
 use idnode_registry::prefix_table::PrefixEntry;
@@ -24,97 +25,73 @@ use std::time::Instant;
 /// In front of a handle.
 pub(super) const PATH: &str = "/api/handles/";
 
-/// `GET /api/handles/{handle}`.
-pub(super) async fn get(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+/// `/api/handles/{handle}`.
+pub(super) async fn one(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let began = Instant::now();
-    let response = answer(&shared, request.uri(), request.headers()).await;
+    let (parts, body) = request.into_parts();
+    let response = match parts.method {
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE => {
+            match Call::begin(&shared, PATH, &parts).await {
+                Ok(call) => match parts.method {
+                    Method::PUT => write::put(&call, body).await,
+                    Method::DELETE => write::delete(&call).await,
+                    _ => get(&call, &parts.headers).await,
+                },
+                Err(refused) => refused,
+            }
+        }
+        ref method => not_offered(method, &parts.uri, "GET, HEAD, PUT, DELETE, OPTIONS"),
+    };
     shared.meters.answered(response.status(), began);
     response
 }
 
-/// `GET /api/handles`: the listing of the Handle System's API.
-pub(super) async fn list(request: Request) -> Response<Body> {
-    not_offered(request.method(), request.uri())
-}
-
-/// What of the API is not offered: listing and writing.
-pub(super) fn not_offered(method: &Method, uri: &Uri) -> Response<Body> {
-    let handle = uri.path().strip_prefix(PATH).unwrap_or_default();
-    let message = match *method {
-        Method::GET | Method::HEAD => {
-            "handles are not listed here, name one: /api/handles/{handle}".to_owned()
-        }
-        _ => format!("method: {method} is not offered here, only GET, HEAD and OPTIONS"),
+/// `/api/handles`: the handles of a prefix.
+pub(super) async fn all(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let began = Instant::now();
+    let (parts, _) = request.into_parts();
+    let response = match parts.method {
+        Method::GET | Method::HEAD => list::handles(&shared, &parts).await,
+        ref method => not_offered(method, &parts.uri, "GET, HEAD, OPTIONS"),
     };
-    let mut response =
-        Answer::error(ResponseCode::NOT_SUPPORTED, handle, message).response(Style::default());
-    response.headers_mut().insert(
-        header::ALLOW,
-        HeaderValue::from_static("GET, HEAD, OPTIONS"),
-    );
+    shared.meters.answered(response.status(), began);
     response
 }
 
-async fn answer(shared: &Arc<Shared>, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
-    let deadline = Deadline::of(shared);
-    let path = uri.path().strip_prefix(PATH).unwrap_or_default();
-    let parameters = match Parameters::parse(uri.query()) {
-        Ok(parameters) => parameters,
-        Err(error) => {
-            let answer = Answer::error(ResponseCode::PROTOCOL_ERROR, path, error.to_string());
-            return answer.response(Style::default());
-        }
-    };
-    let invalid = |handle: &str, message: String| {
-        // Of what is far too long the beginning says which it was.
-        let handle = handle
-            .get(..handle.floor_char_boundary(MAX_IDENTIFIER_BYTES))
-            .unwrap_or_default();
-        Answer::error(ResponseCode::INVALID_HANDLE, handle, message)
-            .response(Style::of(&parameters))
-    };
-    let text = match request::decoded(path) {
-        Ok(text) => text,
-        Err(error) => return invalid(path, error.to_string()),
-    };
-    match Identifier::parse(&text) {
-        Ok(identifier) => {
-            by_identifier(shared, &identifier, &parameters, uri, headers, deadline).await
-        }
-        Err(error) => invalid(&text, format!("{}: {error}", error.part())),
-    }
+/// That a method means nothing at a path of the API.
+pub(super) fn not_offered(method: &Method, uri: &Uri, offered: &'static str) -> Response<Body> {
+    let handle = uri.path().strip_prefix(PATH).unwrap_or_default();
+    let message = format!("method: {method} is not offered here, only {offered}");
+    let refusal = Refusal::new(ResponseCode::NOT_SUPPORTED, message);
+    let mut response = answered(refusal, handle, Style::default());
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(offered));
+    response
 }
 
 /// The JSON answer for an identifier, whichever path it was in.
-pub(super) async fn by_identifier(
-    shared: &Arc<Shared>,
-    identifier: &Identifier,
-    parameters: &Parameters,
-    uri: &Uri,
-    headers: &HeaderMap,
-    deadline: Deadline,
-) -> Response<Body> {
-    let style = Style::of(parameters);
-    let handle = identifier.display();
-    let caller = match request::caller(shared, headers, deadline).await {
-        Ok(caller) => caller,
-        Err(error) => return refused(&handle, &error, style),
-    };
+pub(super) async fn get(call: &Call, headers: &HeaderMap) -> Response<Body> {
+    if call.parameters.various {
+        let message = "query parameter index: various is for PUT alone";
+        return call.refused(Refusal::new(ResponseCode::PROTOCOL_ERROR, message));
+    }
+    let (parameters, style) = (&call.parameters, call.style());
+    let handle = call.identifier.display();
     let query = Query {
-        identifier,
+        identifier: &call.identifier,
         filter: &parameters.filter,
-        caller: &caller,
+        caller: &call.caller,
         public_only: parameters.public_only.unwrap_or(false),
     };
-    match resolved(shared, &query, deadline).await {
+    match resolved(&call.shared, &query, call.deadline).await {
         Ok(resolve::Answer::Found(found))
             if parameters.public_only == Some(false) && found.withheld(&query) =>
         {
-            let message = "publicOnly: false asks for values that this caller may not read";
-            log_in(
-                Answer::error(ResponseCode::AUTHENTICATION_NEEDED, &handle, message)
-                    .response(style),
-            )
+            call.refused(Refusal::new(
+                ResponseCode::AUTHENTICATION_NEEDED,
+                "publicOnly: false asks for values that this caller may not read",
+            ))
         }
         Ok(resolve::Answer::Found(found)) => values(&handle, &found, &query, style, headers),
         Ok(resolve::Answer::Referral(entry)) if parameters.do_not_refer => {
@@ -122,14 +99,14 @@ pub(super) async fn by_identifier(
                 "prefix: {} is served elsewhere, and doNotRefer is set",
                 name_of(&entry)
             );
-            Answer::error(ResponseCode::NOT_RESPONSIBLE, &handle, message).response(style)
+            call.refused(Refusal::new(ResponseCode::NOT_RESPONSIBLE, message))
         }
-        Ok(resolve::Answer::Referral(entry)) => referral(&handle, &entry, style, uri),
+        Ok(resolve::Answer::Referral(entry)) => referral(&handle, &entry, style, &call.uri),
         Ok(resolve::Answer::Missing(missing)) => {
-            let (code, message) = absence(&shared.core, identifier, &missing);
-            Answer::error(code, &handle, message).response(style)
+            let (code, message) = absence(&call.shared.core, &call.identifier, &missing);
+            call.refused(Refusal::new(code, message))
         }
-        Err(error) => refused(&handle, &error, style),
+        Err(error) => call.refused(error),
     }
 }
 
@@ -309,36 +286,4 @@ fn rfc3339(at_ms: u64) -> String {
     Timestamp::from_second(second)
         .unwrap_or_default()
         .to_string()
-}
-
-fn refused(handle: &str, error: &Error, style: Style<'_>) -> Response<Body> {
-    match error {
-        Error::Unauthenticated(reason) => {
-            let message = format!("authorization: {reason}");
-            log_in(
-                Answer::error(ResponseCode::AUTHENTICATION_NEEDED, handle, message).response(style),
-            )
-        }
-        Error::Unavailable(reason) => {
-            let mut response =
-                Answer::error(ResponseCode::BUSY, handle, reason.as_str()).response(style);
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            response
-        }
-        error => {
-            tracing::error!(%error, "http: an identifier could not be read");
-            Answer::error(ResponseCode::ERROR, handle, error.to_string()).response(style)
-        }
-    }
-}
-
-/// Says how to log in (RFC 6750 §3).
-pub(super) fn log_in(mut response: Response<Body>) -> Response<Body> {
-    let challenge = HeaderValue::from_static("Bearer realm=\"idnode\"");
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, challenge);
-    response
 }

@@ -17,6 +17,9 @@ const INDEX: &str = concat!(
      标识解析二级节点\n\
      \n\
      GET /api/handles/{identifier}   values as JSON (?type= ?index= ?publicOnly ?pretty ?callback)\n\
+     PUT, DELETE /api/handles/{identifier}   writes it (?overwrite ?index)\n\
+     GET /api/handles?prefix=        lists identifiers; /api/prefixes, /api/site\n\
+     POST /api/sessions              logs in; /api/sessions/this, /api/verifications\n\
      GET /{identifier}               redirects to the identifier's URL value (?noredirect: values)\n\
      GET /01/{gtin}/10/{batch}       the same for a GS1 Digital Link\n\
      GET /healthz                    200 while the process lives\n\

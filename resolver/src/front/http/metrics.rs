@@ -80,7 +80,7 @@ impl Meters {
     /// Counts a request for an identifier.
     pub(super) fn answered(&self, status: StatusCode, began: Instant) {
         let outcome = match status.as_u16() {
-            200 | 302 | 304 => &self.found,
+            200 | 201 | 302 | 304 => &self.found,
             300 | 307 => &self.referral,
             401 | 403 => &self.denied,
             404 => &self.missing,

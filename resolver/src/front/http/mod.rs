@@ -4,34 +4,60 @@
 //! | module | holds |
 //! |---|---|
 //! | `connection` | sockets: HTTP/1.1 and h2c, bounds of connections, graceful stop |
+//! | `tls`, `certificate`, `peer` | TLS, what clients show there, and who is at the other end |
 //! | `service` | what all requests have in common: methods, bounds, CORS, HEAD |
-//! | `request` | paths, query parameters and credentials |
-//! | `handles` | `GET /api/handles/{handle}` |
-//! | `answer`, `data` | the JSON of answers and of typed value data |
+//! | `request` | paths, query parameters and bodies |
+//! | `auth`, `proof` | who sends a request, and how it is proven |
+//! | `session`, `sessions` | sessions, and `/api/sessions`, `/api/verifications` |
+//! | `call`, `mint` | what requests for one identifier begin with |
+//! | `handles`, `write`, `list` | `/api/handles`, `/api/prefixes` |
+//! | `site` | `/api/site` |
+//! | `answer`, `data`, `input` | the JSON of answers and of typed value data, and JSON that is sent |
+//! | `refusal` | what goes wrong, in the Handle protocol's codes |
 //! | `deadline` | how long a request may take |
 //! | `freshness` | entity tags and how long an answer may be kept |
-//! | `redirect`, `target` | `GET /{identifier}`, and which Location is sent |
+//! | `redirect`, `target`, `page` | `GET /{identifier}`, which Location is sent, and a page for people |
 //! | `problem` | errors outside the JSON API (RFC 9457) |
 //! | `health`, `metrics` | `/healthz`, `/readyz`, `/`, `/metrics` |
 
 mod answer;
+mod auth;
+mod call;
+mod certificate;
 mod connection;
 mod data;
 mod deadline;
 mod freshness;
 mod handles;
 mod health;
+mod input;
+mod list;
 mod metrics;
+mod mint;
+mod page;
+mod peer;
 mod problem;
+mod proof;
 mod redirect;
+mod refusal;
 mod request;
 mod service;
+mod session;
+mod sessions;
+mod site;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod write;
 
+use self::list::Listings;
 use self::metrics::Meters;
+use self::peer::Peer;
+use self::session::Sessions;
+use self::tls::Secure;
 use super::Core;
+use super::tls::{CertificateFiles, Reload};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::io;
 use std::net::SocketAddr;
@@ -39,14 +65,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+/// Proofs that are checked at once.
+const PROOFS_AT_ONCE: usize = 4;
 
 /// What an operator sets of the HTTP front.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
     /// Connections at once; the next one is answered 503 and closed.
     pub max_connections: usize,
-    /// Longest declared request body, bytes; no request here needs one.
+    /// Longest request body, bytes.
     pub body_limit_bytes: u64,
     /// Schemes of URL values that are redirected to, lower case; none: nothing is.
     pub redirect_schemes: Vec<String>,
@@ -55,6 +85,8 @@ pub struct HttpOptions {
     /// How long the head of a request may take, and how long an HTTP/1.1 connection may be
     /// silent between two.
     pub header_timeout: Duration,
+    /// Whether a secret key is taken in clear from other machines (`Authorization: Basic`).
+    pub basic_without_tls: bool,
     /// A connection on which no request began for this long is closed, even if its client is
     /// still reading.
     pub idle_timeout: Duration,
@@ -71,6 +103,7 @@ impl HttpOptions {
             redirect_schemes: vec!["http".to_owned(), "https".to_owned()],
             public_url: String::new(),
             header_timeout: Duration::from_secs(15),
+            basic_without_tls: false,
             idle_timeout: Duration::from_secs(60),
             metrics,
         }
@@ -83,13 +116,25 @@ struct Shared {
     core: Arc<Core>,
     options: HttpOptions,
     meters: Meters,
+    listings: Listings,
+    sessions: Sessions,
+    /// Proofs that are checked at once: one costs thousands of hashes.
+    proofs: Semaphore,
     draining: AtomicBool,
+}
+
+impl Shared {
+    /// Whether a peer may send a secret as it is.
+    fn takes_basic(&self, peer: &Peer) -> bool {
+        peer.encrypted || peer.is_local() || self.options.basic_without_tls
+    }
 }
 
 /// The HTTP front, bound and not yet serving.
 #[derive(Debug)]
 pub struct HttpFront {
     listener: TcpListener,
+    secure: Option<Secure>,
     local_addr: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -125,12 +170,33 @@ impl HttpFront {
             core,
             options,
             meters,
+            listings: Listings::default(),
+            sessions: Sessions::new()?,
+            proofs: Semaphore::new(PROOFS_AT_ONCE),
             draining,
         });
         Ok(Self {
             listener,
+            secure: None,
             local_addr,
             shared,
+        })
+    }
+
+    /// Serves on another socket as well, with TLS. With `asks`, clients there are asked for a
+    /// certificate, and whoever has none is served all the same.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] for a certificate of the node that cannot be used.
+    pub fn with_tls(
+        self,
+        listener: TcpListener,
+        files: CertificateFiles,
+        asks: bool,
+    ) -> Result<Self, io::Error> {
+        Ok(Self {
+            secure: Some(Secure::new(listener, files, asks)?),
+            ..self
         })
     }
 
@@ -139,9 +205,19 @@ impl HttpFront {
         self.local_addr
     }
 
+    /// Where it listens with TLS.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.secure.as_ref().map(|secure| secure.local_addr)
+    }
+
+    /// What can be read again while it serves: the certificate.
+    pub fn reload(&self) -> Option<Reload> {
+        self.secure.as_ref().map(Secure::reload)
+    }
+
     /// Serves until `shutdown` is cancelled; then takes no more connections, lets requests
     /// under way finish and returns. Dropping the future ends every connection at once.
     pub async fn serve(self, shutdown: CancellationToken) {
-        connection::serve(self.listener, self.shared, shutdown).await;
+        connection::serve(self.listener, self.secure, self.shared, shutdown).await;
     }
 }

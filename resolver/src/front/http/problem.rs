@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
+use idnode_proto::handle::ResponseCode;
 use serde::Serialize;
 
 /// In front of a problem's name in its `type`.
@@ -18,6 +19,7 @@ pub(super) struct Problem {
     detail: String,
     part: Option<&'static str>,
     values: Option<String>,
+    code: Option<ResponseCode>,
 }
 
 #[derive(Serialize)]
@@ -31,6 +33,8 @@ struct Details<'a> {
     part: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     values: Option<&'a str>,
+    #[serde(rename = "responseCode", skip_serializing_if = "Option::is_none")]
+    response_code: Option<u32>,
 }
 
 impl Problem {
@@ -42,12 +46,20 @@ impl Problem {
             detail: detail.into(),
             part: None,
             values: None,
+            code: None,
         }
     }
 
     /// Which part of the request it is about.
     pub(super) fn part(mut self, part: &'static str) -> Self {
         self.part = Some(part);
+        self
+    }
+
+    /// The Handle protocol's code for it, which clients of the JSON API look for wherever they
+    /// are led.
+    pub(super) fn code(mut self, code: ResponseCode) -> Self {
+        self.code = Some(code);
         self
     }
 
@@ -68,6 +80,7 @@ impl Problem {
             instance,
             part: self.part,
             values: self.values.as_deref(),
+            response_code: self.code.map(|code| code.0),
         };
         let body = serde_json::to_vec(&details).unwrap_or_default();
         let fields = [

@@ -1,18 +1,22 @@
 //! `GET /{identifier}`: a redirect to what the identifier's URL value says.
 
 use super::answer::Style;
+use super::auth::{Shown, authenticate};
+use super::call::Call;
 use super::deadline::Deadline;
 use super::freshness::Freshness;
-use super::handles::{self, absence, by_identifier, log_in, resolved};
+use super::handles::{self, absence, resolved};
 use super::problem::Problem;
+use super::refusal::Refusal;
 use super::request::{self, ParameterError, Parameters, PathError};
-use super::{Shared, target};
+use super::{Shared, page, target};
 use crate::front::Core;
 use crate::resolve::{Answer, Filter, Missing, Query, Resolved};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderValue};
-use axum::http::{HeaderMap, Response, StatusCode, Uri};
+use axum::http::request::Parts;
+use axum::http::{Response, StatusCode, Uri};
 use idnode_proto::identifier::{Identifier, IdentifierError, Scheme};
 use idnode_proto::value::types;
 use idnode_registry::prefix_table::PrefixEntry;
@@ -26,38 +30,44 @@ const MAX_QUALIFIERS: usize = 8;
 /// `GET /{identifier}`.
 pub(super) async fn get(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let began = Instant::now();
-    let response = match answer(&shared, request.uri(), request.headers()).await {
+    let (parts, _) = request.into_parts();
+    let response = match answer(&shared, &parts).await {
         Ok(response) => response,
-        Err(problem) => {
-            let response = problem.response(request.uri().path());
-            if response.status() == StatusCode::UNAUTHORIZED {
-                log_in(response)
-            } else {
-                response
-            }
-        }
+        Err(problem) => problem.response(parts.uri.path()),
     };
     shared.meters.answered(response.status(), began);
     response
 }
 
-async fn answer(
-    shared: &Arc<Shared>,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<Response<Body>, Problem> {
+async fn answer(shared: &Arc<Shared>, parts: &Parts) -> Result<Response<Body>, Problem> {
+    let (uri, headers) = (&parts.uri, &parts.headers);
     let deadline = Deadline::of(shared);
     let parameters = Parameters::parse(uri.query())?;
     let path = uri.path().strip_prefix('/').unwrap_or(uri.path());
     let identifier = identify(&shared.core, path)?;
-    if parameters.no_redirect {
-        let values = by_identifier(shared, &identifier, &parameters, uri, headers, deadline);
-        return Ok(values.await);
+    let shown = Shown::of(parts).without_ambient(parameters.callback.is_some());
+    let caller = authenticate(shared, shown, deadline).await?;
+    let wants_page = page::is_wanted(headers);
+    if parameters.no_redirect && !wants_page {
+        let call = Call {
+            shared: shared.clone(),
+            deadline,
+            parameters,
+            identifier,
+            caller,
+            uri: uri.clone(),
+        };
+        return Ok(negotiated(handles::get(&call, headers).await));
     }
-    let caller = request::caller(shared, headers, deadline).await?;
     let (identifier, answer) = nearest(shared, identifier, &caller, deadline).await?;
     match answer {
-        Answer::Found(found) => to_url(shared, &identifier, &found, &caller, uri),
+        Answer::Found(found) if parameters.no_redirect => {
+            Ok(to_page(shared, &identifier, &found, &caller, uri))
+        }
+        Answer::Found(found) => match to_url(shared, &identifier, &found, &caller, uri) {
+            Err(_) if wants_page => Ok(to_page(shared, &identifier, &found, &caller, uri)),
+            answer => answer,
+        },
         Answer::Referral(entry) => Ok(to_node(&identifier, &entry, uri)),
         Answer::Missing(missing) => Err(nothing(&shared.core, &identifier, &missing)),
     }
@@ -179,6 +189,37 @@ fn to_url(
         .values(values))
 }
 
+/// A page of all that the caller may see.
+fn to_page(
+    shared: &Shared,
+    identifier: &Identifier,
+    found: &Resolved,
+    caller: &Caller,
+    uri: &Uri,
+) -> Response<Body> {
+    let filter = Filter::default();
+    let query = Query {
+        identifier,
+        filter: &filter,
+        caller,
+        public_only: false,
+    };
+    let values: Vec<_> = found.values(&query).collect();
+    let json = values_url(shared, identifier, uri);
+    let schemes = &shared.options.redirect_schemes;
+    let mut response = page::of_values(&identifier.display(), &values, schemes, &json);
+    Freshness::of(values.iter()).stamp(&mut response);
+    negotiated(response)
+}
+
+/// Says that another `Accept` gets another answer.
+fn negotiated(mut response: Response<Body>) -> Response<Body> {
+    response
+        .headers_mut()
+        .append(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
 /// Where the identifier's values are, spelled as it was asked for.
 fn values_url(shared: &Shared, identifier: &Identifier, uri: &Uri) -> String {
     let handle = match identifier.scheme() {
@@ -219,11 +260,11 @@ fn nothing(core: &Core, identifier: &Identifier, missing: &Missing) -> Problem {
         Missing::Prefix => (StatusCode::NOT_FOUND, "prefix-not-found", "prefix"),
         Missing::PrefixNotActive(_) => (StatusCode::NOT_FOUND, "prefix-not-active", "prefix"),
     };
-    let (_, message) = absence(core, identifier, missing);
+    let (code, message) = absence(core, identifier, missing);
     let detail = message
         .split_once(": ")
         .map_or(message.as_str(), |(_, detail)| detail);
-    Problem::new(status, name, detail).part(part)
+    Problem::new(status, name, detail).part(part).code(code)
 }
 
 impl From<ParameterError> for Problem {
@@ -261,22 +302,6 @@ impl From<IdentifierError> for Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Unauthenticated(reason) => {
-                Self::new(StatusCode::UNAUTHORIZED, "invalid-credential", reason)
-                    .part("authorization")
-            }
-            Error::Unavailable(reason) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", reason)
-            }
-            error => {
-                tracing::error!(%error, "http: an identifier could not be read");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "store-failed",
-                    error.to_string(),
-                )
-            }
-        }
+        Refusal::from(error).into()
     }
 }

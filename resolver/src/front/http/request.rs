@@ -1,17 +1,15 @@
-//! What a request asks: the identifier in its path, the parameters of its query, and who sends
-//! it.
+//! What a request asks: the identifier in its path, the parameters of its query, and its body.
 
 use super::Shared;
 use super::deadline::Deadline;
-use crate::front::bearer_token;
+use super::refusal::Refusal;
 use crate::resolve::Filter;
-use axum::http::HeaderMap;
-use axum::http::header;
+use axum::body::{Body, Bytes};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use idnode_proto::handle::ResponseCode;
 use idnode_proto::identifier::Quoted;
-use idnode_registry::{Caller, Error};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
-use std::sync::Arc;
 use thiserror::Error as ThisError;
 
 /// Most `type` and most `index` parameters: as many as an identifier has values.
@@ -71,6 +69,18 @@ pub(super) struct ParameterError {
 pub(super) struct Parameters {
     /// `type` and `index`, each as often as it occurs.
     pub(super) filter: Filter,
+    /// `index=various`: whatever indexes the values have (writes only).
+    pub(super) various: bool,
+    /// `overwrite`: what is there is replaced (writes only).
+    pub(super) overwrite: Option<bool>,
+    /// `mintNewSuffix`: the node makes up the end of the handle (writes only).
+    pub(super) mint: bool,
+    /// `prefix`: whose handles are listed.
+    pub(super) prefix: Option<String>,
+    /// `page`, from 0.
+    pub(super) page: Option<u32>,
+    /// `pageSize`.
+    pub(super) page_size: Option<u32>,
     /// `publicOnly`, if it is given.
     pub(super) public_only: Option<bool>,
     /// `doNotRefer`: an error instead of a referral.
@@ -93,10 +103,18 @@ impl Parameters {
                 "type" => push(&mut parameters.filter.types, "type", value, |text| {
                     Ok(text.into_owned())
                 })?,
-                "index" => push(&mut parameters.filter.indexes, "index", value, |text| {
-                    text.parse()
-                        .map_err(|_| format!("{} is no value index", Quoted::new(&text)))
-                })?,
+                "index" if value != "various" => {
+                    push(&mut parameters.filter.indexes, "index", value, |text| {
+                        text.parse()
+                            .map_err(|_| format!("{} is no value index", Quoted::new(&text)))
+                    })?
+                }
+                "index" if value == "various" => parameters.various = true,
+                "overwrite" => parameters.overwrite = Some(flag("overwrite", value)?),
+                "mintNewSuffix" => parameters.mint = flag("mintNewSuffix", value)?,
+                "prefix" => parameters.prefix = Some(form_decoded("prefix", value)?.into_owned()),
+                "page" => parameters.page = Some(number("page", value)?),
+                "pageSize" => parameters.page_size = page_size(value)?,
                 "publicOnly" => parameters.public_only = Some(flag("publicOnly", value)?),
                 "doNotRefer" => parameters.do_not_refer = flag("doNotRefer", value)?,
                 "noredirect" => parameters.no_redirect = flag("noredirect", value)?,
@@ -158,6 +176,23 @@ fn flag(name: &'static str, value: &str) -> Result<bool, ParameterError> {
     }
 }
 
+fn number(name: &'static str, value: &str) -> Result<u32, ParameterError> {
+    value.parse().map_err(|_| {
+        wrong(
+            name,
+            format!("{} is no number from 0 on", Quoted::new(value)),
+        )
+    })
+}
+
+/// -1 asks for all, as if nothing was said.
+fn page_size(value: &str) -> Result<Option<u32>, ParameterError> {
+    match value {
+        "-1" => Ok(None),
+        value => number("pageSize", value).map(Some),
+    }
+}
+
 /// A JavaScript function: identifiers with dots between them. Anything else could be a script
 /// of its own.
 fn callback(value: &str) -> Result<String, ParameterError> {
@@ -177,42 +212,31 @@ fn callback(value: &str) -> Result<String, ParameterError> {
     Ok(text.into_owned())
 }
 
-/// Who sends a request.
+/// A whole body of at most `http.body_limit_kib`.
 ///
 /// # Errors
-/// [`Error::Unauthenticated`] for a credential that is not valid or of another scheme,
-/// [`Error::Unavailable`] when the store could not say in time.
-pub(super) async fn caller(
-    shared: &Arc<Shared>,
-    headers: &HeaderMap,
+/// It is longer, it breaks off, or it takes longer than a request may.
+pub(super) async fn body(
+    shared: &Shared,
+    body: Body,
     deadline: Deadline,
-) -> Result<Caller, Error> {
-    let Some(field) = headers.get(header::AUTHORIZATION) else {
-        return Ok(Caller::Stranger);
-    };
-    let field = field
-        .to_str()
-        .map_err(|_| Error::Unauthenticated("the authorization field is not ASCII text".into()))?;
-    let scheme = field.split(' ').next().unwrap_or_default();
-    if ["basic", "handle"]
-        .iter()
-        .any(|other| scheme.eq_ignore_ascii_case(other))
+) -> Result<Bytes, Refusal> {
+    let limit = usize::try_from(shared.options.body_limit_bytes).unwrap_or(usize::MAX);
+    match deadline
+        .run(shared, Limited::new(body, limit).collect())
+        .await
     {
-        return Err(Error::Unauthenticated(format!(
-            "{scheme} authentication is not offered; send authorization: Bearer with the \
-             operator token or an API key"
-        )));
-    }
-    let token = bearer_token(field)?.to_owned();
-    let core = shared.core.clone();
-    // The store may have to ask the disk.
-    let task = tokio::task::spawn_blocking(move || core.caller(Some(&token)));
-    match deadline.run(shared, task).await {
-        Some(Ok(caller)) => caller,
-        Some(Err(error)) => Err(Error::Storage(error.to_string())),
-        None => Err(Error::Unavailable(
-            "the credential could not be checked in time".into(),
+        Some(Ok(whole)) => Ok(whole.to_bytes()),
+        Some(Err(error)) if error.is::<LengthLimitError>() => {
+            shared.meters.bounds.body.increment(1);
+            let message = format!("body: is longer than the {limit} bytes that are taken");
+            Err(Refusal::new(ResponseCode::PROTOCOL_ERROR, message))
+        }
+        Some(Err(error)) => Err(Refusal::new(
+            ResponseCode::PROTOCOL_ERROR,
+            format!("body: {error}"),
         )),
+        None => Err(Refusal::busy("the body did not arrive in time")),
     }
 }
 
@@ -240,11 +264,23 @@ mod tests {
         assert_eq!(parameters.filter.indexes, [3, 1]);
         assert!(parameters.pretty);
         assert_eq!(parameters.public_only, Some(false));
+        let write =
+            "index=various&overwrite=false&mintNewSuffix&prefix=88%2E118&page=2&pageSize=-1";
+        let write = Parameters::parse(Some(write)).unwrap();
+        assert!(write.various && write.mint && write.filter.is_empty());
+        assert_eq!((write.overwrite, write.page), (Some(false), Some(2)));
+        assert_eq!(
+            (write.prefix.as_deref(), write.page_size),
+            (Some("88.118"), None)
+        );
         assert_eq!(Parameters::parse(None), Ok(Parameters::default()));
         for (query, name) in [
             ("index=-1", "index"),
             ("index=4294967296", "index"),
             ("index=x", "index"),
+            ("page=-1", "page"),
+            ("pageSize=-2", "pageSize"),
+            ("overwrite=never", "overwrite"),
             ("pretty=maybe", "pretty"),
             ("type=%ff", "type"),
             ("callback=", "callback"),

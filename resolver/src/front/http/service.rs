@@ -1,7 +1,8 @@
 //! What all requests have in common: routes, methods, bounds, CORS and HEAD.
 
+use super::peer::Peer;
 use super::problem::Problem;
-use super::{Shared, handles, health, metrics, redirect};
+use super::{Shared, auth, handles, health, list, metrics, redirect, sessions, site};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -18,6 +19,8 @@ use tower::Service;
 const MAX_URI_BYTES: usize = 16 << 10;
 
 const READING: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+/// Below `/api/`.
+const WRITING: HeaderValue = HeaderValue::from_static("GET, HEAD, PUT, POST, DELETE, OPTIONS");
 
 /// Every path of the front. Identifiers may hold anything, so they are the fallback.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -29,9 +32,14 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/api", any(unknown_api))
         .route("/api/", any(unknown_api))
         .route("/api/{*rest}", any(unknown_api))
-        .route("/api/handles", any(handles::list))
-        .route("/api/handles/", any(handles::get))
-        .route("/api/handles/{*handle}", any(handles::get))
+        .route("/api/handles", any(handles::all))
+        .route("/api/handles/", any(handles::one))
+        .route("/api/handles/{*handle}", any(handles::one))
+        .route("/api/prefixes", any(list::prefixes))
+        .route("/api/site", any(site::get))
+        .route("/api/sessions", any(sessions::begin))
+        .route("/api/sessions/this", any(sessions::this))
+        .route("/api/verifications", any(sessions::verify))
         .fallback(redirect::get)
         .with_state(shared)
 }
@@ -47,9 +55,11 @@ async fn unknown_api(request: Request) -> Response<Body> {
 pub(super) async fn answer(
     shared: Arc<Shared>,
     mut router: Router,
-    request: hyper::Request<Incoming>,
+    peer: Peer,
+    mut request: hyper::Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let is_head = request.method() == Method::HEAD;
+    request.extensions_mut().insert(peer.clone());
     let mut response = match without_routing(&shared, &request) {
         Some(response) => response,
         None => router.call(request).await?,
@@ -63,6 +73,9 @@ pub(super) async fn answer(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    if response.status() == StatusCode::UNAUTHORIZED {
+        auth::challenge(&shared, &peer, &mut response);
+    }
     if is_head {
         strip_body(&mut response);
     }
@@ -88,10 +101,8 @@ fn without_routing(shared: &Shared, request: &hyper::Request<Incoming>) -> Optio
     }
     match *request.method() {
         Method::GET | Method::HEAD => None,
-        Method::OPTIONS => Some(preflight()),
-        _ if uri.path() == "/api/handles" || uri.path().starts_with("/api/handles/") => {
-            Some(handles::not_offered(request.method(), uri))
-        }
+        Method::OPTIONS => Some(preflight(uri.path())),
+        _ if uri.path().starts_with("/api/") => None,
         ref method => {
             let detail = format!("{method} is not offered here, only GET, HEAD and OPTIONS");
             let status = StatusCode::METHOD_NOT_ALLOWED;
@@ -103,26 +114,32 @@ fn without_routing(shared: &Shared, request: &hyper::Request<Incoming>) -> Optio
     }
 }
 
-/// Any page may read here (Fetch standard, CORS protocol): what is not public needs a token
-/// that the page must have, never one the browser adds by itself.
-fn preflight() -> Response<Body> {
-    const ALLOWED: [(HeaderName, HeaderValue); 5] = [
-        (header::ALLOW, READING),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, READING),
+/// Any page may read here, and write below `/api/` (Fetch standard, CORS protocol): it needs a
+/// credential that the page itself must have. What a browser adds by itself it does not add to
+/// requests to an origin that allows all others.
+fn preflight(path: &str) -> Response<Body> {
+    let methods = if path.starts_with("/api/") {
+        WRITING
+    } else {
+        READING
+    };
+    let allowed: [(HeaderName, HeaderValue); 5] = [
+        (header::ALLOW, methods.clone()),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             HeaderValue::from_static("authorization, content-type, if-none-match"),
         ),
         (
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("etag, location"),
+            HeaderValue::from_static("etag, location, www-authenticate"),
         ),
         (
             header::ACCESS_CONTROL_MAX_AGE,
             HeaderValue::from_static("86400"),
         ),
     ];
-    (StatusCode::NO_CONTENT, ALLOWED).into_response()
+    (StatusCode::NO_CONTENT, allowed).into_response()
 }
 
 /// HEAD answers what GET would, with its length and without its body (RFC 9110 §9.3.2).

@@ -1,7 +1,6 @@
 //! The registry's errors as this protocol's response codes.
 
 use idnode_proto::handle::ResponseCode;
-use idnode_registry::quota::QuotaKind;
 use idnode_registry::{Error, Object};
 
 /// The code of an error.
@@ -26,11 +25,7 @@ pub(super) fn code_of(error: &Error) -> ResponseCode {
         Error::Denied(_) | Error::AdministratorRight { .. } => ResponseCode::NO_PERMISSION,
         // Not 402: one client takes that for success.
         Error::Unauthenticated(_) => ResponseCode::AUTHENTICATION_FAILED,
-        Error::Quota { kind, .. } => match kind {
-            QuotaKind::RegistrationsPerDay => ResponseCode::DAILY_QUOTA,
-            QuotaKind::Registrations => ResponseCode::REGISTRATION_QUOTA,
-            QuotaKind::Prefixes => ResponseCode::PREFIX_QUOTA,
-        },
+        Error::Quota { kind, .. } => kind.response_code(),
         Error::Bound { .. } | Error::Unavailable(_) => ResponseCode::BUSY,
         Error::VersionMismatch { .. }
         | Error::State { .. }

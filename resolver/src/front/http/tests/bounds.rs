@@ -85,12 +85,44 @@ fn bodies_and_methods_that_are_not_wanted_are_refused() {
         let answer = node.curl("/88.118.8/full", &["-X", method]);
         answer.assert_problem(405, "method-not-allowed", "method");
         assert_eq!(answer.field("allow"), Some("GET, HEAD, OPTIONS"));
-        let answer = node.curl("/api/handles/88.118.8/full", &["-X", method]);
-        answer.assert_code(501, 5, "method");
-        assert_eq!(answer.json()["handle"], "88.118.8/full");
     }
-    node.get("/api/handles?prefix=88.118.8")
-        .assert_code(501, 5, "not listed");
+    for (path, methods) in [
+        ("/api/handles/88.118.8/full", &["POST", "PATCH", "BREW"][..]),
+        ("/api/handles", &["PUT", "POST", "DELETE"]),
+        ("/api/site", &["PUT", "POST", "DELETE"]),
+        ("/api/prefixes", &["PUT", "POST", "DELETE"]),
+    ] {
+        for method in methods {
+            let answer = node.curl(path, &["-X", method]);
+            answer.assert_code(501, 5, "method");
+            assert!(!answer.field("allow").unwrap().contains(method));
+        }
+    }
+    // Chunked, so that only reading it shows how long it is.
+    let token = format!("authorization: Bearer {}", node.owner_token);
+    let body = format!(
+        r#"[{{"index":1,"type":"X","data":"{}"}}]"#,
+        "x".repeat(2_000)
+    );
+    let chunked = [
+        "-X",
+        "PUT",
+        "-H",
+        "transfer-encoding: chunked",
+        "-H",
+        &token,
+        "-d",
+        &body,
+    ];
+    node.curl("/api/handles/88.118.8/new", &chunked)
+        .assert_code(400, 4, "longer than the 1000 bytes");
+    node.curl(
+        "/api/handles/88.118.8/new",
+        &["-X", "PUT", "-H", &token, "-d", &body],
+    )
+    .assert_problem(413, "body-too-long", "body");
+    node.handle("88.118.8/new")
+        .assert_code(404, 100, "not registered");
 }
 
 #[test]

@@ -7,10 +7,13 @@
 )]
 
 mod bounds;
+mod listings;
+mod login;
 mod operation;
 mod rates;
 mod redirects;
 mod values;
+mod writes;
 
 use super::{HttpFront, HttpOptions};
 use crate::cache::HotCache;

@@ -102,11 +102,8 @@ fn credentials_that_are_not_valid_are_refused() {
     for (field, reason) in [
         ("Bearer idn_x_y", "authorization"),
         ("Bearer ", "authorization"),
-        ("Basic MzAxOmE6Yg==", "Basic authentication is not offered"),
-        (
-            "Handle sessionId=\"x\"",
-            "Handle authentication is not offered",
-        ),
+        ("Basic MzAxOmE6Yg==", "%3A"),
+        ("Handle sessionId=\"x\"", "no such session"),
         ("Digest x", "authorization"),
     ] {
         let refused = node.curl(

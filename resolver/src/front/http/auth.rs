@@ -1,0 +1,265 @@
+//! Who sends a request: the one place where a credential of any kind becomes a caller.
+//!
+//! | `Authorization` | whose |
+//! |---|---|
+//! | `Bearer idn_…` | the operator's, an enterprise's |
+//! | `Basic` | a handle administrator's secret key: user `300%3A0.NA/88.118.8` |
+//! | `Handle sessionId=…` | a session, with the proof of an administrator's key or after it |
+//! | `Handle clientCert="true"`, or none | a client certificate with an administrator's public key |
+
+use super::Shared;
+use super::deadline::Deadline;
+use super::peer::Peer;
+use super::proof::{self, Proof};
+use super::refusal::Refusal;
+use super::session::{Login, Session, over};
+use crate::front::bearer_token;
+use axum::body::Body;
+use axum::http::header::{self, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Response};
+use data_encoding::BASE64;
+use idnode_proto::handle::{AdminId, ResponseCode};
+use idnode_registry::administrator::{AdministratorKey, ProofKey};
+use idnode_registry::{Caller, Error};
+use percent_encoding::percent_decode_str;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+/// What a request shows of who sends it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    headers: &'a HeaderMap,
+    peer: &'a Peer,
+    /// What a browser adds by itself counts too.
+    ambient: bool,
+}
+
+impl<'a> Shown<'a> {
+    /// By the head of a request.
+    pub(super) fn of(parts: &'a Parts) -> Self {
+        Self {
+            headers: &parts.headers,
+            peer: parts.extensions.get().unwrap_or(&Peer::UNKNOWN),
+            ambient: true,
+        }
+    }
+
+    /// Without what a browser adds by itself: a script that a page of another origin asks for
+    /// must not tell it what only the browser's user may read.
+    pub(super) fn without_ambient(self, without: bool) -> Self {
+        Self {
+            ambient: self.ambient && !without,
+            ..self
+        }
+    }
+}
+
+/// The holder of a request's credential, or a stranger when it shows none.
+///
+/// # Errors
+/// `AUTHENTICATION_NEEDED` for a credential that is of no known form or not known,
+/// `AUTHENTICATION_FAILED` for a wrong proof, `UNABLE_TO_AUTHENTICATE` for one that is not taken
+/// over this connection, `BUSY` when the store could not say in time.
+pub(super) async fn authenticate(
+    shared: &Arc<Shared>,
+    shown: Shown<'_>,
+    deadline: Deadline,
+) -> Result<Caller> {
+    let Some(field) = shown.headers.get(header::AUTHORIZATION) else {
+        return by_certificate(shared, shown, deadline).await;
+    };
+    let field = field
+        .to_str()
+        .map_err(|_| Refusal::unauthenticated("the authorization field is not ASCII text"))?;
+    let (scheme, rest) = field.split_once(' ').unwrap_or((field, ""));
+    if scheme.eq_ignore_ascii_case("basic") {
+        if !shown.ambient {
+            return Ok(Caller::Stranger);
+        }
+        return basic(shared, shown.peer, rest.trim(), deadline).await;
+    }
+    if scheme.eq_ignore_ascii_case("handle") {
+        let proof = Proof::parse(rest)?;
+        if proof.client_certificate {
+            return by_certificate(shared, shown, deadline).await;
+        }
+        let session = in_session(shared, &proof, deadline).await?;
+        let login = session.and_then(|session| session.login);
+        return Ok(login.map_or(Caller::Stranger, |login| login.caller));
+    }
+    let token = bearer_token(field)?.to_owned();
+    let core = shared.core.clone();
+    // The store may have to ask the disk.
+    blocking(shared, deadline, move || core.caller(Some(&token))).await
+}
+
+/// Runs what may wait for the disk on a thread where that hurts nobody.
+pub(super) async fn blocking<T: Send + 'static>(
+    shared: &Shared,
+    deadline: Deadline,
+    task: impl FnOnce() -> std::result::Result<T, Error> + Send + 'static,
+) -> Result<T> {
+    match deadline
+        .run(shared, tokio::task::spawn_blocking(task))
+        .await
+    {
+        Some(Ok(done)) => Ok(done?),
+        Some(Err(error)) => Err(Error::Storage(error.to_string()).into()),
+        None => Err(Refusal::busy("the credential could not be checked in time")),
+    }
+}
+
+/// The key of an administrator. That there is none looks like a wrong proof.
+async fn key_of(shared: &Arc<Shared>, id: AdminId, deadline: Deadline) -> Result<AdministratorKey> {
+    let core = shared.core.clone();
+    let name = id.to_string();
+    let found = blocking(shared, deadline, move || core.registry.administrator(&id)).await?;
+    found.ok_or_else(|| failed(&name))
+}
+
+pub(super) fn failed(name: &str) -> Refusal {
+    let message = format!("authorization: that this is {name} is not proven");
+    Refusal::new(ResponseCode::AUTHENTICATION_FAILED, message)
+}
+
+/// RFC 7617, the user being an administrator whose `:` is percent-encoded.
+async fn basic(
+    shared: &Arc<Shared>,
+    peer: &Peer,
+    encoded: &str,
+    deadline: Deadline,
+) -> Result<Caller> {
+    if !shared.takes_basic(peer) {
+        return Err(Refusal::new(
+            ResponseCode::UNABLE_TO_AUTHENTICATE,
+            "authorization: Basic sends the secret itself, and is taken over TLS only \
+             (http.tls_listen), or where http.basic_without_tls says otherwise",
+        ));
+    }
+    let wrong = |reason| Refusal::unauthenticated(reason);
+    let pair = BASE64
+        .decode(encoded.as_bytes())
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| wrong("what follows Basic is no base64 of user:secret in UTF-8"))?;
+    let (user, secret) = pair
+        .split_once(':')
+        .ok_or_else(|| wrong("what follows Basic is no base64 of user:secret"))?;
+    let id = percent_decode_str(user)
+        .decode_utf8()
+        .ok()
+        .and_then(|user| user.parse::<AdminId>().ok())
+        .ok_or_else(|| {
+            wrong("the user of Basic is an administrator such as 300%3A0.NA/88.118.8")
+        })?;
+    let name = id.to_string();
+    let administrator = key_of(shared, id, deadline).await?;
+    match administrator.key {
+        ProofKey::Secret(key) if bool::from(key.ct_eq(secret.as_bytes())) => {
+            Ok(administrator.caller)
+        }
+        _ => Err(failed(&name)),
+    }
+}
+
+/// The holder of a client certificate, whose subject names the administrator.
+async fn by_certificate(
+    shared: &Arc<Shared>,
+    shown: Shown<'_>,
+    deadline: Deadline,
+) -> Result<Caller> {
+    let certificate = shown.peer.certificate.as_ref().filter(|_| shown.ambient);
+    let Some(certificate) = certificate else {
+        return Ok(Caller::Stranger);
+    };
+    let Some(id) = certificate.administrator.clone() else {
+        // It is of somebody whom this node need not know.
+        return Ok(Caller::Stranger);
+    };
+    let name = id.to_string();
+    let administrator = key_of(shared, id, deadline).await?;
+    match &administrator.key {
+        ProofKey::Public(key) if proof::is_key(key, &certificate.public_key) => {
+            Ok(administrator.caller)
+        }
+        _ => Err(failed(&name)),
+    }
+}
+
+/// The session that a request names, with who is logged in to it: before, or by this request.
+///
+/// # Errors
+/// There is no such session, the proof is wrong, or what was proven holds no longer.
+pub(super) async fn in_session(
+    shared: &Arc<Shared>,
+    proof: &Proof,
+    deadline: Deadline,
+) -> Result<Option<Session>> {
+    let Some(id) = &proof.session_id else {
+        return Ok(None);
+    };
+    let mut session = shared.sessions.find(id).ok_or_else(over)?;
+    if proof.is_proof() {
+        let login = prove(shared, proof, &session.nonce, deadline).await?;
+        shared.sessions.log_in(&session, login.clone())?;
+        session.login = Some(login);
+    } else if let Some(login) = &session.login {
+        let (core, caller) = (shared.core.clone(), login.caller.clone());
+        blocking(shared, deadline, move || {
+            core.registry.require_valid(&caller)
+        })
+        .await?;
+    }
+    Ok(Some(session))
+}
+
+/// Who has proven a key, over the two nonces.
+pub(super) async fn prove(
+    shared: &Arc<Shared>,
+    proof: &Proof,
+    nonce: &[u8],
+    deadline: Deadline,
+) -> Result<Login> {
+    let id = proof.administrator()?;
+    let permit = deadline.run(shared, shared.proofs.acquire()).await;
+    if !matches!(permit, Some(Ok(_))) {
+        return Err(Refusal::busy("too many proofs are being checked"));
+    }
+    let administrator = key_of(shared, id.clone(), deadline).await?;
+    let login = Login {
+        caller: administrator.caller.clone(),
+        id: id.to_string(),
+    };
+    let (proof, nonce) = (proof.clone(), nonce.to_vec());
+    // A key is derived thousands of times over.
+    let verified = blocking(shared, deadline, move || {
+        Ok(proof.verify(&administrator.key, &id, &nonce))
+    });
+    verified.await??;
+    Ok(login)
+}
+
+/// Says how to log in (RFC 6750 §3, RFC 7617 §2): also by a session that begins here.
+pub(super) fn challenge(shared: &Shared, peer: &Peer, response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    headers.insert(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static("Bearer realm=\"idnode\""),
+    );
+    if let Ok(session) = shared.sessions.begin() {
+        let nonce = BASE64.encode(&session.nonce);
+        let field = format!("Handle sessionId=\"{}\", nonce=\"{nonce}\"", session.id);
+        if let Ok(field) = HeaderValue::try_from(field) {
+            headers.append(header::WWW_AUTHENTICATE, field);
+        }
+    }
+    if shared.takes_basic(peer) {
+        headers.append(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Basic realm=\"handle\", charset=\"UTF-8\""),
+        );
+    }
+}

@@ -1,0 +1,230 @@
+//! What `Authorization: Handle` says, and whether it proves a key.
+
+use super::input::base64;
+use super::refusal::Refusal;
+use idnode_proto::handle::auth::{ApiProof, ProofError, ProofKey, PublicKey};
+use idnode_proto::handle::{AdminId, ResponseCode};
+
+/// Longest text of one parameter, bytes: a signature of the longest key is a sixth of it.
+const MAX_PARAMETER_BYTES: usize = 8 << 10;
+
+/// A proof, or the name of a session alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Proof {
+    /// The session.
+    pub(super) session_id: Option<String>,
+    /// What the client itself adds to what is proven, base64.
+    cnonce: Option<String>,
+    /// `300:0.NA/88.118.8`.
+    id: Option<String>,
+    /// HS_SECKEY or HS_PUBKEY.
+    r#type: Option<String>,
+    alg: Option<String>,
+    /// Base64.
+    signature: Option<String>,
+    /// Of a derived key, base64.
+    salt: Option<String>,
+    iterations: Option<u32>,
+    /// Of a derived key, bits.
+    length: Option<u32>,
+    /// Ask for a certificate instead.
+    #[serde(skip)]
+    pub(super) client_certificate: bool,
+}
+
+impl Proof {
+    /// Reads what follows the scheme: `name=value` or `name="value"`, separated by commas.
+    ///
+    /// # Errors
+    /// [`ResponseCode::AUTHENTICATION_NEEDED`] naming the parameter.
+    pub(super) fn parse(field: &str) -> Result<Self, Refusal> {
+        let mut proof = Self::default();
+        for parameter in parameters(field) {
+            let (name, value) = parameter
+                .split_once('=')
+                .ok_or_else(|| wrong("what follows Handle is not name=value, …"))?;
+            let (name, value) = (name.trim(), unquoted(value.trim()));
+            if value.len() > MAX_PARAMETER_BYTES {
+                return Err(wrong(&format!("{name:.20} is too long")));
+            }
+            let number = || {
+                let number = value.parse::<u32>();
+                number.map_err(|_| wrong(&format!("{name:.20} is no number")))
+            };
+            let text = Some(value.to_owned());
+            match name.to_ascii_lowercase().as_str() {
+                "sessionid" => proof.session_id = text,
+                "cnonce" => proof.cnonce = text,
+                "id" => proof.id = text,
+                "type" => proof.r#type = text,
+                "alg" => proof.alg = text,
+                "signature" => proof.signature = text,
+                "salt" => proof.salt = text,
+                "iterations" => proof.iterations = Some(number()?),
+                "length" => proof.length = Some(number()?),
+                "clientcert" => proof.client_certificate = value.eq_ignore_ascii_case("true"),
+                // `version` and whatever else there will be.
+                _ => {}
+            }
+        }
+        Ok(proof)
+    }
+
+    /// Whether anything is to be proven, beside the session's name.
+    pub(super) fn is_proof(&self) -> bool {
+        self.signature.is_some() || self.id.is_some()
+    }
+
+    /// Who it is said to be.
+    ///
+    /// # Errors
+    /// [`ResponseCode::AUTHENTICATION_NEEDED`].
+    pub(super) fn administrator(&self) -> Result<AdminId, Refusal> {
+        let id = self.id.as_deref().ok_or_else(|| wrong("id is missing"))?;
+        id.parse().map_err(|error| wrong(&format!("id: {error}")))
+    }
+
+    /// Whether it proves a key over `nonce`, and over what the client added. Takes up to 20 ms.
+    ///
+    /// # Errors
+    /// [`ResponseCode::AUTHENTICATION_FAILED`] if it does not, others if it cannot.
+    pub(super) fn verify(&self, key: &ProofKey, id: &AdminId, nonce: &[u8]) -> Result<(), Refusal> {
+        let text = |part: &Option<String>, name: &str| {
+            let missing = || wrong(&format!("{name} is missing"));
+            part.clone().ok_or_else(missing)
+        };
+        let bytes = |part: &Option<String>, name: &str| {
+            base64(&text(part, name)?).map_err(|reason| wrong(&format!("{name} {reason}")))
+        };
+        let (key_type, algorithm) = (text(&self.r#type, "type")?, text(&self.alg, "alg")?);
+        let (client_nonce, signature) = (
+            bytes(&self.cnonce, "cnonce")?,
+            bytes(&self.signature, "signature")?,
+        );
+        let salt = match self.salt {
+            Some(_) => bytes(&self.salt, "salt")?,
+            None => Vec::new(),
+        };
+        let proof = ApiProof {
+            salt: &salt,
+            iterations: self.iterations.unwrap_or(0),
+            key_bits: self.length.unwrap_or(0),
+            ..ApiProof::new(&key_type, &algorithm, &client_nonce, &signature)
+        };
+        proof
+            .verify(key, &id.handle.display(), nonce)
+            .map_err(|error| not_proven(id, error))
+    }
+}
+
+fn not_proven(id: &AdminId, error: ProofError) -> Refusal {
+    let message = format!("authorization: that this is {id} is not proven: {error}");
+    Refusal::new(error.code(), message)
+}
+
+/// Whether a certificate's key is the one that is registered, whatever it is encoded in.
+pub(super) fn is_key(registered: &[u8], public_key_info: &[u8]) -> bool {
+    match (
+        PublicKey::decode(registered),
+        PublicKey::from_spki(public_key_info),
+    ) {
+        (Ok(registered), Ok(shown)) => registered == shown,
+        _ => false,
+    }
+}
+
+fn wrong(reason: &str) -> Refusal {
+    Refusal::new(
+        ResponseCode::AUTHENTICATION_NEEDED,
+        format!("authorization: {reason}"),
+    )
+}
+
+/// The parts between commas that are in no quotes.
+fn parameters(field: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    field
+        .split(move |c| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        })
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+}
+
+fn unquoted(value: &str) -> &str {
+    let inner = value.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+    inner.unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn parameters_are_read_in_any_order_quoted_or_not() {
+        let field = r#"version="0", sessionId="a,b", cnonce=AA==,id="300:0.NA/88.118.8", type=HS_SECKEY,
+            alg="PBKDF2-HMAC-SHA1", salt="AAE=", iterations="10000", length=160, signature="AA=="#;
+        let proof = Proof::parse(field).unwrap();
+        assert_eq!(proof.session_id.as_deref(), Some("a,b"));
+        assert_eq!((proof.iterations, proof.length), (Some(10_000), Some(160)));
+        assert!(proof.is_proof());
+        assert_eq!(
+            proof.administrator().unwrap().to_string(),
+            "300:0.NA/88.118.8"
+        );
+        assert!(
+            Proof::parse("clientCert=\"true\"")
+                .unwrap()
+                .client_certificate
+        );
+        assert!(!Proof::parse("sessionId=x").unwrap().is_proof());
+        assert_eq!(Proof::parse("").unwrap(), Proof::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (field, part) in [
+            ("sessionId", "name=value"),
+            ("iterations=x", "iterations"),
+            ("length=-1", "length"),
+        ] {
+            let refused = Proof::parse(field).unwrap_err();
+            assert!(refused.message.contains(part), "{refused:?}");
+        }
+        let long = format!("cnonce={}", "A".repeat(9_000));
+        assert!(
+            Proof::parse(&long)
+                .unwrap_err()
+                .message
+                .contains("too long")
+        );
+        for id in ["", "id=300", "id=x:0.NA/1", "id=\"1:\""] {
+            assert!(Proof::parse(id).unwrap().administrator().is_err(), "{id}");
+        }
+        let id: AdminId = "300:0.NA/88.118.8".parse().unwrap();
+        let key = ProofKey::Secret(b"secret".to_vec());
+        for (field, part) in [
+            ("id=1:a/b", "type"),
+            ("type=HS_SECKEY", "alg"),
+            ("type=HS_SECKEY,alg=SHA1", "cnonce"),
+            ("type=HS_SECKEY,alg=SHA1,cnonce=*", "cnonce"),
+            ("type=HS_SECKEY,alg=SHA1,cnonce=AA==", "signature"),
+            (
+                "type=HS_SECKEY,alg=SHA1,cnonce=AA==,signature=AA==",
+                "proven",
+            ),
+            ("type=HS_PUBKEY,alg=SHA1,cnonce=AA==,signature=AA==", "kind"),
+            (
+                "type=HS_SECKEY,alg=MD5,cnonce=AA==,signature=AA==",
+                "digest",
+            ),
+        ] {
+            let proof = Proof::parse(field).unwrap();
+            let refused = proof.verify(&key, &id, b"nonce").unwrap_err();
+            assert!(refused.message.contains(part), "{field}: {refused:?}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Why a request is not fulfilled, in the Handle protocol's codes: the one mapping of what goes
+//! wrong, whichever part of the front meets it.
+
+use super::answer::{Answer, Style, status_of};
+use super::problem::Problem;
+use super::request::{ParameterError, PathError};
+use axum::body::Body;
+use axum::http::header::{self, HeaderValue};
+use axum::http::{Response, StatusCode};
+use idnode_proto::handle::ResponseCode;
+use idnode_proto::identifier::IdentifierError;
+use idnode_registry::{Error, Object};
+
+/// A request that is not fulfilled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Decides the HTTP status.
+    pub(super) code: ResponseCode,
+    /// What was wrong, and with which part.
+    pub(super) message: String,
+}
+
+impl Refusal {
+    /// A refusal.
+    pub(super) fn new(code: ResponseCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// Nobody who may do this has been named.
+    pub(super) fn unauthenticated(reason: &str) -> Self {
+        Self::new(
+            ResponseCode::AUTHENTICATION_NEEDED,
+            format!("authorization: {reason}"),
+        )
+    }
+
+    /// The node cannot do it now.
+    pub(super) fn busy(reason: impl Into<String>) -> Self {
+        Self::new(ResponseCode::BUSY, reason)
+    }
+
+    /// The API's answer.
+    pub(super) fn response(&self, handle: &str, style: Style<'_>) -> Response<Body> {
+        // Values that are not there are no error to a reader, but to a writer.
+        let status = match self.code {
+            ResponseCode::VALUES_NOT_FOUND => StatusCode::BAD_REQUEST,
+            code => status_of(code),
+        };
+        let answer = Answer::error(self.code, handle, self.message.as_str());
+        let mut response = answer.response_as(status, style);
+        if self.code == ResponseCode::BUSY {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let code = match &error {
+            Error::Unauthenticated(reason) => return Self::unauthenticated(reason),
+            Error::Unavailable(reason) => return Self::busy(reason.as_str()),
+            Error::Storage(reason) => {
+                // Its words are about files and belong in the log.
+                tracing::error!(reason, "http: the store failed");
+                return Self::new(ResponseCode::ERROR, "the node's store failed");
+            }
+            Error::Invalid { field, .. } if field.starts_with("identifier") => {
+                ResponseCode::INVALID_HANDLE
+            }
+            Error::Invalid { .. } | Error::Bound { .. } => ResponseCode::INVALID_VALUE,
+            Error::NotFound { object, .. } => match object {
+                Object::Identifier => ResponseCode::HANDLE_NOT_FOUND,
+                Object::Prefix => ResponseCode::NOT_RESPONSIBLE,
+                Object::Value => ResponseCode::VALUES_NOT_FOUND,
+                _ => ResponseCode::INVALID_VALUE,
+            },
+            Error::Exists {
+                object: Object::Value,
+                ..
+            } => ResponseCode::VALUE_EXISTS,
+            Error::Exists { .. } => ResponseCode::HANDLE_EXISTS,
+            Error::NotAdministrator { .. } => ResponseCode::INVALID_ADMIN,
+            Error::State {
+                object: Object::Prefix,
+                ..
+            }
+            | Error::PrefixNotActive { .. }
+            | Error::PrefixDelegated(_) => ResponseCode::NOT_RESPONSIBLE,
+            Error::State { .. } | Error::Denied(_) | Error::AdministratorRight { .. } => {
+                ResponseCode::NO_PERMISSION
+            }
+            Error::Quota { kind, .. } => kind.response_code(),
+            // Whoever writes with a version tries again some times before this is said.
+            Error::VersionMismatch { .. } => ResponseCode::BUSY,
+            Error::IdempotencyKeyReused(_) => ResponseCode::PROTOCOL_ERROR,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<ParameterError> for Refusal {
+    fn from(error: ParameterError) -> Self {
+        Self::new(ResponseCode::PROTOCOL_ERROR, error.to_string())
+    }
+}
+
+impl From<PathError> for Refusal {
+    fn from(error: PathError) -> Self {
+        Self::new(ResponseCode::INVALID_HANDLE, error.to_string())
+    }
+}
+
+impl From<IdentifierError> for Refusal {
+    fn from(error: IdentifierError) -> Self {
+        let message = format!("{}: {error}", error.part());
+        Self::new(ResponseCode::INVALID_HANDLE, message)
+    }
+}
+
+/// Outside the API.
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let bare = |lead: &str| {
+            let message = refusal.message.strip_prefix(lead);
+            message.unwrap_or(&refusal.message).to_owned()
+        };
+        match status_of(refusal.code) {
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                Self::new(status, "invalid-credential", bare("authorization: "))
+                    .part("authorization")
+            }
+            status @ StatusCode::SERVICE_UNAVAILABLE => Self::new(status, "busy", bare("")),
+            StatusCode::BAD_REQUEST => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid-request", bare(""))
+            }
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store-failed", bare("")),
+        }
+    }
+}
