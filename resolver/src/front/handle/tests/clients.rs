@@ -161,8 +161,8 @@ async fn both_sdks_get_the_bytes_they_can_read() {
     let login = tcp.receive().await.unwrap();
     assert_eq!(
         login[20..28],
-        [0, 0, 7, 0xd1, 0, 0, 0, 5],
-        "2001 is not supported"
+        [0, 0, 7, 0xd1, 0, 0, 1, 0x92],
+        "2001 is challenged, 402"
     );
     assert_eq!(
         login[28..32],

@@ -68,8 +68,8 @@ async fn junk_gets_a_short_answer_and_answers_get_none() {
     ] {
         client.socket.send(junk).await.unwrap();
         let mut buffer = [0; 1024];
-        if junk == [0xff; 20] {
-            // It announces more than any message has.
+        if junk.is_empty() || junk == [0xff; 20] {
+            // Nothing at all, or it announces more than any message has.
             client.silent().await;
             continue;
         }
@@ -218,7 +218,7 @@ async fn fifty_thousand_malformed_datagrams_get_errors_at_most() {
         served <= well_formed,
         "{served} served, {well_formed} well-formed"
     );
-    assert!(errors > DATAGRAMS / 4, "{errors} errors");
+    assert!(errors > DATAGRAMS / 10, "{errors} errors");
     assert_eq!(
         node.udp().await.ask(&resolution(HANDLE)).await.code,
         ResponseCode::SUCCESS
