@@ -360,8 +360,7 @@ fn endorsed(endorser: &Endorser, store: &Store, command: Command) -> Result<Comm
                 .map(Record::decode)
                 .transpose()?;
             Command::UpdateIdentifier(match existing.filter(Record::is_live) {
-                // Whoever may not write must not learn from this why the update is wrong.
-                Some(existing) => endorser.update(&update, &existing).unwrap_or(update),
+                Some(existing) => endorser.update(update, &existing)?,
                 None => update,
             })
         }

@@ -5,9 +5,9 @@ use crate::config::TrustConfig;
 use crate::resolve::{Answer, Filter, Query, Resolved, Resolver};
 use idnode_proto::identifier::Identifier;
 use idnode_proto::trust::chain::{Root, Step, Verifier};
-use idnode_proto::trust::key::KeyError;
+use idnode_proto::trust::key::TrustKeyError;
 use idnode_proto::trust::name::same_handle;
-use idnode_proto::trust::{PrivateKey, PublicKey, Signer, ValueName};
+use idnode_proto::trust::{PrivateKey, Signer, TrustKey, ValueName};
 use idnode_proto::value::{Value, ValueRef, Values, encode_values, types};
 use idnode_registry::Caller;
 use idnode_registry::write::Endorser;
@@ -49,7 +49,7 @@ pub enum TrustError {
         /// Which.
         path: PathBuf,
         /// Why.
-        error: KeyError,
+        error: TrustKeyError,
     },
     /// A line of the file of certificates is none.
     #[error("{path}, line {line}: {reason}", path = path.display())]
@@ -75,7 +75,10 @@ pub fn endorser(config: &TrustConfig) -> Result<Option<Endorser>, TrustError> {
         return Ok(None);
     }
     let path = &config.key_file;
-    let key = PrivateKey::from_pem(&read(path, KEY_FILE_BYTES, true)?);
+    let key = PrivateKey::from_pem(&read(path, KEY_FILE_BYTES, true)?)
+        .map_err(TrustKeyError::from)
+        // What nobody could verify must not sign.
+        .and_then(|key| TrustKey::of(&key).map(|_| key));
     let chain = config.chain.iter().map(|text| value_name(text));
     Ok(Some(Endorser {
         signer: Signer {
@@ -108,7 +111,7 @@ impl Verdicts {
             return Ok(None);
         }
         let path = &config.root_key_file;
-        let key = PublicKey::from_pem(&read(path, KEY_FILE_BYTES, false)?);
+        let key = TrustKey::from_pem(&read(path, KEY_FILE_BYTES, false)?);
         let certificates = match config.certificates_file.as_os_str().is_empty() {
             true => Vec::new(),
             false => certificates(&config.certificates_file)?,
@@ -126,22 +129,26 @@ impl Verdicts {
         }))
     }
 
-    /// Whether what everybody may read of a record is signed up to the root; `now_s` is seconds
-    /// since 1970. A verdict is remembered for a minute.
+    /// Whether what whoever asks may read of a record is signed up to the root, whatever of it is
+    /// asked for; `now_s` is seconds since 1970. Verdicts for strangers are remembered for a
+    /// minute.
     pub async fn is_trusted(
         &self,
         resolver: &Arc<Resolver>,
-        identifier: &Identifier,
+        query: &Query<'_>,
         resolved: &Resolved,
         now_s: u64,
     ) -> bool {
-        let version = resolved.version();
+        if !query.public_only && !matches!(query.caller, Caller::Stranger) {
+            return self.verify(resolver, query, resolved, now_s).await;
+        }
+        let (identifier, version) = (query.identifier, resolved.version());
         if let Some((of, trusted)) = self.kept.get(identifier.key())
             && of == version
         {
             return trusted;
         }
-        let trusted = self.verify(resolver, identifier, resolved, now_s).await;
+        let trusted = self.verify(resolver, query, resolved, now_s).await;
         self.kept
             .insert(identifier.key().into(), (version, trusted));
         trusted
@@ -150,15 +157,17 @@ impl Verdicts {
     async fn verify(
         &self,
         resolver: &Arc<Resolver>,
-        identifier: &Identifier,
+        query: &Query<'_>,
         resolved: &Resolved,
         now_s: u64,
     ) -> bool {
-        let handle = resolved.spelling(identifier);
+        let handle = resolved.spelling(query.identifier);
         let mut verifier = {
-            let (filter, caller) = (Filter::default(), Caller::Stranger);
-            let query = public(identifier, &filter, &caller);
-            let values: Vec<_> = resolved.values(&query).collect();
+            let whole = Query {
+                filter: &Filter::default(),
+                ..query.clone()
+            };
+            let values: Vec<_> = resolved.values(&whole).collect();
             Verifier::new(&self.root, &handle, &values, now_s)
         };
         for _ in 0..MAX_LOOKUPS {
@@ -215,7 +224,7 @@ fn value_name(text: &str) -> Result<ValueName, TrustError> {
     text.parse().map_err(|_| TrustError::Name(text.to_owned()))
 }
 
-fn unusable(path: &Path, error: KeyError) -> TrustError {
+fn unusable(path: &Path, error: TrustKeyError) -> TrustError {
     TrustError::Key {
         path: path.to_owned(),
         error,

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::claims::{CertificateClaims, Claims, SignatureClaims, Token};
-use super::key::PublicKey;
+use super::key::TrustKey;
 use super::name::{ValueName, folded, same_handle};
 use super::permission::Permission;
 use super::verdict::{Fault, LinkReport, SignatureReport, ValueReport, Verdict};
@@ -16,12 +16,12 @@ use super::{MAX_CERTIFICATES, MAX_LINKS, MAX_SIGNATURES};
 use crate::value::{ValueRef, types};
 
 /// Whom a verifier trusts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Root {
     /// The root's handle, and the index of its key; 0 for any.
     pub name: ValueName,
     /// The root's key.
-    pub key: PublicKey,
+    pub key: TrustKey,
 }
 
 /// What the verifier has come to.

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::MAX_LINKS;
 use super::digest::{Digests, MAX_DIGESTS};
 use super::jws::{Jws, JwsError};
-use super::key::PublicKey;
+use super::key::TrustKey;
 use super::permission::Permission;
 
 /// Most permissions of a certificate.
@@ -43,14 +43,14 @@ pub struct SignatureClaims {
 }
 
 /// The payload of HS_CERT.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateClaims {
     /// Who, about whom, when.
     #[serde(flatten)]
     pub claims: Claims,
     /// The subject's key, a JWK.
-    pub public_key: PublicKey,
+    pub public_key: TrustKey,
     /// What the subject may sign.
     pub perms: Vec<Permission>,
 }
@@ -75,7 +75,7 @@ pub enum ClaimsError {
 }
 
 /// A JWS with its claims read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Token<C> {
     /// What is to be verified.
     pub jws: Jws,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
 
-use super::key::{Algorithm, PrivateKey, PublicKey, SigningError};
+use super::key::{self, PrivateKey, RS256, SM2256, TrustKey};
+use crate::handle::auth::ProofError;
 
 /// The longest JWS, bytes: no value of a record that fits one message is longer.
 pub const MAX_JWS_LEN: usize = 262_144;
@@ -42,7 +43,7 @@ pub struct Jws {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Signature {
-    algorithm: Algorithm,
+    algorithm: &'static str,
     /// What is signed: base64 of the header, a dot, base64 of the payload.
     input: String,
     bytes: Vec<u8>,
@@ -119,10 +120,10 @@ impl Jws {
 
     /// Whether a signature holds under `key`. Every signature of the general form covers the
     /// whole payload, so one by the key is enough.
-    pub fn verifies(&self, key: &PublicKey) -> bool {
+    pub fn verifies(&self, key: &TrustKey) -> bool {
         self.signatures
             .iter()
-            .any(|one| key.verify(one.algorithm, one.input.as_bytes(), &one.bytes))
+            .any(|one| key.verifies(one.algorithm, one.input.as_bytes(), &one.bytes))
     }
 }
 
@@ -135,7 +136,10 @@ impl Signature {
             return Err(unusable("it demands extensions (crit)".into()));
         }
         Ok(Self {
-            algorithm: Algorithm::of_name(&read.alg).ok_or(JwsError::Algorithm(read.alg))?,
+            algorithm: [RS256, SM2256]
+                .into_iter()
+                .find(|known| *known == read.alg)
+                .ok_or(JwsError::Algorithm(read.alg))?,
             input: format!("{header}.{payload}"),
             bytes: decode("signature", signature)?,
         })
@@ -152,12 +156,13 @@ fn decode(part: &'static str, text: &str) -> Result<Vec<u8>, JwsError> {
 ///
 /// # Errors
 /// The key cannot sign.
-pub fn sign_compact(key: &PrivateKey, payload: &[u8]) -> Result<String, SigningError> {
-    let header = format!("{{\"alg\":\"{}\"}}", key.algorithm().name());
+pub fn sign_compact(key: &PrivateKey, payload: &[u8]) -> Result<String, ProofError> {
+    let algorithm = key::algorithm_of(key).ok_or(ProofError::Digest)?;
+    let header = format!("{{\"alg\":\"{algorithm}\"}}");
     let mut text = BASE64URL_NOPAD.encode(header.as_bytes());
     text.push('.');
     BASE64URL_NOPAD.encode_append(payload, &mut text);
-    let signature = key.sign(text.as_bytes())?;
+    let signature = key::sign(key, text.as_bytes())?;
     text.push('.');
     BASE64URL_NOPAD.encode_append(&signature, &mut text);
     Ok(text)
@@ -167,7 +172,7 @@ pub fn sign_compact(key: &PrivateKey, payload: &[u8]) -> Result<String, SigningE
 ///
 /// # Errors
 /// A key cannot sign.
-pub fn sign_general(keys: &[&PrivateKey], payload: &[u8]) -> Result<String, SigningError> {
+pub fn sign_general(keys: &[&PrivateKey], payload: &[u8]) -> Result<String, ProofError> {
     let payload_text = BASE64URL_NOPAD.encode(payload);
     let mut signatures = Vec::with_capacity(keys.len());
     for key in keys {

@@ -4,7 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`jws`] | JSON Web Signatures, compact and general (RFC 7515), as HS_SIGNATURE and HS_CERT carry them |
-//! | [`key`] | keys and their two algorithms: RS256, and SM2 with SM3 (`SM2256`) |
+//! | [`key`] | keys of handles as certificates write them (JWK), and new ones |
 //! | [`name`] | `index:handle`, how issuers and subjects are written |
 //! | [`claims`] | what a signature and a certificate say |
 //! | [`permission`] | which handles a certificate lets its subject sign |
@@ -25,7 +25,7 @@ pub mod verdict;
 
 pub use chain::{Root, Step, Verifier};
 pub use claims::{CertificateClaims, Claims, SignatureClaims};
-pub use key::{PrivateKey, PublicKey};
+pub use key::{PrivateKey, TrustKey};
 pub use name::ValueName;
 pub use permission::{Permission, Scope};
 pub use sign::{Signer, Validity};

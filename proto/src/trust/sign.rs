@@ -6,9 +6,10 @@ use super::MAX_LINKS;
 use super::claims::{CertificateClaims, Claims, MAX_PERMISSIONS, SignatureClaims};
 use super::digest::{DigestAlgorithm, Digests};
 use super::jws::sign_compact;
-use super::key::{KeyError, PrivateKey, PublicKey, SigningError};
+use super::key::{PrivateKey, TrustKey};
 use super::name::ValueName;
 use super::permission::Permission;
+use crate::handle::auth::ProofError;
 use crate::value::{ValueRef, types};
 
 /// What is signed holds from this long before it is made, seconds: the clocks of those who verify
@@ -40,12 +41,9 @@ impl Validity {
 /// Why nothing could be signed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SignError {
-    /// The key failed.
-    #[error(transparent)]
-    Key(#[from] SigningError),
-    /// There is no public key to it.
-    #[error(transparent)]
-    Public(#[from] KeyError),
+    /// The key failed, or is of a kind that signs no JWS.
+    #[error("the key does not sign: {0}")]
+    Key(#[from] ProofError),
     /// A list is longer than verifiers read.
     #[error("more than {limit} {part}")]
     TooMany {
@@ -97,7 +95,7 @@ impl Signer {
     pub fn certificate(
         &self,
         subject: &ValueName,
-        key: &PublicKey,
+        key: &TrustKey,
         permissions: Vec<Permission>,
         validity: Validity,
     ) -> Result<String, SignError> {

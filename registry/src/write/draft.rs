@@ -358,6 +358,11 @@ pub(super) fn encode(values: &[Value]) -> Result<Bytes> {
 
 /// The same, taken from `space`.
 fn encode_in(values: &[ValueParts<'_>], space: &mut BytesMut) -> Result<Bytes> {
+    if values.len() > MAX_VALUES {
+        let count = values.len();
+        let reason = format!("are {count} with their signatures, at most {MAX_VALUES} are taken");
+        return Err(Error::invalid("values", reason));
+    }
     let length: usize = values.iter().map(ValueParts::encoded_len).sum();
     if length > MAX_RECORD_BYTES {
         let reason = format!("are {length} bytes encoded, at most {MAX_RECORD_BYTES} are taken");

@@ -7,7 +7,6 @@
 
 use super::draft::{self, Draft, IdentifierUpdate};
 use super::import::ItemError;
-use super::values::ValueChange;
 use crate::administrator::HandleValues;
 use crate::record::Record;
 use crate::{Error, Result, now_ms};
@@ -83,19 +82,21 @@ impl Endorser {
         })
     }
 
-    /// An update of `existing` with signatures over what it leaves.
+    /// An update of `existing` with signatures over what it leaves; one that the writer will refuse
+    /// as it is, since whoever may not write must not learn here why the update is wrong.
     ///
     /// # Errors
-    /// Those of the update itself, and the key's.
+    /// The key fails.
     pub(crate) fn update(
         &self,
-        update: &IdentifierUpdate,
+        mut update: IdentifierUpdate,
         existing: &Record,
     ) -> Result<IdentifierUpdate> {
-        let mut update = update.clone();
-        if let Some(handle) = signed_name(&update.identifier, existing.display.as_deref()) {
-            let existing_values = HandleValues::of_record(existing);
-            let left = ValueChange::outcome(&update.change, &existing_values, &update.identifier)?;
+        let values = HandleValues::of_record(existing);
+        let name = signed_name(&update.identifier, existing.display.as_deref());
+        if let Some(handle) = name
+            && let Ok(left) = update.change.outcome(&values, &update.identifier)
+        {
             let encoded = encode_values(&left);
             let views: Vec<_> = Values::all(&encoded)
                 .map_while(std::result::Result::ok)

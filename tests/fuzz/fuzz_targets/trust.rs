@@ -4,7 +4,9 @@
 
 use idnode_proto::trust::claims::Token;
 use idnode_proto::trust::jws::Jws;
-use idnode_proto::trust::{CertificateClaims, PrivateKey, Root, SignatureClaims, Step, Verifier};
+use idnode_proto::trust::{
+    CertificateClaims, PrivateKey, Root, SignatureClaims, Step, TrustKey, Verifier,
+};
 use idnode_proto::value::{Value, Values, encode_values, types};
 use libfuzzer_sys::fuzz_target;
 
@@ -35,7 +37,8 @@ fuzz_target!(|bytes: &[u8]| {
 /// Nobody's signature holds under a root that has signed nothing.
 fn verify(signature: &[u8]) {
     let key = PrivateKey::from_pem(KEY)
-        .and_then(|key| key.public())
+        .map_err(Into::into)
+        .and_then(|key| TrustKey::of(&key))
         .expect("a key");
     let name = "1:0.NA/fuzz".parse().expect("a name");
     let root = Root { name, key };

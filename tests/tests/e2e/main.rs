@@ -25,4 +25,5 @@ mod records;
 mod recursion;
 mod registration;
 mod secondaries;
+mod trust;
 mod zones;

@@ -211,7 +211,7 @@ fn chains_that_end_elsewhere_or_nowhere_fail_it() {
     let mut world = World::new();
     world.root.name.index = 0;
     assert_eq!(world.faults(), [""; 0]);
-    let faults = broken(|world| world.root.key = key(OTHER_PEM).public().unwrap());
+    let faults = broken(|world| world.root.key = public(OTHER_PEM));
     assert_eq!(
         faults[0],
         "the root's certificate 300:0.NA/0.NA has another key than the trusted one"
@@ -327,12 +327,12 @@ fn headers_that_cannot_be_trusted_are_refused() {
     assert!(
         !Jws::parse(rsa.as_bytes())
             .unwrap()
-            .verifies(&key(ENTERPRISE_PEM).public().unwrap())
+            .verifies(&public(ENTERPRISE_PEM))
     );
     assert!(
         !Jws::parse(sm2.as_bytes())
             .unwrap()
-            .verifies(&key(ROOT_PEM).public().unwrap())
+            .verifies(&public(ROOT_PEM))
     );
 }
 
@@ -347,7 +347,7 @@ proptest! {
         bit in 0u8..8,
     ) {
         let signing = key(if rsa { ROOT_PEM } else { ENTERPRISE_PEM });
-        let public = signing.public().unwrap();
+        let public = TrustKey::of(&signing).unwrap();
         let mut text = sign_compact(&signing, &payload).unwrap().into_bytes();
         let read = Jws::parse(&text).unwrap();
         prop_assert_eq!(read.payload(), &payload[..]);

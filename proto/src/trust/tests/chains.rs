@@ -49,7 +49,7 @@ fn a_chain_claim_says_where_the_certificate_is() {
 fn the_certificate_made_last_counts() {
     let mut world = World::new();
     let prefix = signer(PREFIX, PREFIX_PEM);
-    let key = key(OTHER_PEM).public().unwrap();
+    let key = public(OTHER_PEM);
     let later = |seconds| Validity {
         made_s: year().made_s + seconds,
         ..year()

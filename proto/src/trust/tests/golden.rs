@@ -4,7 +4,6 @@ use super::*;
 use crate::trust::claims::Token;
 use crate::trust::digest::{DigestAlgorithm, Digests};
 use crate::trust::jws::Jws;
-use crate::trust::key::PublicKey;
 
 /// `openssl dgst -sha256 -sign root.pem`
 const OPENSSL_RS256: &str = include_str!("openssl.rs256.jws");
@@ -16,9 +15,9 @@ const GMSSL_SM2256: &str = include_str!("gmssl.sm2256.jws");
 
 #[test]
 fn signatures_of_others_verify_under_the_right_key_alone() {
-    let rsa = PublicKey::from_pem(include_str!("keys/root.pub.pem")).unwrap();
-    let sm2 = PublicKey::from_pem(include_str!("keys/enterprise.pub.pem")).unwrap();
-    let other = key(OTHER_PEM).public().unwrap();
+    let rsa = TrustKey::from_pem(include_str!("keys/root.pub.pem")).unwrap();
+    let sm2 = TrustKey::from_pem(include_str!("keys/enterprise.pub.pem")).unwrap();
+    let other = public(OTHER_PEM);
     for (text, right, wrong) in [
         (OPENSSL_RS256, &rsa, [&sm2, &other]),
         (OPENSSL_SM2256, &sm2, [&rsa, &other]),
@@ -37,15 +36,16 @@ fn signatures_of_others_verify_under_the_right_key_alone() {
 
 #[test]
 fn keys_of_others_read_and_write_the_same() {
-    for (private, public) in [
+    for (private, public_pem) in [
         (ROOT_PEM, include_str!("keys/root.pub.pem")),
         (ENTERPRISE_PEM, include_str!("keys/enterprise.pub.pem")),
     ] {
-        let read = key(private).public().unwrap();
-        assert_eq!(read, PublicKey::from_pem(public).unwrap());
-        assert_eq!(read.to_pem().unwrap().trim(), public.trim());
+        let read = public(private);
+        assert_eq!(read, TrustKey::from_pem(public_pem).unwrap());
+        let written = read.key().to_pem().unwrap().replace('\r', "");
+        assert_eq!(written.trim(), public_pem.trim());
         let jwk = serde_json::to_string(&read).unwrap();
-        assert_eq!(serde_json::from_str::<PublicKey>(&jwk).unwrap(), read);
+        assert_eq!(serde_json::from_str::<TrustKey>(&jwk).unwrap(), read);
     }
 }
 
@@ -61,7 +61,7 @@ fn what_is_made_has_the_shape_that_clients_read() {
     assert!(data.starts_with("eyJhbGciOiJSUzI1NiJ9.") && !data.contains('='));
     let claims: serde_json::Value =
         serde_json::from_slice(Jws::parse(data.as_bytes()).unwrap().payload()).unwrap();
-    let der = key(ENTERPRISE_PEM).public().unwrap().to_pem().unwrap();
+    let der = public(ENTERPRISE_PEM).key().to_pem().unwrap();
     let der: String = der.lines().filter(|line| !line.starts_with('-')).collect();
     let d = der.replace('+', "-").replace('/', "_");
     assert_eq!(

@@ -12,7 +12,7 @@ mod golden;
 mod permissions;
 
 use super::chain::{Root, Step, Verifier};
-use super::key::PrivateKey;
+use super::key::{PrivateKey, TrustKey};
 use super::name::ValueName;
 use super::permission::{Permission, Scope};
 use super::sign::{Signer, Validity};
@@ -37,6 +37,10 @@ fn key(pem: &str) -> PrivateKey {
     PrivateKey::from_pem(pem).unwrap()
 }
 
+fn public(pem: &str) -> TrustKey {
+    TrustKey::of(&key(pem)).unwrap()
+}
+
 fn name(text: &str) -> ValueName {
     text.parse().unwrap()
 }
@@ -55,7 +59,7 @@ fn year() -> Validity {
 
 /// HS_CERT data about `subject`'s key.
 fn certificate(by: &Signer, subject: &str, pem: &str, permissions: Vec<Permission>) -> String {
-    let key = key(pem).public().unwrap();
+    let key = public(pem);
     by.certificate(&name(subject), &key, permissions, year())
         .unwrap()
 }
@@ -76,7 +80,7 @@ impl World {
         let mut world = Self {
             root: Root {
                 name: name(ROOT),
-                key: key(ROOT_PEM).public().unwrap(),
+                key: public(ROOT_PEM),
             },
             handles: vec![
                 (

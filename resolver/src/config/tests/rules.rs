@@ -203,3 +203,28 @@ fn addresses_and_name_servers() {
         ],
     );
 }
+
+#[test]
+fn who_signs_or_is_trusted_has_a_key() {
+    for (name, file) in [("signer", "key_file"), ("root", "root_key_file")] {
+        let found = mistakes_of(&format!(
+            "version = 1\n[trust]\n{name} = '300:0.NA/88.118.8'\n"
+        ));
+        assert_eq!(
+            found,
+            [format!(
+                "node.toml:3:{}: trust.{name}: trust.{name} is \"300:0.NA/88.118.8\", which needs \
+                 trust.{file}, a PEM file",
+                name.len() + 4
+            )]
+        );
+    }
+    refuses(
+        "trust.signer",
+        &[
+            ("0.NA/88.118.8", "is not an index and a handle"),
+            ("x:0.NA/88.118.8", "is not an index and a handle"),
+            ("300:", "is not an index and a handle"),
+        ],
+    );
+}

@@ -213,12 +213,13 @@ impl Answerer {
         &self,
         question: &Question<'_>,
     ) -> (idnode_registry::Result<resolve::Answer>, bool) {
-        let answer = self.core.resolver.resolve(&question.query()).await;
+        let query = question.query();
+        let answer = self.core.resolver.resolve(&query).await;
         let trusted = match (&self.verdicts, &answer) {
             (Some(verdicts), Ok(resolve::Answer::Found(resolved))) if question.asks_for_trust() => {
-                let (resolver, identifier) = (&self.core.resolver, &question.identifier);
+                let resolver = &self.core.resolver;
                 verdicts
-                    .is_trusted(resolver, identifier, resolved, now_s())
+                    .is_trusted(resolver, &query, resolved, now_s())
                     .await
             }
             _ => false,

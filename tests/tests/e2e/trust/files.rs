@@ -27,7 +27,11 @@ fn files_are_verified_offline_and_every_change_is_found() {
     };
     std::fs::write(&file, &text).unwrap();
     let (code, verdict) = world.verify(HANDLE, &["--file", &file]);
-    assert_eq!((code, &verdict["trusted"]), (0, &Value::Bool(true)), "{verdict:#}");
+    assert_eq!(
+        (code, &verdict["trusted"]),
+        (0, &Value::Bool(true)),
+        "{verdict:#}"
+    );
 
     let faults = verify(&text.replace("example.com/a-1", "example.org/a-1"));
     assert_eq!(faults[0], "value 1 is not what signature 400 covers");
@@ -65,10 +69,20 @@ fn another_root_is_not_trusted() {
         assert!(done.stdout.contains("NOT TRUSTED"), "{done:?}");
         assert!(done.stderr.contains("is not trusted"), "{done:?}");
     }
-    let arguments = ["verify", HANDLE, "--root", "0.NA/88.118.1", "--root-key", &key];
+    let arguments = [
+        "verify",
+        HANDLE,
+        "--root",
+        "0.NA/88.118.1",
+        "--root-key",
+        &key,
+    ];
     let done = idctl.run(&arguments);
     assert_eq!(done.code, 0, "{done:?}");
-    assert!(done.stdout.contains("trusted") && done.stdout.contains(SIGNER), "{done:?}");
+    assert!(
+        done.stdout.contains("trusted") && done.stdout.contains(SIGNER),
+        "{done:?}"
+    );
 }
 
 #[test]
@@ -76,12 +90,23 @@ fn a_prefix_without_permission_is_not_trusted() {
     let world = World::new(&[]);
     world.register(HANDLE);
     let key = world.path("node.key.pub");
-    world.certify("88.118.8", &[
-        SIGNER, "--public-key", &key, "--permission", "derivedPrefixes", "--permission",
-        "handlesUnderThisPrefix=0.NA/88.118.9",
-    ]);
+    world.certify(
+        "88.118.8",
+        &[
+            SIGNER,
+            "--public-key",
+            &key,
+            "--permission",
+            "derivedPrefixes",
+            "--permission",
+            "handlesUnderThisPrefix=0.NA/88.118.9",
+        ],
+    );
     let faults = world.faults(HANDLE, &[]);
-    assert_eq!(faults[0], "300:0.NA/88.118.8 has no permission to sign 88.118.8/A-1");
+    assert_eq!(
+        faults[0],
+        "300:0.NA/88.118.8 has no permission to sign 88.118.8/A-1"
+    );
 }
 
 #[test]
@@ -90,16 +115,27 @@ fn a_handle_is_signed_by_hand() {
     world.register(HANDLE);
     assert_eq!(world.faults(HANDLE, &[])[0], "the handle has no signature");
     let key = world.path("node.key");
-    let sign = ["sign", "values", HANDLE, "--signer", SIGNER, "--key", &key, "--index", "9"];
+    let sign = [
+        "sign", "values", HANDLE, "--signer", SIGNER, "--key", &key, "--index", "9",
+    ];
     // As a stranger: what is signed is what everybody may read.
     let made = world.node.idctl(None).json(&sign);
     let file = world.path("signature.json");
     std::fs::write(&file, made.to_string()).unwrap();
-    world.idctl.json(&["identifier", "update", HANDLE, "--values-file", &file]);
+    world
+        .idctl
+        .json(&["identifier", "update", HANDLE, "--values-file", &file]);
     world.trusted(HANDLE);
     for transport in ["udp", "tcp"] {
         let at = world.node.at.handle.to_string();
-        let asked = ["--front", "handle", "--handle", &at, "--transport", transport];
+        let asked = [
+            "--front",
+            "handle",
+            "--handle",
+            &at,
+            "--transport",
+            transport,
+        ];
         let (code, verdict) = world.verify(HANDLE, &asked);
         assert_eq!(code, 0, "{verdict:#}");
     }

@@ -14,7 +14,11 @@ fn what_is_registered_and_changed_is_signed() {
     assert_eq!(verdict["signatures"][0]["chain"][1]["subject"], ROOT);
     // Nobody is told of the value that nobody is shown: it has a signature of its own.
     assert_eq!(verdict["values"].as_array().unwrap().len(), 2);
-    assert!(world.data(HANDLE, 401).starts_with("eyJhbGciOiJTTTIyNTYifQ."));
+    assert!(
+        world
+            .data(HANDLE, 401)
+            .starts_with("eyJhbGciOiJTTTIyNTYifQ.")
+    );
 
     let first = world.data(HANDLE, 400);
     let update = |more: &[&str]| {
@@ -28,8 +32,10 @@ fn what_is_registered_and_changed_is_signed() {
     // What the caller takes away or replaces as a whole is signed again all the same.
     update(&["--remove", "400"]);
     let verdict = update(&["--value", "400:DESC=在此", "--replace-all"]);
-    let indexes: Vec<_> = verdict["values"].as_array().unwrap().iter();
-    let indexes: Vec<_> = indexes.map(|value| value["index"].as_u64().unwrap()).collect();
+    let indexes = verdict["values"].as_array().unwrap().iter();
+    let indexes: Vec<_> = indexes
+        .map(|value| value["index"].as_u64().unwrap())
+        .collect();
     assert_eq!(indexes, [400, 401]);
     // What the registry refuses is refused as without signatures.
     let (code, error) = world
@@ -83,8 +89,10 @@ fn writes_at_once_leave_a_signature_over_what_they_leave() {
 
 #[test]
 fn bulk_loads_are_signed_where_the_operator_asks_for_it() {
-    for (setting, signed) in [("trust.sign_imports=false", false), ("trust.sign_imports=true", true)]
-    {
+    for (setting, signed) in [
+        ("trust.sign_imports=false", false),
+        ("trust.sign_imports=true", true),
+    ] {
         let world = World::new(&[setting]);
         let lines: String = (0..50)
             .map(|n| {
@@ -111,7 +119,13 @@ fn bulk_loads_are_signed_where_the_operator_asks_for_it() {
 fn a_key_that_others_may_read_is_refused() {
     let dir = DataDir::init();
     let key = dir.beside("node.key");
-    let text = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:SM2"]);
+    let text = openssl(&[
+        "genpkey",
+        "-algorithm",
+        "EC",
+        "-pkeyopt",
+        "ec_paramgen_curve:SM2",
+    ]);
     std::fs::write(&key, text).unwrap();
     let run = |mode| {
         use std::os::unix::fs::PermissionsExt as _;
@@ -126,7 +140,11 @@ fn a_key_that_others_may_read_is_refused() {
     let done = run(0o644);
     assert_ne!(done.code, 0);
     assert!(done.stderr.contains("its mode must be 0600"), "{done:?}");
-    std::fs::write(&key, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+    std::fs::write(
+        &key,
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    )
+    .unwrap();
     let done = run(0o600);
     assert_ne!(done.code, 0);
     assert!(done.stderr.contains("node.key"), "{done:?}");

@@ -113,7 +113,9 @@ impl World {
         assert_eq!(verdict["trusted"], false, "{verdict:#}");
         assert_eq!(code, 1);
         let reports = [&verdict["signatures"], &verdict["values"]];
-        let reports = reports.into_iter().flat_map(|list| list.as_array().unwrap());
+        let reports = reports
+            .into_iter()
+            .flat_map(|list| list.as_array().unwrap());
         std::iter::once(&verdict)
             .chain(reports)
             .flat_map(|report| report["faults"].as_array().unwrap())
@@ -144,8 +146,12 @@ pub fn parts(world: &World, jws: &str) -> (PathBuf, PathBuf) {
     let (signed, signature) = jws.rsplit_once('.').unwrap();
     let (input, bytes) = (world.dir.beside("signed.txt"), world.dir.beside("sig.bin"));
     std::fs::write(&input, signed).unwrap();
-    let script = "import base64,sys;sys.stdout.buffer.write(base64.urlsafe_b64decode(sys.argv[1]+'=='))";
-    let decoded = Command::new("python3").args(["-c", script, signature]).output().unwrap();
+    let script =
+        "import base64,sys;sys.stdout.buffer.write(base64.urlsafe_b64decode(sys.argv[1]+'=='))";
+    let decoded = Command::new("python3")
+        .args(["-c", script, signature])
+        .output()
+        .unwrap();
     assert!(decoded.status.success());
     std::fs::write(&bytes, decoded.stdout).unwrap();
     (input, bytes)

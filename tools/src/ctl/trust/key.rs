@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
-use idnode_proto::trust::key::{Algorithm, KeyError};
-use idnode_proto::trust::{PrivateKey, PublicKey};
+use idnode_proto::trust::key::{Algorithm, TrustKeyError, generate_pem};
+use idnode_proto::trust::{PrivateKey, TrustKey};
 use serde_json::json;
 
 use crate::ctl::error::Failure;
@@ -52,9 +52,9 @@ fn generate(file: &Path, algorithm: KeyAlgorithm, session: &Session) -> Result<(
         KeyAlgorithm::Sm2 => Algorithm::Sm2256,
         KeyAlgorithm::Rsa => Algorithm::Rs256,
     };
-    let failed = |error: KeyError| refused(file, format!("the key {error}"));
-    let pem = PrivateKey::generate_pem(algorithm).map_err(failed)?;
-    let public = PrivateKey::from_pem(&pem).map_err(failed)?;
+    let failed = |error: TrustKeyError| refused(file, error.to_string());
+    let pem = generate_pem(algorithm).map_err(failed)?;
+    let public = PrivateKey::from_pem(&pem).map_err(|error| failed(error.into()))?;
     let public = public_pem(file, &public)?;
     // Never over another key: what it signed could no longer be renewed.
     create(file, &pem, 0o600)?;
@@ -90,8 +90,9 @@ fn create(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
 }
 
 fn public_pem(file: &Path, key: &PrivateKey) -> Result<String, Failure> {
-    key.public()
-        .and_then(|key| key.to_pem())
+    TrustKey::of(key)
+        .and_then(|key| Ok(key.key().to_pem()?))
+        .map(|pem| pem.replace('\r', ""))
         .map_err(|error| refused(file, error.to_string()))
 }
 
@@ -102,9 +103,9 @@ pub(super) fn private(path: &Path) -> Result<PrivateKey, Failure> {
 }
 
 /// Reads a public key.
-pub(super) fn public(path: &Path) -> Result<PublicKey, Failure> {
+pub(super) fn public(path: &Path) -> Result<TrustKey, Failure> {
     let text = read(path)?;
-    PublicKey::from_pem(&text).map_err(|error| refused(path, error.to_string()))
+    TrustKey::from_pem(&text).map_err(|error| refused(path, error.to_string()))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Subcommand;
 use idnode_proto::api;
 use idnode_proto::api::value::Data;
-use idnode_proto::trust::{Permission, Scope, Signer, Validity, ValueName};
+use idnode_proto::trust::{Permission, Scope, Signer, TrustKey, Validity, ValueName};
 use idnode_proto::value::{Values, encode_values, types};
 
 use super::key;
@@ -22,7 +22,8 @@ pub(crate) enum Command {
     /// Prints the value's data; with --json an array for --values-file of `identifier update` and
     /// `prefix values update`.
     Values {
-        handle: String,
+        #[arg(value_name = "HANDLE")]
+        name: String,
         #[command(flatten)]
         by: By,
         #[command(flatten)]
@@ -91,13 +92,13 @@ pub(super) fn now_s() -> u64 {
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     let unsigned = |error: idnode_proto::trust::sign::SignError| Failure::Usage(error.to_string());
     let (index, value_type, data) = match &command {
-        Command::Values { handle, by, source } => {
-            let values = source.open(session)?.values(handle).await?;
+        Command::Values { name, by, source } => {
+            let values = source.open(session)?.values(name).await?;
             let encoded = encode_values(&values);
             let views = Values::all(&encoded).map_while(Result::ok);
             let data = by
                 .signer()?
-                .signature(handle, views, by.validity())
+                .signature(name, views, by.validity())
                 .map_err(unsigned)?;
             (by.index, types::HS_SIGNATURE, data)
         }
@@ -111,7 +112,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let key = match public_key {
                 Some(path) => key::public(path)?,
                 None if *subject == by.signer => {
-                    let own = signer.key.public();
+                    let own = TrustKey::of(&signer.key);
                     own.map_err(|error| Failure::Usage(error.to_string()))?
                 }
                 None => {

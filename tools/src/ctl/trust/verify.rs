@@ -24,7 +24,8 @@ const MAX_LOOKUPS: usize = 1_000;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// As it was registered: its suffix compares with its case
-    handle: String,
+    #[arg(value_name = "HANDLE")]
+    name: String,
     /// The trusted root: its handle, and in front of it the index of its key if it matters, e.g.
     /// 300:0.NA/0.NA
     #[arg(long, value_name = "[INDEX:]HANDLE")]
@@ -45,7 +46,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
         key: key::public(&args.root_key)?,
     };
     let source = args.source.open(session)?;
-    let verdict = verify(&args.handle, &root, &source).await?;
+    let verdict = verify(&args.name, &root, &source).await?;
     session
         .out
         .show(|| document(&verdict), || table(&verdict))?;
@@ -53,7 +54,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
         0 => Ok(()),
         count => Err(Failure::NotTrusted(format!(
             "{} is not trusted: {count} {} wrong",
-            printable(&args.handle),
+            printable(&args.name),
             if count == 1 { "thing is" } else { "things are" }
         ))),
     }
