@@ -154,7 +154,7 @@ impl Connections {
             idle,
             shared: self,
             inbound: Vec::new(),
-            client: Client::default(),
+            client: None,
             scratch: Scratch::default(),
             busy,
         };
@@ -169,8 +169,8 @@ struct Connection<S> {
     shared: Connections,
     /// Received and not answered.
     inbound: Vec<u8>,
-    /// Who it has proven to be.
-    client: Client,
+    /// Who it has proven to be; most never try to.
+    client: Option<Box<Client>>,
     /// Answered and not written.
     scratch: Scratch,
     /// By when the next request must have arrived.
@@ -286,7 +286,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 answered += length;
                 break Next::Linger;
             }
-            if self.client.is_more_to(message) {
+            if self
+                .client
+                .as_ref()
+                .is_some_and(|it| it.is_more_to(message))
+            {
                 break Next::Ask(length);
             }
             let desk = desk.get_or_insert_with(|| self.shared.desks.free());
@@ -311,17 +315,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn answer_waiting(&mut self, length: usize) -> Next {
         let message = self.inbound.get(..length).unwrap_or_default();
         let answerer = &self.shared.answerer;
-        let (client, scratch) = (&mut self.client, &mut self.scratch);
-        let attempt = answerer
-            .answer(message, Transport::Tcp, client, scratch)
-            .await;
+        let client = self.client.get_or_insert_default();
+        // On the heap while it lasts: what it takes is not to be part of every idle connection.
+        let answer = answerer.answer(message, Transport::Tcp, client, &mut self.scratch);
+        let attempt = Box::pin(answer).await;
         self.forget(length);
-        while self.client.has_more() {
+        while self.client.as_ref().is_some_and(|client| client.has_more()) {
             if !self.flush().await {
                 return Next::Close;
             }
+            let client = self.client.get_or_insert_default();
             let answerer = &self.shared.answerer;
-            answerer.go_on(&mut self.client, &mut self.scratch).await;
+            Box::pin(answerer.go_on(client, &mut self.scratch)).await;
         }
         match attempt {
             Attempt::Silent => Next::Linger,

@@ -94,6 +94,23 @@ fn commands(idctl: &Idctl) -> BTreeSet<String> {
     all
 }
 
+fn trust(session: &Session) {
+    let (signer, name) = ("300:0.NA/88.118.8", "88.118.8/jxdy2106023");
+    let path = |name: &str| session.dir.beside(name).to_str().unwrap().to_owned();
+    let (key, public) = (path("trust.key"), path("trust.key.pub"));
+    session.once(&["trust-key", "generate", &key, "--algorithm", "rsa"]);
+    session.read(&["trust-key", "public", &key], "public_key");
+    let by = ["--signer", signer, "--key", &key];
+    let made = session.once(&[&["sign", "certificate", signer][..], &by].concat());
+    assert!(made.to_string().contains("HS_CERT"), "{made}");
+    let made = session.once(&[&["sign", "values", name][..], &by].concat());
+    assert!(made.to_string().contains("HS_SIGNATURE"), "{made}");
+    // Nothing here is signed by anybody.
+    let verify = ["verify", name, "--root", signer, "--root-key", &public];
+    session.remember(&verify[..1]);
+    assert_eq!(session.idctl.run(&verify).code, 1);
+}
+
 #[test]
 fn every_command_works_on_a_real_node() {
     let session = Session::new();
@@ -107,6 +124,7 @@ fn every_command_works_on_a_real_node() {
     log_and_counters(&session);
     keys(&session, &enterprise);
     dnssec(&session);
+    trust(&session);
     the_end_of_a_prefix(&session);
     let called = session.called.take();
     let all = commands(&session.idctl);
