@@ -385,3 +385,57 @@ fn count(step: Step<'_>) -> Result<u64, Refusal> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_page_far_away_is_come_to_in_several_requests() {
+        let (listings, asked) = (Listings::default(), Mutex::new(Vec::new()));
+        let key = Key {
+            prefix: None,
+            credential: String::new(),
+        };
+        // Ten million names, a thousand each quarter of a second.
+        let step = |request: &PageRequest| {
+            std::thread::sleep(Duration::from_millis(250));
+            let first: u64 = request.token.parse().unwrap_or(0);
+            asked.lock().push(first);
+            let end = first + u64::from(request.size);
+            Ok(Page {
+                items: (first..end).map(|number| number.to_string()).collect(),
+                next_token: end.to_string(),
+            })
+        };
+        let ask = |offset, size| collect(&listings, &key, offset, size, &step);
+        let refused = ask(12_000, 2).unwrap_err();
+        assert_eq!(refused.code, ResponseCode::BUSY);
+        let got = asked.lock().len() as u64;
+        assert!((4..=9).contains(&got), "{got}");
+        assert_eq!(ask(12_000, 2).unwrap(), ["12000", "12001"]);
+        // Nothing was passed over twice, and the next page follows at once.
+        let before = asked.lock().len();
+        assert!(asked.lock().is_sorted_by(|a, b| a < b));
+        assert_eq!(ask(12_002, 2).unwrap(), ["12002", "12003"]);
+        assert_eq!(asked.lock().len(), before + 1);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let listings = Listings::default();
+        for listing in 0..2 * REMEMBERED {
+            let key = Key {
+                prefix: None,
+                credential: listing.to_string(),
+            };
+            for offset in 0..2 * PLACES as u64 {
+                listings.remember(&key, offset, "x");
+            }
+        }
+        let all = listings.places.lock();
+        assert_eq!(all.len(), REMEMBERED);
+        assert!(all.values().all(|places| places.by_offset.len() == PLACES));
+    }
+}

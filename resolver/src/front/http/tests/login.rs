@@ -2,13 +2,19 @@
 //! said to those who cannot.
 
 use super::{Answer, Node};
+use crate::front::http::auth::{Shown, authenticate};
+use crate::front::http::deadline::Deadline;
+use crate::front::http::peer::Peer;
+use crate::front::http::{HttpFront, HttpOptions};
 use data_encoding::BASE64;
 use idnode_proto::handle::auth::api::OwnApiProof;
 use idnode_proto::handle::auth::proof::ClientKey;
-use idnode_proto::handle::{Admin, AdminPermissions};
+use idnode_proto::handle::{Admin, AdminPermissions, ResponseCode};
 use idnode_proto::value::{Permissions, Reference, Value};
 use idnode_registry::write::{Command, SetMode};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
+use std::net::Ipv4Addr;
 
 const PREFIX: &str = "0.NA/88.118.8";
 const SECRET: &str = "p: 密钥";
@@ -151,6 +157,44 @@ fn what_is_not_proven_is_refused() {
     assert!(challenges[1].starts_with("Handle sessionId=\""));
     assert!(challenges[1].contains("nonce=\""));
     assert!(challenges[2].starts_with("Basic realm=\"handle\""));
+}
+
+#[test]
+fn secrets_do_not_cross_networks_in_clear() {
+    let node = Node::administered();
+    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    let takes = |basic_without_tls, peer: &Peer| {
+        let options = HttpOptions {
+            basic_without_tls,
+            ..HttpOptions::new(metrics.clone())
+        };
+        let front = HttpFront::bind((Ipv4Addr::LOCALHOST, 0).into(), node.core.clone(), options);
+        let runtime = node.runtime.as_ref().unwrap();
+        let shared = runtime.block_on(front).unwrap().shared;
+        let pair = BASE64.encode(format!("300%3A{PREFIX}:{SECRET}").as_bytes());
+        let request = axum::http::Request::builder()
+            .header("authorization", format!("Basic {pair}"))
+            .extension(peer.clone());
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let deadline = Deadline::of(&shared);
+        let caller = runtime.block_on(authenticate(&shared, Shown::of(&parts), deadline));
+        caller.map_err(|refusal| refusal.code)
+    };
+    let plain = |address: &str| Peer::plain(address.parse().unwrap());
+    for local in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.2]:1"] {
+        assert!(takes(false, &plain(local)).is_ok(), "{local}");
+    }
+    for remote in ["192.0.2.1:1", "10.0.0.1:1", "[2001:db8::1]:1"] {
+        let peer = plain(remote);
+        let refused = Err(ResponseCode::UNABLE_TO_AUTHENTICATE);
+        assert_eq!(takes(false, &peer), refused, "{remote}");
+        assert!(takes(true, &peer).is_ok(), "{remote}");
+        let encrypted = Peer {
+            encrypted: true,
+            ..peer
+        };
+        assert!(takes(false, &encrypted).is_ok(), "{remote}");
+    }
 }
 
 #[test]
