@@ -135,7 +135,7 @@ fn an_administrator_s_credential_has_no_token_and_its_key_a_size() {
     }
     for (key, field) in [
         (ProofKey::Secret(Default::default()), "secret_key"),
-        (ProofKey::Public(vec![0; 16_385].into()), "public_key"),
+        (ProofKey::Public(vec![0; 16_385]), "public_key"),
     ] {
         let refused = Credential::of_administrator(None, String::new(), &id(OTHER), key);
         assert!(matches!(refused, Err(Error::Invalid { field: at, .. }) if at == field));
