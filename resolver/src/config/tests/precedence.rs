@@ -57,14 +57,13 @@ fn every_key_is_reached_by_variable_flag_and_file() {
         let text = other_value(key);
         // Encrypted transports need a certificate.
         let encrypted = ["tls_listen", "https_listen", "quic_listen"].contains(&key.name);
-        let files = match encrypted {
-            true => "dns.tls_certificate = \"c.pem\"\ndns.tls_key = \"k.pem\"\n",
-            false => "",
-        };
-        let mut flags = Vec::new();
+        let (mut files, mut flags) = (String::new(), Vec::new());
         if encrypted {
-            flags.push(FlagSetting::set("dns.tls_certificate", "c.pem"));
-            flags.push(FlagSetting::set("dns.tls_key", "k.pem"));
+            for (name, file) in [("tls_certificate", "c.pem"), ("tls_key", "k.pem")] {
+                let path = format!("{}.{name}", key.section);
+                files.push_str(&format!("{path} = \"{file}\"\n"));
+                flags.push(FlagSetting::set(path, file));
+            }
         }
         let from_variable =
             Config::load(None, variables(&[(&key.variable(), &text)]), &flags).unwrap();
