@@ -290,9 +290,11 @@ fn run<S: Service>(socket: &UdpSocket, mut service: S, stop: &CancellationToken)
             let Some(from) = message.address else {
                 continue;
             };
-            let (Some(source), Some(datagram)) = (address_of(&from), message.iovs().next()) else {
+            let Some(source) = address_of(&from) else {
                 continue;
             };
+            // An empty one has no part.
+            let datagram = message.iovs().next().unwrap_or_default();
             let path = Path { source, local };
             outgoing.add(from, local, |answer| service.answer(datagram, path, answer));
         }

@@ -89,7 +89,7 @@ impl Default for HandleOptions {
                 IpNet::from(IpAddr::from(Ipv4Addr::LOCALHOST)),
                 IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
             ],
-            answer_cache_bytes: 128 << 20,
+            answer_cache_bytes: 64 << 20,
             verdicts: None,
         }
     }
