@@ -10,6 +10,7 @@ use crate::front::dns::{
 use crate::front::grpc::{GrpcFront, GrpcOptions};
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
 use crate::front::http::{HttpFront, HttpOptions};
+use crate::front::proofs::Proofs;
 use crate::front::tls::{CertificateFiles, Reload};
 use crate::recursion::{Recursion, RecursionOptions};
 use crate::resolve::Resolver;
@@ -196,10 +197,11 @@ impl Node {
         let own_site = own_site(config, ports);
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, own_site),
-            registry,
+            registry: registry.clone(),
             zones,
             dnssec: Arc::new(dnssec),
             recursion: recursion(config, handle_port),
+            proofs: Proofs::new(registry.clone()),
             started_at_ms: now_ms(),
             request_deadline: Duration::from_millis(config.limits.request_deadline_ms.into()),
         });

@@ -1,14 +1,17 @@
 //! The fronts: each decodes its protocol to a [`crate::resolve::Query`], lets the core answer,
 //! and encodes the answer in its own terms. Nothing about how an answer is found is here.
 
+mod code;
 mod desks;
 pub mod dns;
 pub mod grpc;
 pub mod handle;
 pub mod http;
 mod lifetime;
+pub mod proofs;
 mod rate;
 pub mod tls;
+mod unread;
 
 use crate::recursion::Recursion;
 use crate::resolve::Resolver;
@@ -30,6 +33,8 @@ pub struct Core {
     pub dnssec: Arc<dns::Dnssec>,
     /// How others are asked; `None`: they are not.
     pub recursion: Option<Recursion>,
+    /// How handle administrators prove their keys.
+    pub proofs: proofs::Proofs,
     /// When this process began, milliseconds since the Unix epoch.
     pub started_at_ms: u64,
     /// How long one request may take.

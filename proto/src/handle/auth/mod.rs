@@ -10,7 +10,6 @@
 //! | [`api`] | the `Authorization: Handle` proofs of the JSON API |
 //! | [`session`] | a session's key: made, handed over, messages encrypted |
 //! | [`credential`] | signatures and MACs behind a message |
-//! | [`replay`] | numbers used once |
 //!
 //! What is compared with a secret, or follows from one, is compared in constant time. Signatures
 //! are verified with public numbers alone.
@@ -21,7 +20,6 @@ mod der;
 pub mod private;
 pub mod proof;
 pub mod public;
-pub mod replay;
 pub mod secret;
 pub mod session;
 
@@ -37,7 +35,6 @@ pub use credential::Credential;
 pub use private::PrivateKey;
 pub use proof::{ClientKey, ProofKey, verify_answer};
 pub use public::PublicKey;
-pub use replay::ReplayWindow;
 pub use session::SessionKey;
 
 /// Why a proof does not hold, or cannot be checked or made.

@@ -276,7 +276,8 @@ impl<'a> KeyExchange<'a> {
         let mut reader = Reader::new(body);
         let encrypted_key = reader.sized("session key", MAX_KEY_LEN)?;
         let algorithm = if reader.rest().len() > 4 {
-            Some(reader.str("encryption algorithm", MAX_NAME_LEN)?)
+            let name = reader.str("encryption algorithm", MAX_NAME_LEN)?;
+            (!name.is_empty()).then_some(name)
         } else {
             None
         };

@@ -413,3 +413,13 @@ fn an_error_names_the_values_that_caused_it() {
     };
     assert_eq!(Response::decode(&out).unwrap().body, expected);
 }
+
+#[test]
+fn an_empty_algorithm_of_a_key_exchange_is_none() {
+    let exchange = KeyExchange {
+        encrypted_key: b"k",
+        algorithm: None,
+    };
+    let body = [&exchange.encode()[..], &[0; 8]].concat();
+    assert_eq!(KeyExchange::decode(&body), Ok(exchange));
+}

@@ -4,7 +4,7 @@ use super::golden::{ID_SDK_RESOLVE, POINTER_SDK_RESOLVE};
 use super::vectors::*;
 use crate::handle::auth::credential::{AttachError, attach_mac, attach_signature};
 use crate::handle::auth::session::SealError;
-use crate::handle::auth::{Credential, HashName, ProofError, ReplayWindow, SessionKey, credential};
+use crate::handle::auth::{Credential, HashName, ProofError, SessionKey, credential};
 use crate::handle::*;
 
 const KEY: [u8; 16] = [
@@ -175,17 +175,4 @@ fn a_signed_answer_holds_for_the_key_of_the_site() {
     assert_eq!(message, ID_SDK_RESOLVE);
     let none = credential::Credential::decode(&[9, 0, 0, 0]).unwrap_err();
     assert_eq!(none.part(), "credential version");
-}
-
-#[test]
-fn what_is_sent_again_is_not_taken_again() {
-    let mut window = ReplayWindow::new();
-    for number in [10, 12, 11, 75, 13] {
-        assert!(window.accept(number), "{number}");
-        assert!(!window.accept(number), "{number}");
-    }
-    // 64 behind the newest is too old, whether or not it was seen.
-    assert!(!window.accept(11) && !window.accept(5));
-    assert!(window.accept(u32::MAX) && window.accept(u32::MAX - 63));
-    assert!(!window.accept(u32::MAX) && !window.accept(u32::MAX - 64) && !window.accept(76));
 }

@@ -12,6 +12,7 @@ use crate::front::tls::{
 use quinn::Endpoint;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
+use rustls::server::NoClientAuth;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
@@ -171,7 +172,8 @@ fn configured(
     certificate: &Arc<Certificate>,
     provider: &Arc<CryptoProvider>,
 ) -> io::Result<ServerConfig> {
-    server_config(profile, certificate.clone(), provider.clone()).map_err(io::Error::other)
+    let clients = Arc::new(NoClientAuth);
+    server_config(profile, certificate.clone(), clients, provider.clone()).map_err(io::Error::other)
 }
 
 async fn listener(

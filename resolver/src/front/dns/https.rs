@@ -7,6 +7,7 @@ use super::stream::Connections;
 use super::wire::freshness_s;
 use crate::front::lifetime::Watch;
 use crate::front::tls::Handshakes;
+use crate::front::unread::discard;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -32,8 +33,6 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
 const MAX_MESSAGE_BYTES: usize = u16::MAX as usize;
 /// Longest path and query, bytes: a message of 12,000 in base64.
 const MAX_URI_BYTES: usize = 16 << 10;
-/// Most bytes that are read of a body that is not wanted.
-const DISCARDED_BYTES: usize = 256 << 10;
 /// Most bytes of a request's head; a URI that is somewhat too long is still answered as such.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
@@ -212,18 +211,6 @@ impl Client {
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(answer.len()));
         *response.body_mut() = Full::from(answer);
         Ok(response)
-    }
-}
-
-/// Reads what is left of a body, up to a point.
-async fn discard(mut body: Incoming) {
-    let mut left = DISCARDED_BYTES;
-    while let Some(Ok(frame)) = body.frame().await {
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        match left.checked_sub(length) {
-            Some(rest) => left = rest,
-            None => return,
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::front::tls::{
     Certificate, CertificateFiles, Handshakes, Profile, Reload, provider, server_config,
 };
 use rustls::ALL_VERSIONS;
+use rustls::server::NoClientAuth;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,7 +45,12 @@ impl TlsListener {
         let certificate = Certificate::open("handle", files, provider.clone())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let certificate = Arc::new(certificate);
-        let config = server_config(HANDLE, certificate.clone(), provider);
+        let config = server_config(
+            HANDLE,
+            certificate.clone(),
+            Arc::new(NoClientAuth),
+            provider,
+        );
         Ok(Self {
             socket,
             acceptor: TlsAcceptor::from(Arc::new(config.map_err(io::Error::other)?)),

@@ -14,6 +14,7 @@ use super::proof::{self, Proof};
 use super::refusal::Refusal;
 use super::session::{Login, Session, over};
 use crate::front::bearer_token;
+use crate::front::proofs::Unchecked;
 use axum::body::Body;
 use axum::http::header::{self, HeaderValue};
 use axum::http::request::Parts;
@@ -87,8 +88,8 @@ pub(super) async fn authenticate(
             return by_certificate(shared, shown, deadline).await;
         }
         let session = in_session(shared, &proof, deadline).await?;
-        let login = session.and_then(|session| session.login);
-        return Ok(login.map_or(Caller::Stranger, |login| login.caller));
+        let session = session.ok_or_else(|| Refusal::unauthenticated("names no session"))?;
+        return Ok(session.login.map_or(Caller::Stranger, |login| login.caller));
     }
     let token = bearer_token(field)?.to_owned();
     let core = shared.core.clone();
@@ -112,17 +113,24 @@ pub(super) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// The key of an administrator. That there is none looks like a wrong proof.
-async fn key_of(shared: &Arc<Shared>, id: AdminId, deadline: Deadline) -> Result<AdministratorKey> {
-    let core = shared.core.clone();
-    let name = id.to_string();
-    let found = blocking(shared, deadline, move || core.registry.administrator(&id)).await?;
-    found.ok_or_else(|| failed(&name))
-}
-
-pub(super) fn failed(name: &str) -> Refusal {
-    let message = format!("authorization: that this is {name} is not proven");
-    Refusal::new(ResponseCode::AUTHENTICATION_FAILED, message)
+/// Checks something with an administrator's key. That there is none looks like a wrong proof.
+async fn with_key<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    id: AdminId,
+    deadline: Deadline,
+    check: impl FnOnce(AdministratorKey) -> Option<T> + Send + 'static,
+) -> Result<T> {
+    let of = id.clone();
+    match deadline
+        .run(shared, shared.core.proofs.check(id, check))
+        .await
+    {
+        Some(Ok(Some(proven))) => Ok(proven),
+        Some(Ok(None) | Err(Unchecked::Unknown)) => Err(proof::failed(&of)),
+        Some(Err(Unchecked::Registry(error))) => Err(error.into()),
+        Some(Err(Unchecked::Busy)) => Err(Refusal::busy("too many proofs are being checked")),
+        None => Err(Refusal::busy("the credential could not be checked in time")),
+    }
 }
 
 /// RFC 7617, the user being an administrator whose `:` is percent-encoded.
@@ -155,14 +163,15 @@ async fn basic(
         .ok_or_else(|| {
             wrong("the user of Basic is an administrator such as 300%3A0.NA/88.118.8")
         })?;
-    let name = id.to_string();
-    let administrator = key_of(shared, id, deadline).await?;
-    match administrator.key {
-        ProofKey::Secret(key) if bool::from(key.ct_eq(secret.as_bytes())) => {
-            Ok(administrator.caller)
-        }
-        _ => Err(failed(&name)),
-    }
+    let secret = secret.as_bytes().to_vec();
+    let known = with_key(shared, id, deadline, move |administrator| {
+        let is_it = match &administrator.key {
+            ProofKey::Secret(key) => bool::from(key.ct_eq(&secret)),
+            ProofKey::Public(_) => false,
+        };
+        is_it.then_some(administrator.caller)
+    });
+    known.await
 }
 
 /// The holder of a client certificate, whose subject names the administrator.
@@ -179,14 +188,15 @@ async fn by_certificate(
         // It is of somebody whom this node need not know.
         return Ok(Caller::Stranger);
     };
-    let name = id.to_string();
-    let administrator = key_of(shared, id, deadline).await?;
-    match &administrator.key {
-        ProofKey::Public(key) if proof::is_key(key, &certificate.public_key) => {
-            Ok(administrator.caller)
-        }
-        _ => Err(failed(&name)),
-    }
+    let certificate = certificate.clone();
+    let known = with_key(shared, id, deadline, move |administrator| {
+        let is_it = match &administrator.key {
+            ProofKey::Public(key) => proof::is_key(key, &certificate.public_key),
+            ProofKey::Secret(_) => false,
+        };
+        is_it.then_some(administrator.caller)
+    });
+    known.await
 }
 
 /// The session that a request names, with who is logged in to it: before, or by this request.
@@ -224,22 +234,14 @@ pub(super) async fn prove(
     deadline: Deadline,
 ) -> Result<Login> {
     let id = proof.administrator()?;
-    let permit = deadline.run(shared, shared.proofs.acquire()).await;
-    if !matches!(permit, Some(Ok(_))) {
-        return Err(Refusal::busy("too many proofs are being checked"));
-    }
-    let administrator = key_of(shared, id.clone(), deadline).await?;
-    let login = Login {
-        caller: administrator.caller.clone(),
-        id: id.to_string(),
-    };
-    let (proof, nonce) = (proof.clone(), nonce.to_vec());
-    // A key is derived thousands of times over.
-    let verified = blocking(shared, deadline, move || {
-        Ok(proof.verify(&administrator.key, &id, &nonce))
+    let (signed, nonce, of) = (proof.signed()?, nonce.to_vec(), id.clone());
+    let name = id.to_string();
+    let verified = with_key(shared, id, deadline, move |administrator| {
+        let verified = signed.verify(&administrator.key, &of, &nonce);
+        Some(verified.map(|()| administrator.caller))
     });
-    verified.await??;
-    Ok(login)
+    let caller = verified.await??;
+    Ok(Login { caller, id: name })
 }
 
 /// Says how to log in (RFC 6750 §3, RFC 7617 §2): also by a session that begins here.

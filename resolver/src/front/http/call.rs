@@ -6,6 +6,7 @@ use super::auth::{Shown, authenticate};
 use super::deadline::Deadline;
 use super::refusal::Refusal;
 use super::request::{self, Parameters};
+use super::target;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Response, Uri};
@@ -28,6 +29,8 @@ pub(super) struct Call {
     pub(super) caller: Caller,
     /// Where it was sent.
     pub(super) uri: Uri,
+    /// Whether it is sent on to HTTPS where there is a choice.
+    pub(super) prefers_https: bool,
 }
 
 impl Call {
@@ -59,6 +62,7 @@ impl Call {
             identifier,
             caller,
             uri: uri.clone(),
+            prefers_https: target::prefers_https(parts),
             parameters,
         })
     }

@@ -20,16 +20,14 @@ use idnode_registry::Error;
 use idnode_registry::prefix_table::PrefixEntry;
 use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// In front of a handle.
 pub(super) const PATH: &str = "/api/handles/";
 
 /// `/api/handles/{handle}`.
 pub(super) async fn one(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
-    let began = Instant::now();
     let (parts, body) = request.into_parts();
-    let response = match parts.method {
+    match parts.method {
         Method::GET | Method::HEAD | Method::PUT | Method::DELETE => {
             match Call::begin(&shared, PATH, &parts).await {
                 Ok(call) => match parts.method {
@@ -41,21 +39,16 @@ pub(super) async fn one(State(shared): State<Arc<Shared>>, request: Request) -> 
             }
         }
         ref method => not_offered(method, &parts.uri, "GET, HEAD, PUT, DELETE, OPTIONS"),
-    };
-    shared.meters.answered(response.status(), began);
-    response
+    }
 }
 
 /// `/api/handles`: the handles of a prefix.
 pub(super) async fn all(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
-    let began = Instant::now();
     let (parts, _) = request.into_parts();
-    let response = match parts.method {
+    match parts.method {
         Method::GET | Method::HEAD => list::handles(&shared, &parts).await,
         ref method => not_offered(method, &parts.uri, "GET, HEAD, OPTIONS"),
-    };
-    shared.meters.answered(response.status(), began);
-    response
+    }
 }
 
 /// That a method means nothing at a path of the API.
@@ -101,7 +94,10 @@ pub(super) async fn get(call: &Call, headers: &HeaderMap) -> Response<Body> {
             );
             call.refused(Refusal::new(ResponseCode::NOT_RESPONSIBLE, message))
         }
-        Ok(resolve::Answer::Referral(entry)) => referral(&handle, &entry, style, &call.uri),
+        Ok(resolve::Answer::Referral(entry)) => {
+            let location = location(&entry, call);
+            referral(&handle, &entry, style, location)
+        }
         Ok(resolve::Answer::Missing(missing)) => {
             let (code, message) = absence(&call.shared.core, &call.identifier, &missing);
             call.refused(Refusal::new(code, message))
@@ -168,12 +164,18 @@ fn values(
     response
 }
 
+/// Where the node that knows more answers the same request.
+pub(super) fn location(entry: &PrefixEntry, call: &Call) -> Option<HeaderValue> {
+    let address = target::of_delegation(&entry.record, call.prefers_https)?;
+    target::at_node(&address, call.uri.path(), call.uri.query())
+}
+
 /// 300 with the sites of the node that knows more, and its HTTP address where it has one.
 pub(super) fn referral(
     handle: &str,
     entry: &PrefixEntry,
     style: Style<'_>,
-    uri: &Uri,
+    location: Option<HeaderValue>,
 ) -> Response<Body> {
     let encoded = encode_values(&sites(entry));
     let shown: Vec<ValueRef<'_>> = Values::all(&encoded).map_while(Result::ok).collect();
@@ -189,8 +191,6 @@ pub(super) fn referral(
         values: Some(&shown),
     };
     let mut response = answer.response(style);
-    let location = target::of_delegation(&entry.record)
-        .and_then(|address| target::at_node(&address, uri.path(), uri.query()));
     if let Some(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }

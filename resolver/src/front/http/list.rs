@@ -138,7 +138,8 @@ fn collect(
         if at <= offset || at == end {
             listings.remember(key, at, &token);
         }
-        if began.elapsed() > BUDGET && at < end {
+        // Of the page itself there is only so much; half of it would be of no use.
+        if began.elapsed() > BUDGET && at < offset {
             return Err(Refusal::busy(
                 "query parameter page: it is far behind what was asked for before; \
                  ask again to go on from there",
@@ -184,10 +185,9 @@ impl Ask {
         };
         let style = Style::of(&parameters);
         let size = parameters.page_size.unwrap_or(MAX_PAGE_SIZE);
-        if size > MAX_PAGE_SIZE {
-            let message = format!(
-                "query parameter pageSize: {size} is above the {MAX_PAGE_SIZE} that are shown at once"
-            );
+        if !(1..=MAX_PAGE_SIZE).contains(&size) {
+            let message =
+                format!("query parameter pageSize: {size} is not between 1 and {MAX_PAGE_SIZE}");
             return Err(refused(
                 Refusal::new(ResponseCode::PROTOCOL_ERROR, message),
                 style,

@@ -65,11 +65,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-
-/// Proofs that are checked at once.
-const PROOFS_AT_ONCE: usize = 4;
 
 /// What an operator sets of the HTTP front.
 #[derive(Debug, Clone)]
@@ -118,8 +114,6 @@ struct Shared {
     meters: Meters,
     listings: Listings,
     sessions: Sessions,
-    /// Proofs that are checked at once: one costs thousands of hashes.
-    proofs: Semaphore,
     draining: AtomicBool,
 }
 
@@ -172,7 +166,6 @@ impl HttpFront {
             meters,
             listings: Listings::default(),
             sessions: Sessions::new()?,
-            proofs: Semaphore::new(PROOFS_AT_ONCE),
             draining,
         });
         Ok(Self {

@@ -4,6 +4,7 @@ use super::input::base64;
 use super::refusal::Refusal;
 use idnode_proto::handle::auth::{ApiProof, ProofError, ProofKey, PublicKey};
 use idnode_proto::handle::{AdminId, ResponseCode};
+use idnode_proto::value::types;
 
 /// Longest text of one parameter, bytes: a signature of the longest key is a sixth of it.
 const MAX_PARAMETER_BYTES: usize = 8 << 10;
@@ -85,11 +86,12 @@ impl Proof {
         id.parse().map_err(|error| wrong(&format!("id: {error}")))
     }
 
-    /// Whether it proves a key over `nonce`, and over what the client added. Takes up to 20 ms.
+    /// What proves the key. That it is whole is seen before the key is looked up, so that no
+    /// answer tells which keys there are.
     ///
     /// # Errors
-    /// [`ResponseCode::AUTHENTICATION_FAILED`] if it does not, others if it cannot.
-    pub(super) fn verify(&self, key: &ProofKey, id: &AdminId, nonce: &[u8]) -> Result<(), Refusal> {
+    /// [`ResponseCode::AUTHENTICATION_NEEDED`] naming the part.
+    pub(super) fn signed(&self) -> Result<Signed, Refusal> {
         let text = |part: &Option<String>, name: &str| {
             let missing = || wrong(&format!("{name} is missing"));
             part.clone().ok_or_else(missing)
@@ -97,20 +99,52 @@ impl Proof {
         let bytes = |part: &Option<String>, name: &str| {
             base64(&text(part, name)?).map_err(|reason| wrong(&format!("{name} {reason}")))
         };
-        let (key_type, algorithm) = (text(&self.r#type, "type")?, text(&self.alg, "alg")?);
-        let (client_nonce, signature) = (
-            bytes(&self.cnonce, "cnonce")?,
-            bytes(&self.signature, "signature")?,
-        );
-        let salt = match self.salt {
-            Some(_) => bytes(&self.salt, "salt")?,
-            None => Vec::new(),
-        };
-        let proof = ApiProof {
-            salt: &salt,
+        let signed = Signed {
+            key_type: text(&self.r#type, "type")?,
+            algorithm: text(&self.alg, "alg")?,
+            client_nonce: bytes(&self.cnonce, "cnonce")?,
+            signature: bytes(&self.signature, "signature")?,
+            salt: match self.salt {
+                Some(_) => bytes(&self.salt, "salt")?,
+                None => Vec::new(),
+            },
             iterations: self.iterations.unwrap_or(0),
             key_bits: self.length.unwrap_or(0),
-            ..ApiProof::new(&key_type, &algorithm, &client_nonce, &signature)
+        };
+        match signed.key_type.as_str() {
+            types::HS_SECKEY | types::HS_PUBKEY => Ok(signed),
+            _ => Err(wrong("type is neither HS_SECKEY nor HS_PUBKEY")),
+        }
+    }
+}
+
+/// The parts that prove a key.
+pub(super) struct Signed {
+    key_type: String,
+    algorithm: String,
+    client_nonce: Vec<u8>,
+    signature: Vec<u8>,
+    salt: Vec<u8>,
+    iterations: u32,
+    key_bits: u32,
+}
+
+impl Signed {
+    /// Whether it proves a key over `nonce`, and over what the client added. Takes up to 20 ms.
+    ///
+    /// # Errors
+    /// [`ResponseCode::AUTHENTICATION_FAILED`] if it does not, others if it cannot.
+    pub(super) fn verify(&self, key: &ProofKey, id: &AdminId, nonce: &[u8]) -> Result<(), Refusal> {
+        let proof = ApiProof {
+            salt: &self.salt,
+            iterations: self.iterations,
+            key_bits: self.key_bits,
+            ..ApiProof::new(
+                &self.key_type,
+                &self.algorithm,
+                &self.client_nonce,
+                &self.signature,
+            )
         };
         proof
             .verify(key, &id.handle.display(), nonce)
@@ -118,9 +152,18 @@ impl Proof {
     }
 }
 
+/// That a proof does not hold, in the same words whether the key is another, of the other kind or
+/// not there at all.
+pub(super) fn failed(id: &AdminId) -> Refusal {
+    let message = format!("authorization: that this is {id} is not proven");
+    Refusal::new(ResponseCode::AUTHENTICATION_FAILED, message)
+}
+
 fn not_proven(id: &AdminId, error: ProofError) -> Refusal {
-    let message = format!("authorization: that this is {id} is not proven: {error}");
-    Refusal::new(error.code(), message)
+    match error {
+        ProofError::Wrong | ProofError::OtherKind => failed(id),
+        _ => Refusal::new(error.code(), format!("{}: {error}", failed(id).message)),
+    }
 }
 
 /// Whether a certificate's key is the one that is registered, whatever it is encoded in.
@@ -212,19 +255,21 @@ mod tests {
             ("type=HS_SECKEY,alg=SHA1", "cnonce"),
             ("type=HS_SECKEY,alg=SHA1,cnonce=*", "cnonce"),
             ("type=HS_SECKEY,alg=SHA1,cnonce=AA==", "signature"),
-            (
-                "type=HS_SECKEY,alg=SHA1,cnonce=AA==,signature=AA==",
-                "proven",
-            ),
-            ("type=HS_PUBKEY,alg=SHA1,cnonce=AA==,signature=AA==", "kind"),
-            (
-                "type=HS_SECKEY,alg=MD5,cnonce=AA==,signature=AA==",
-                "digest",
-            ),
+            ("type=X,alg=SHA1,cnonce=AA==,signature=AA==", "type"),
         ] {
-            let proof = Proof::parse(field).unwrap();
-            let refused = proof.verify(&key, &id, b"nonce").unwrap_err();
+            let refused = Proof::parse(field).unwrap().signed().err().unwrap();
             assert!(refused.message.contains(part), "{field}: {refused:?}");
+        }
+        let refused = |kind: &str, algorithm: &str| {
+            let field = format!("type={kind},alg={algorithm},cnonce=AA==,signature=AA==");
+            let signed = Proof::parse(&field).unwrap().signed().unwrap();
+            signed.verify(&key, &id, b"nonce").unwrap_err()
+        };
+        assert!(refused("HS_SECKEY", "MD5").message.contains("digest"));
+        // Neither says whether there is such a key.
+        for wrong in [refused("HS_SECKEY", "SHA1"), refused("HS_PUBKEY", "SHA1")] {
+            assert_eq!(wrong.message, failed(&id).message);
+            assert_eq!(wrong.code, ResponseCode::AUTHENTICATION_FAILED);
         }
     }
 }

@@ -22,21 +22,17 @@ use idnode_proto::value::types;
 use idnode_registry::prefix_table::PrefixEntry;
 use idnode_registry::{Caller, Error};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// How often a GS1 key is asked for with one qualifier less; no key has more.
 const MAX_QUALIFIERS: usize = 8;
 
 /// `GET /{identifier}`.
 pub(super) async fn get(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
-    let began = Instant::now();
     let (parts, _) = request.into_parts();
-    let response = match answer(&shared, &parts).await {
+    match answer(&shared, &parts).await {
         Ok(response) => response,
         Err(problem) => problem.response(parts.uri.path()),
-    };
-    shared.meters.answered(response.status(), began);
-    response
+    }
 }
 
 async fn answer(shared: &Arc<Shared>, parts: &Parts) -> Result<Response<Body>, Problem> {
@@ -56,6 +52,7 @@ async fn answer(shared: &Arc<Shared>, parts: &Parts) -> Result<Response<Body>, P
             identifier,
             caller,
             uri: uri.clone(),
+            prefers_https: target::prefers_https(parts),
         };
         return Ok(negotiated(handles::get(&call, headers).await));
     }
@@ -68,7 +65,7 @@ async fn answer(shared: &Arc<Shared>, parts: &Parts) -> Result<Response<Body>, P
             Err(_) if wants_page => Ok(to_page(shared, &identifier, &found, &caller, uri)),
             answer => answer,
         },
-        Answer::Referral(entry) => Ok(to_node(&identifier, &entry, uri)),
+        Answer::Referral(entry) => Ok(to_node(&identifier, &entry, parts)),
         Answer::Missing(missing) => Err(nothing(&shared.core, &identifier, &missing)),
     }
 }
@@ -231,9 +228,9 @@ fn values_url(shared: &Shared, identifier: &Identifier, uri: &Uri) -> String {
 }
 
 /// 307 to the node that the prefix is delegated to, 300 with its sites if that speaks no HTTP.
-fn to_node(identifier: &Identifier, entry: &PrefixEntry, uri: &Uri) -> Response<Body> {
-    let location = target::of_delegation(&entry.record)
-        .and_then(|address| target::at_node(&address, uri.path(), None));
+fn to_node(identifier: &Identifier, entry: &PrefixEntry, parts: &Parts) -> Response<Body> {
+    let location = target::of_delegation(&entry.record, target::prefers_https(parts))
+        .and_then(|address| target::at_node(&address, parts.uri.path(), None));
     match location {
         Some(location) => {
             let mut response = redirect(StatusCode::TEMPORARY_REDIRECT, location);
@@ -242,7 +239,7 @@ fn to_node(identifier: &Identifier, entry: &PrefixEntry, uri: &Uri) -> Response<
                 .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             response
         }
-        None => handles::referral(&identifier.display(), entry, Style::default(), uri),
+        None => handles::referral(&identifier.display(), entry, Style::default(), None),
     }
 }
 

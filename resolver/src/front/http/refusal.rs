@@ -1,15 +1,16 @@
-//! Why a request is not fulfilled, in the Handle protocol's codes: the one mapping of what goes
-//! wrong, whichever part of the front meets it.
+//! Why a request is not fulfilled, in the Handle protocol's codes, whichever part of the front
+//! meets it.
 
 use super::answer::{Answer, Style, status_of};
 use super::problem::Problem;
 use super::request::{ParameterError, PathError};
+use crate::front::code::code_of;
 use axum::body::Body;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Response, StatusCode};
 use idnode_proto::handle::ResponseCode;
 use idnode_proto::identifier::IdentifierError;
-use idnode_registry::{Error, Object};
+use idnode_registry::Error;
 
 /// A request that is not fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,45 +63,16 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let code = match &error {
-            Error::Unauthenticated(reason) => return Self::unauthenticated(reason),
-            Error::Unavailable(reason) => return Self::busy(reason.as_str()),
+        match &error {
+            Error::Unauthenticated(reason) => Self::unauthenticated(reason),
+            Error::Unavailable(reason) => Self::busy(reason.as_str()),
             Error::Storage(reason) => {
                 // Its words are about files and belong in the log.
                 tracing::error!(reason, "http: the store failed");
-                return Self::new(ResponseCode::ERROR, "the node's store failed");
+                Self::new(ResponseCode::ERROR, "the node's store failed")
             }
-            Error::Invalid { field, .. } if field.starts_with("identifier") => {
-                ResponseCode::INVALID_HANDLE
-            }
-            Error::Invalid { .. } | Error::Bound { .. } => ResponseCode::INVALID_VALUE,
-            Error::NotFound { object, .. } => match object {
-                Object::Identifier => ResponseCode::HANDLE_NOT_FOUND,
-                Object::Prefix => ResponseCode::NOT_RESPONSIBLE,
-                Object::Value => ResponseCode::VALUES_NOT_FOUND,
-                _ => ResponseCode::INVALID_VALUE,
-            },
-            Error::Exists {
-                object: Object::Value,
-                ..
-            } => ResponseCode::VALUE_EXISTS,
-            Error::Exists { .. } => ResponseCode::HANDLE_EXISTS,
-            Error::NotAdministrator { .. } => ResponseCode::INVALID_ADMIN,
-            Error::State {
-                object: Object::Prefix,
-                ..
-            }
-            | Error::PrefixNotActive { .. }
-            | Error::PrefixDelegated(_) => ResponseCode::NOT_RESPONSIBLE,
-            Error::State { .. } | Error::Denied(_) | Error::AdministratorRight { .. } => {
-                ResponseCode::NO_PERMISSION
-            }
-            Error::Quota { kind, .. } => kind.response_code(),
-            // Whoever writes with a version tries again some times before this is said.
-            Error::VersionMismatch { .. } => ResponseCode::BUSY,
-            Error::IdempotencyKeyReused(_) => ResponseCode::PROTOCOL_ERROR,
-        };
-        Self::new(code, error.to_string())
+            _ => Self::new(code_of(&error), error.to_string()),
+        }
     }
 }
 

@@ -219,9 +219,11 @@ fn callback(value: &str) -> Result<String, ParameterError> {
 pub(super) async fn body(
     shared: &Shared,
     body: Body,
+    limit_bytes: u64,
     deadline: Deadline,
 ) -> Result<Bytes, Refusal> {
-    let limit = usize::try_from(shared.options.body_limit_bytes).unwrap_or(usize::MAX);
+    let limit_bytes = limit_bytes.min(shared.options.body_limit_bytes);
+    let limit = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
     match deadline
         .run(shared, Limited::new(body, limit).collect())
         .await

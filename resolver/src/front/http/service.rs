@@ -3,6 +3,7 @@
 use super::peer::Peer;
 use super::problem::Problem;
 use super::{Shared, auth, handles, health, list, metrics, redirect, sessions, site};
+use crate::front::unread::Unread;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -13,10 +14,14 @@ use axum::routing::any;
 use hyper::body::{Body as _, Incoming};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 use tower::Service;
 
 /// Longest path and query, bytes: twice a handle of 2,048 bytes percent-encoded.
 const MAX_URI_BYTES: usize = 16 << 10;
+
+/// What is not counted: it is no work for those who resolve or register.
+const OF_OPERATION: [&str; 4] = ["/", "/healthz", "/readyz", "/metrics"];
 
 const READING: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 /// Below `/api/`.
@@ -58,13 +63,27 @@ pub(super) async fn answer(
     peer: Peer,
     mut request: hyper::Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    let began = Instant::now();
     let is_head = request.method() == Method::HEAD;
+    let is_of_operation = OF_OPERATION.contains(&request.uri().path());
     request.extensions_mut().insert(peer.clone());
+    let unread = Unread::of(&request);
     let mut response = match without_routing(&shared, &request) {
-        Some(response) => response,
-        None => router.call(request).await?,
+        Some(response) => {
+            unread.leave(request.into_body());
+            response
+        }
+        None => router.call(request.map(|body| unread.lend(body))).await?,
     };
+    unread.discard(shared.core.request_deadline).await;
+    if !is_of_operation {
+        shared.meters.answered(response.status(), began);
+    }
     let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("etag, location, retry-after, www-authenticate"),
+    );
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         HeaderValue::from_static("*"),
@@ -123,16 +142,12 @@ fn preflight(path: &str) -> Response<Body> {
     } else {
         READING
     };
-    let allowed: [(HeaderName, HeaderValue); 5] = [
+    let allowed: [(HeaderName, HeaderValue); 4] = [
         (header::ALLOW, methods.clone()),
         (header::ACCESS_CONTROL_ALLOW_METHODS, methods),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             HeaderValue::from_static("authorization, content-type, if-none-match"),
-        ),
-        (
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("etag, location, www-authenticate"),
         ),
         (
             header::ACCESS_CONTROL_MAX_AGE,

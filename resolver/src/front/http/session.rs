@@ -26,6 +26,8 @@ const IDLE: Duration = Duration::from_secs(1_800);
 const LONGEST: Duration = Duration::from_secs(86_400);
 /// Sessions that are logged in to at once.
 const AT_ONCE: usize = 10_000;
+/// Of them those of one administrator; one more ends the one that is longest unused.
+const OF_ONE: usize = 32;
 
 /// The sessions of a front.
 pub(super) struct Sessions {
@@ -162,6 +164,7 @@ impl Sessions {
             }
             None => {}
         }
+        make_room_for(&mut all, &session.head, &login.id);
         let now = Instant::now();
         let open = Open {
             login: Some(login),
@@ -174,25 +177,48 @@ impl Sessions {
 
     /// Ends a session; its proof does not open it again.
     pub(super) fn close(&self, session: &Session) {
-        let now = Instant::now();
-        let closed = Open {
-            login: None,
-            since: now,
-            used: now,
-        };
         // One that nobody logged in to is forgotten by itself.
         if let Some(open) = self.open.lock().get_mut(&session.head) {
-            *open = closed;
+            *open = Open::closed();
         }
     }
 }
 
 impl Open {
+    fn closed() -> Self {
+        let now = Instant::now();
+        Self {
+            login: None,
+            since: now,
+            used: now,
+        }
+    }
+
     fn lasts(&self) -> bool {
         match self.login {
             Some(_) => self.since.elapsed() < LONGEST && self.used.elapsed() < IDLE,
             None => self.since.elapsed() < Duration::from_secs(LOGIN_S),
         }
+    }
+}
+
+/// Ends the longest unused session of an administrator who has as many as one may have.
+fn make_room_for(all: &mut HashMap<[u8; HEAD_BYTES], Open>, head: &[u8; HEAD_BYTES], id: &str) {
+    let of_one = |open: &Open| open.login.as_ref().is_some_and(|login| login.id == id);
+    let others = all
+        .iter()
+        .filter(|(other, open)| *other != head && of_one(open));
+    let (mut count, mut oldest) = (0, None);
+    for (other, open) in others {
+        count += 1;
+        if oldest.is_none_or(|(_, used)| open.used < used) {
+            oldest = Some((*other, open.used));
+        }
+    }
+    if let Some((oldest, _)) = oldest.filter(|_| count >= OF_ONE)
+        && let Some(open) = all.get_mut(&oldest)
+    {
+        *open = Open::closed();
     }
 }
 
@@ -244,11 +270,32 @@ mod tests {
     }
 
     #[test]
-    fn sessions_are_bounded() {
+    fn an_administrator_has_so_many_sessions_and_takes_none_of_others() {
         let sessions = Sessions::new().unwrap();
-        for _ in 0..AT_ONCE {
+        let other = sessions.begin().unwrap();
+        let of_other = Login {
+            id: "301:0.NA/88.118.8".into(),
+            ..login()
+        };
+        sessions.log_in(&other, of_other).unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..=OF_ONE {
             let session = sessions.begin().unwrap();
             sessions.log_in(&session, login()).unwrap();
+            ids.push(session.id);
+        }
+        assert!(sessions.find(&ids[0]).is_none(), "the oldest");
+        assert!(ids[1..].iter().all(|id| sessions.find(id).is_some()));
+        assert!(sessions.find(&other.id).is_some());
+    }
+
+    #[test]
+    fn sessions_are_bounded() {
+        let sessions = Sessions::new().unwrap();
+        for number in 0..AT_ONCE {
+            let session = sessions.begin().unwrap();
+            let id = format!("{number}:0.NA/88.118.8");
+            sessions.log_in(&session, Login { id, ..login() }).unwrap();
         }
         let session = sessions.begin().unwrap();
         let refused = sessions.log_in(&session, login()).unwrap_err();

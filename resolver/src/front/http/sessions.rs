@@ -20,6 +20,9 @@ use data_encoding::BASE64;
 use idnode_proto::handle::ResponseCode;
 use std::sync::Arc;
 
+/// Longest body with a proof to be verified, which anybody may send.
+const MAX_PROOF_BYTES: u64 = 64 << 10;
+
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SessionJson<'a> {
@@ -145,7 +148,7 @@ pub(super) async fn verify(State(shared): State<Arc<Shared>>, request: Request) 
 
 async fn verified(shared: &Arc<Shared>, body: Body) -> Result<bool, Refusal> {
     let deadline = Deadline::of(shared);
-    let body = request::body(shared, body, deadline).await?;
+    let body = request::body(shared, body, MAX_PROOF_BYTES, deadline).await?;
     let sent: Verification = input::parsed(&body)?;
     let nonce = input::base64(&sent.nonce)
         .map_err(|reason| Refusal::new(ResponseCode::INVALID_VALUE, format!("nonce: {reason}")))?;

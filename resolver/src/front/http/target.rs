@@ -1,7 +1,10 @@
 //! Where a redirect leads: to what an identifier's URL value says, or to the node that its
 //! prefix is delegated to. Nothing of the request but the identifier itself ends up there.
 
+use super::peer::Peer;
 use axum::http::HeaderValue;
+use axum::http::header;
+use axum::http::request::Parts;
 use idnode_proto::handle::site::{Interface, InterfaceProtocol};
 use idnode_registry::prefix::PrefixRecord;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -80,9 +83,19 @@ pub(super) fn of_url(data: &[u8], schemes: &[String]) -> Result<HeaderValue, Unu
     HeaderValue::try_from(location).map_err(|_| Unusable::NotText)
 }
 
+/// Whether who sent this should be sent on to HTTPS where there is a choice: over TLS already, or
+/// with a credential that another node should not get in clear.
+pub(super) fn prefers_https(parts: &Parts) -> bool {
+    let encrypted = parts
+        .extensions
+        .get::<Peer>()
+        .is_some_and(|it| it.encrypted);
+    encrypted || parts.headers.contains_key(header::AUTHORIZATION)
+}
+
 /// The address of the first HTTP interface for queries among a delegation's sites, `http://…`
-/// before `https://…`, without a final slash.
-pub(super) fn of_delegation(record: &PrefixRecord) -> Option<String> {
+/// before `https://…` unless that is preferred, without a final slash.
+pub(super) fn of_delegation(record: &PrefixRecord, prefers_https: bool) -> Option<String> {
     let sites: Vec<_> = record.delegation.as_ref()?.decoded_sites().collect();
     let speaks = |protocol: InterfaceProtocol| {
         let wanted =
@@ -96,7 +109,12 @@ pub(super) fn of_delegation(record: &PrefixRecord) -> Option<String> {
             })
     };
     let http = speaks(InterfaceProtocol::Http).map(|address| format!("http://{address}"));
-    http.or_else(|| speaks(InterfaceProtocol::Https).map(|address| format!("https://{address}")))
+    let https = speaks(InterfaceProtocol::Https).map(|address| format!("https://{address}"));
+    if prefers_https {
+        https.or(http)
+    } else {
+        http.or(https)
+    }
 }
 
 fn reachable(address: IpAddr) -> bool {

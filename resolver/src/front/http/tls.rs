@@ -2,15 +2,16 @@
 
 use super::certificate::ClientCertificate;
 use super::peer::Peer;
-use crate::front::tls::{Certificate, CertificateFiles, Handshakes, Reload, provider};
+use crate::front::tls::{
+    Certificate, CertificateFiles, Handshakes, Profile, Reload, provider, server_config,
+};
 use metrics::counter;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::NoClientAuth;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    ALL_VERSIONS, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
-};
+use rustls::{ALL_VERSIONS, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +21,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 /// What is spoken, the preferred first (RFC 9113 §3.2).
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+const PROFILE: Profile = Profile {
+    protocols: &["h2", "http/1.1"],
+    versions: ALL_VERSIONS,
+};
 
 /// A bound socket for TLS.
 pub(super) struct Secure {
@@ -50,8 +54,13 @@ impl Secure {
         let certificate = Certificate::open("http", files, provider.clone())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let certificate = Arc::new(certificate);
-        let config =
-            server_config(certificate.clone(), provider, asks).map_err(io::Error::other)?;
+        let clients: Arc<dyn ClientCertVerifier> = if asks {
+            Arc::new(AnyClient(provider.clone()))
+        } else {
+            Arc::new(NoClientAuth)
+        };
+        let config = server_config(PROFILE, certificate.clone(), clients, provider)
+            .map_err(io::Error::other)?;
         Ok(Self {
             local_addr: listener.local_addr()?,
             listener,
@@ -78,26 +87,6 @@ impl Secure {
             shutdown,
         }
     }
-}
-
-/// As of all fronts, with a certificate of the client's if it has one.
-fn server_config(
-    certificate: Arc<Certificate>,
-    provider: Arc<CryptoProvider>,
-    asks: bool,
-) -> Result<ServerConfig, rustls::Error> {
-    let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(ALL_VERSIONS)?;
-    let builder = if asks {
-        builder.with_client_cert_verifier(Arc::new(AnyClient(provider)))
-    } else {
-        builder.with_no_client_auth()
-    };
-    let mut config = builder.with_cert_resolver(certificate);
-    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-    config.ticketer = ring::Ticketer::new()?;
-    config.max_early_data_size = 0;
-    Ok(config)
 }
 
 /// Whether HTTP/2 was agreed on, and who is there.

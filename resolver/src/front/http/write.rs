@@ -69,7 +69,12 @@ fn answer(call: &Call, done: StatusCode, result: Result<()>) -> Response<Body> {
             }) {
                 Some(entry) => {
                     let handle = call.identifier.display();
-                    handles::referral(&handle, &entry, call.style(), &call.uri)
+                    handles::referral(
+                        &handle,
+                        &entry,
+                        call.style(),
+                        handles::location(&entry, call),
+                    )
                 }
                 None => call.refused(refusal),
             }
@@ -81,7 +86,7 @@ fn answer(call: &Call, done: StatusCode, result: Result<()>) -> Response<Body> {
 async fn put_body(call: &Call, body: Body, overwrite: bool) -> Result<()> {
     // Nobody's megabytes are read who may not write anything.
     call.caller.require_known()?;
-    let body = request::body(&call.shared, body, call.deadline).await?;
+    let body = request::body(&call.shared, body, u64::MAX, call.deadline).await?;
     let mut values = input::values(&body)?;
     let indexes = &call.parameters.filter.indexes;
     if call.parameters.mint && (call.parameters.various || !indexes.is_empty()) {
@@ -195,20 +200,20 @@ async fn delete_all(call: &Call) -> Result<()> {
 /// Takes away those of the values that are there.
 async fn delete_some(call: &Call, indexes: &[u32]) -> Result<()> {
     for _ in 0..ATTEMPTS {
-        let current = current(call)
-            .await?
-            .ok_or_else(|| Error::not_found(Object::Identifier, &call.identifier))?;
-        let there: Vec<u32> = indexes
-            .iter()
-            .copied()
-            .filter(|index| current.indexes.contains(index))
-            .collect();
+        // Why nothing can be done to what is not there the registry says: it may be elsewhere.
+        let (there, version) = match current(call).await? {
+            None => (indexes.to_vec(), None),
+            Some(current) => {
+                let there = indexes.iter().filter(|it| current.indexes.contains(it));
+                (there.copied().collect(), Some(current.version))
+            }
+        };
         if there.is_empty() {
             let message = "none of the indexes has a value";
             return Err(Refusal::new(ResponseCode::VALUES_NOT_FOUND, message));
         }
         let identifier = call.identifier.clone();
-        let (set, mode, version) = (Vec::new(), SetMode::Put, Some(current.version));
+        let (set, mode) = (Vec::new(), SetMode::Put);
         let command =
             Command::update_handle(identifier, set, mode, there, false, None, version, now_s())?;
         match write_raw(call, command).await? {

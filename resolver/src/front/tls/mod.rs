@@ -7,6 +7,7 @@ pub use certificate::{CertificateFiles, Reload};
 pub(super) use certificate::Certificate;
 use metrics::Counter;
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,18 +33,20 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 }
 
 /// A server's side of a transport. Sessions are resumed by tickets; early data is not taken,
-/// since whoever records it can send it again (RFC 9250 §4.5).
+/// since whoever records it can send it again (RFC 9250 §4.5). `clients` says which certificates
+/// of theirs are asked for and taken.
 ///
 /// # Errors
 /// The system has no random numbers for the tickets' keys.
 pub(super) fn server_config(
     profile: Profile,
     certificate: Arc<Certificate>,
+    clients: Arc<dyn ClientCertVerifier>,
     provider: Arc<CryptoProvider>,
 ) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(profile.versions)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_cert_resolver(certificate);
     let protocols = profile.protocols.iter();
     config.alpn_protocols = protocols.map(|name| name.as_bytes().to_vec()).collect();

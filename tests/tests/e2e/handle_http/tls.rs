@@ -178,6 +178,8 @@ fn client_certificates_name_administrators_and_prove_their_keys() {
     let shown = [&certificate, &key].map(|path| path.to_str().unwrap().to_owned());
     let path = format!("/api/handles/0.NA/{PREFIX}?callback=f&index=300");
     let read = ["--cert", &shown[0], "--key", &shown[1]];
+    let own = world.https(&path.replace("callback=f&", ""), &read).2;
+    assert!(own.contains(SECRET), "{own}");
     let (status, _, script) = world.https(&path, &read);
     assert_eq!(status, 200, "{script}");
     assert!(!script.contains(SECRET), "{script}");

@@ -329,6 +329,7 @@ impl Node {
             Dnssec::open(dir.path().join("dnssec"), &zones, DnssecOptions::default()).unwrap();
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, site(8080).encode()),
+            proofs: crate::front::proofs::Proofs::new(registry.clone()),
             registry,
             zones,
             dnssec: Arc::new(dnssec),

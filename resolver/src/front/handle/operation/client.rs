@@ -49,7 +49,10 @@ pub(in super::super) struct Client {
     pub(super) caller: Caller,
     /// The administrator it has logged in as.
     pub(super) identity: Option<AdminId>,
-    pub(super) pending: Option<Pending>,
+    /// The log-in that it has to answer for.
+    log_in: Option<Pending>,
+    /// The session id of its last challenge of another kind.
+    challenged: Option<u32>,
     /// A list that is not at its end.
     pub(super) listing: Option<Listing>,
 }
@@ -85,8 +88,15 @@ struct Kept {
 }
 
 impl Challenges {
-    /// Keeps a challenge, in place of the oldest ones where there is no room.
-    pub(super) fn keep(&self, pending: Pending) {
+    /// Keeps a client's challenge, in place of the oldest ones where there is no room. With a
+    /// connection stays a log-in alone, which is short: requests may be long, and connections are
+    /// many.
+    pub(super) fn keep(&self, client: &mut Client, pending: Pending) {
+        if pending.log_in.is_some() {
+            client.log_in = Some(pending);
+            return;
+        }
+        client.challenged = Some(pending.session_id);
         let mut kept = self.kept.lock();
         kept.bytes += pending.request.len();
         kept.by_age.push_back((pending.session_id, pending.since));
@@ -98,26 +108,34 @@ impl Challenges {
                 return;
             }
             kept.by_age.pop_front();
-            let is_this = kept
-                .by_session
-                .get(&session_id)
-                .is_some_and(|pending| pending.since == since);
-            if is_this && let Some(old) = kept.by_session.remove(&session_id) {
-                kept.bytes -= old.request.len();
+            let oldest = kept.by_session.get(&session_id);
+            if oldest.is_some_and(|pending| pending.since == since) {
+                kept.remove(session_id);
             }
         }
     }
 
-    /// The challenge that an answer with this session id is for. It is answered once.
+    /// The challenge that an answer with this session id is for: the connection's log-in, the one
+    /// under the id, or the last one on the connection. It is answered once.
     pub(super) fn take(&self, client: &mut Client, session_id: u32) -> Option<Pending> {
-        let kept = {
-            let mut kept = self.kept.lock();
-            let found = kept.by_session.remove(&session_id);
-            kept.bytes -= found.as_ref().map_or(0, |pending| pending.request.len());
-            found
+        let (log_in, challenged) = (client.log_in.take(), client.challenged.take());
+        let found = match log_in {
+            Some(log_in) if log_in.session_id == session_id => Some(log_in),
+            log_in => {
+                let mut kept = self.kept.lock();
+                let by_id = kept.remove(session_id);
+                by_id.or_else(|| kept.remove(challenged?)).or(log_in)
+            }
         };
-        let own = client.pending.take();
-        kept.or(own).filter(Pending::holds)
+        found.filter(Pending::holds)
+    }
+}
+
+impl Kept {
+    fn remove(&mut self, session_id: u32) -> Option<Pending> {
+        let pending = self.by_session.remove(&session_id)?;
+        self.bytes -= pending.request.len();
+        Some(pending)
     }
 }
 
@@ -144,35 +162,51 @@ mod tests {
     #[test]
     fn a_challenge_is_found_by_session_or_connection_and_once() {
         let challenges = Challenges::default();
-        challenges.keep(pending(7, 10));
-        let mut other = Client::default();
+        let (mut client, mut other) = (Client::default(), Client::default());
+        challenges.keep(&mut client, pending(7, 10));
         assert!(challenges.take(&mut other, 8).is_none());
         assert_eq!(challenges.take(&mut other, 7).unwrap().session_id, 7);
-        assert!(challenges.take(&mut other, 7).is_none(), "answered once");
-        let mut client = Client {
-            pending: Some(pending(10_001, 0)),
-            ..Client::default()
-        };
+        assert!(challenges.take(&mut client, 0).is_none(), "answered once");
+        challenges.keep(&mut client, pending(9, 10));
         let found = challenges.take(&mut client, 0).unwrap();
-        assert_eq!(found.session_id, 10_001, "by its connection");
-        assert!(client.pending.is_none());
+        assert_eq!(found.session_id, 9, "by its connection");
+        // Another's challenge has, by chance, the id that a client has chosen for its log-in.
+        challenges.keep(&mut other, pending(10_001, 10));
+        challenges.keep(&mut client, log_in(10_001));
+        assert!(
+            challenges
+                .take(&mut client, 10_001)
+                .unwrap()
+                .log_in
+                .is_some()
+        );
+        assert!(
+            challenges
+                .take(&mut client, 10_001)
+                .unwrap()
+                .log_in
+                .is_none()
+        );
     }
 
     #[test]
     fn a_challenge_expires() {
         let challenges = Challenges::default();
-        challenges.keep(Pending {
+        let old = Pending {
             since: Instant::now().checked_sub(LASTS).unwrap(),
             ..pending(7, 10)
-        });
-        assert!(challenges.take(&mut Client::default(), 7).is_none());
+        };
+        let mut client = Client::default();
+        challenges.keep(&mut client, old);
+        assert!(challenges.take(&mut client, 7).is_none());
     }
 
     #[test]
     fn challenges_are_bounded() {
         let challenges = Challenges::default();
+        let mut client = Client::default();
         for session_id in 1..=2 * MOST as u32 {
-            challenges.keep(pending(session_id, 10));
+            challenges.keep(&mut client, pending(session_id, 10));
         }
         {
             let kept = challenges.kept.lock();
@@ -180,11 +214,18 @@ mod tests {
             assert_eq!(kept.bytes, 10 * kept.by_session.len());
         }
         for session_id in 1..=100 {
-            challenges.keep(pending(session_id, MOST_BYTES / 10));
+            challenges.keep(&mut client, pending(session_id, MOST_BYTES / 10));
         }
         let kept = challenges.kept.lock();
         assert!(kept.bytes <= MOST_BYTES, "{}", kept.bytes);
         let really: usize = kept.by_session.values().map(|it| it.request.len()).sum();
         assert_eq!(kept.bytes, really);
+    }
+
+    fn log_in(session_id: u32) -> Pending {
+        Pending {
+            log_in: Some("300:0.NA/88.118.8".parse().unwrap()),
+            ..pending(session_id, 0)
+        }
     }
 }

@@ -5,7 +5,7 @@
 use super::super::answer::{Answerer, Scratch, expiration_s, now_s};
 use super::super::metrics::Outcome;
 use super::sessions::Session;
-use super::{Act, Client, seal_from, write};
+use super::{Act, Client, write};
 use idnode_proto::handle::ReplyTo;
 use idnode_proto::handle::body::list::HandleList;
 use idnode_registry::prefix::PrefixState;
@@ -169,24 +169,6 @@ impl Answerer {
         match reply.handles(&mut scratch.reply, list, more) {
             Ok(()) => Outcome::Done,
             Err(error) => self.failed(to, &error.to_string(), scratch),
-        }
-    }
-
-    /// Encrypts the answers from `begin` on; one that cannot be is taken back.
-    pub(super) fn seal_or_fail(
-        &self,
-        session: &Session,
-        begin: usize,
-        scratch: &mut Scratch,
-    ) -> bool {
-        let sealed = seal_from(session, scratch.reply.get(begin..).unwrap_or_default());
-        scratch.reply.truncate(begin);
-        match sealed {
-            Some(sealed) => {
-                scratch.reply.extend_from_slice(&sealed);
-                true
-            }
-            None => false,
         }
     }
 }

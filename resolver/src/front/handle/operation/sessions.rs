@@ -14,6 +14,10 @@ const MOST: usize = 2_048;
 /// Messages of one session: the number of each is remembered. Clients in the field number their
 /// requests in no order, so that no window tells what is new.
 const MOST_MESSAGES: usize = 16_384;
+/// Messages of one session that cannot be opened: it ends at these. Encryption alone does not show
+/// who wrote, and from whether many altered messages can be opened somebody could learn what was in
+/// them.
+const MOST_UNOPENED: u32 = 8;
 /// How long a session may be silent, unless its client asks for less.
 const IDLE: Duration = Duration::from_secs(600);
 
@@ -32,6 +36,7 @@ struct State {
     used: Instant,
     /// Request ids.
     seen: HashSet<u32>,
+    unopened: u32,
 }
 
 impl Session {
@@ -50,6 +55,7 @@ impl Session {
             state: Mutex::new(State {
                 used: Instant::now(),
                 seen: HashSet::new(),
+                unopened: 0,
             }),
         }
     }
@@ -65,9 +71,22 @@ impl Session {
         is_new
     }
 
+    /// Counts a message that is not this session's, or altered.
+    pub(super) fn could_not_open(&self) {
+        self.state.lock().unopened += 1;
+    }
+
     fn is_over(&self) -> bool {
         let state = self.state.lock();
-        state.used.elapsed() > self.idle || state.seen.len() >= MOST_MESSAGES
+        state.used.elapsed() > self.idle
+            || state.seen.len() >= MOST_MESSAGES
+            || state.unopened >= MOST_UNOPENED
+    }
+
+    /// When it was opened, if it has not been used since.
+    fn unused_since(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        state.seen.is_empty().then_some(state.used)
     }
 }
 
@@ -78,14 +97,20 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Opens a session under a new id; `None`: there are as many as there may be.
+    /// Opens a session under a new id; `None`: there are as many as there may be, and all of them
+    /// are used. Anybody can ask for one, but only who can read its key can use it: the oldest one
+    /// that nobody has used makes room.
     pub(super) fn open(&self, session: Session) -> Option<u32> {
         let mut open = self.open.lock();
         if open.len() >= MOST {
             open.retain(|_, session| !session.is_over());
         }
         if open.len() >= MOST {
-            return None;
+            let unused = open
+                .iter()
+                .filter_map(|(id, it)| Some((it.unused_since()?, *id)));
+            let (_, oldest) = unused.min()?;
+            open.remove(&oldest);
         }
         loop {
             let id = getrandom::u32().ok()?;
@@ -108,5 +133,42 @@ impl Sessions {
 
     pub(super) fn close(&self, id: u32) {
         self.open.lock().remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn session() -> Session {
+        Session::new(SessionKey::Aes128([7; 16]), Caller::Stranger, None, None)
+    }
+
+    #[test]
+    fn sessions_nobody_uses_make_room_and_used_ones_stay() {
+        let sessions = Sessions::default();
+        let first = sessions.open(session()).unwrap();
+        assert!(sessions.get(first).unwrap().accepts(1));
+        let second = sessions.open(session()).unwrap();
+        for _ in 2..=MOST {
+            sessions.open(session()).unwrap();
+        }
+        assert!(sessions.get(first).is_some(), "it is used");
+        assert!(sessions.get(second).is_none(), "the oldest that is not");
+        assert_eq!(sessions.open.lock().len(), MOST);
+    }
+
+    #[test]
+    fn a_session_takes_each_number_once_and_few_altered_messages() {
+        let sessions = Sessions::default();
+        let id = sessions.open(session()).unwrap();
+        let session = sessions.get(id).unwrap();
+        assert!(session.accepts(5) && session.accepts(3) && !session.accepts(5));
+        for _ in 0..MOST_UNOPENED {
+            assert!(sessions.get(id).is_some());
+            session.could_not_open();
+        }
+        assert!(sessions.get(id).is_none());
     }
 }

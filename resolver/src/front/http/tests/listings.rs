@@ -80,6 +80,7 @@ fn listings_are_for_those_who_own_what_is_listed() {
         ("prefix=88..118", 400, 102, "prefix"),
         ("prefix=01&page=x", 400, 4, "page"),
         ("prefix=01&pageSize=10001", 400, 4, "pageSize"),
+        ("prefix=01&pageSize=0", 400, 4, "pageSize"),
     ] {
         node.list(&owner, query).assert_code(status, code, part);
     }

@@ -1,0 +1,235 @@
+//! Proofs: clients are challenged for them, and what they answer is checked (RFC 3652 §3.5).
+
+use super::super::answer::{Answerer, Scratch, expiration_s, now_s};
+use super::super::metrics::Outcome;
+use super::client::Pending;
+use super::{Act, Client};
+use crate::front::proofs::Unchecked;
+use idnode_proto::handle::admin::AdminId;
+use idnode_proto::handle::auth::proof::{ProofKey, verify_answer, verify_response};
+use idnode_proto::handle::auth::{self, ProofError};
+use idnode_proto::handle::body::challenge::{
+    Challenge, ChallengeAnswer, NONCE_LEN, PasswordLogIn, VerifyRequest, encode_verified,
+};
+use idnode_proto::handle::{ReplyTo, RequestDigest, RequestMessage, ResponseCode, decode_request};
+use idnode_registry::administrator::AdministratorKey;
+use idnode_registry::{Caller, Error};
+use std::time::Instant;
+use subtle::ConstantTimeEq;
+
+/// Why nothing was proven.
+#[derive(Debug)]
+pub(super) enum Refused {
+    Wrong,
+    Busy,
+    Proof(ProofError),
+    Registry(Error),
+}
+
+impl From<Unchecked> for Refused {
+    fn from(unchecked: Unchecked) -> Self {
+        match unchecked {
+            Unchecked::Busy => Self::Busy,
+            Unchecked::Unknown => Self::Wrong,
+            Unchecked::Registry(error) => Self::Registry(error),
+        }
+    }
+}
+
+impl Answerer {
+    /// Asks a client to prove who it is. `request_bytes`: what is then carried out; empty for a
+    /// log-in, `log_in`.
+    pub(super) fn challenge(
+        &self,
+        request: &RequestMessage<'_>,
+        request_bytes: &[u8],
+        log_in: Option<AdminId>,
+        client: &mut Client,
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        let to = &request.reply_to;
+        let session_id = match (&log_in, getrandom::u32()) {
+            // The log-in's own is repeated: its answer comes on this connection.
+            (Some(_), _) => to.session_id,
+            (None, Ok(made)) => made.max(1),
+            (None, Err(_)) => return self.failed(to, "no randomness", scratch),
+        };
+        let Ok(nonce) = auth::random::<NONCE_LEN>() else {
+            return self.failed(to, "no randomness", scratch);
+        };
+        let pending = Pending {
+            challenge: Challenge {
+                digest: RequestDigest::of(request.message.signed, to.version),
+                nonce: nonce.to_vec(),
+            },
+            op_code: to.op_code,
+            request: request_bytes.to_vec(),
+            log_in,
+            session_id,
+            since: Instant::now(),
+        };
+        let to = ReplyTo { session_id, ..*to };
+        let reply = self.reply(&to, expiration_s(0, now_s()));
+        if let Err(error) = reply.challenge(&mut scratch.reply, &pending.challenge) {
+            return self.failed(&to, &error.to_string(), scratch);
+        }
+        self.operations.challenges.keep(client, pending);
+        Outcome::Challenged
+    }
+
+    /// Takes the answer to a challenge, and carries out what was challenged.
+    pub(super) async fn prove(
+        &self,
+        answer: &ChallengeAnswer<'_>,
+        act: &Act<'_>,
+        client: &mut Client,
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        let found = self.operations.challenges.take(client, act.to.session_id);
+        let Some(pending) = found else {
+            let text = "there is no challenge to answer, or it has expired";
+            self.error(&act.to, ResponseCode::AUTHENTICATION_TIMEOUT, text, scratch);
+            return Outcome::Denied;
+        };
+        let to = ReplyTo {
+            op_code: pending.op_code,
+            ..act.to
+        };
+        let proven = self.proven(answer, &pending).await;
+        let (id, caller) = match proven {
+            Ok(proven) => proven,
+            Err(refused) => return self.not_proven(&to, refused, scratch),
+        };
+        if pending.request.is_empty() {
+            client.caller = caller;
+            client.identity = Some(id);
+            return self.done(&to, &[], scratch);
+        }
+        let original = match decode_request(&pending.request, act.transport) {
+            Ok(original) => original,
+            Err(refused) => return self.refuse(&refused, scratch),
+        };
+        let act = Act {
+            to,
+            caller: &caller,
+            ..*act
+        };
+        let carried = self.carry_out(&original, &pending.request, &act, client, scratch);
+        Box::pin(carried).await
+    }
+
+    /// Who has answered a challenge, if the answer proves it.
+    async fn proven(
+        &self,
+        answer: &ChallengeAnswer<'_>,
+        pending: &Pending,
+    ) -> Result<(AdminId, Caller), Refused> {
+        let id = AdminId::of(answer.handle, answer.index).map_err(|_| Refused::Wrong)?;
+        if pending.log_in.as_ref().is_some_and(|wanted| *wanted != id) {
+            return Err(Refused::Wrong);
+        }
+        let (challenge, handle) = (pending.challenge.clone(), answer.handle.to_owned());
+        let (key_type, response) = (answer.key_type.to_owned(), answer.response.to_vec());
+        let caller = self
+            .with_key(id.clone(), move |known| {
+                let answer = ChallengeAnswer {
+                    key_type: &key_type,
+                    handle: &handle,
+                    index: 0,
+                    response: &response,
+                };
+                verify_answer(&known.key, &challenge, &answer).map(|()| known.caller)
+            })
+            .await?;
+        Ok((id, caller))
+    }
+
+    /// Checks something with an administrator's key, where it may take time.
+    pub(super) async fn with_key<T: Send + 'static>(
+        &self,
+        id: AdminId,
+        check: impl FnOnce(AdministratorKey) -> Result<T, ProofError> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let checked = self.core.proofs.check(id, check).await?;
+        checked.map_err(Refused::Proof)
+    }
+
+    pub(super) fn not_proven(
+        &self,
+        to: &ReplyTo,
+        refused: Refused,
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        let (code, text) = match refused {
+            Refused::Registry(error) => return self.registry_error(to, &error, scratch),
+            Refused::Busy => (
+                ResponseCode::BUSY,
+                "too many proofs wait to be checked".to_owned(),
+            ),
+            Refused::Wrong | Refused::Proof(ProofError::Wrong | ProofError::OtherKind) => (
+                ResponseCode::AUTHENTICATION_FAILED,
+                "no such administrator, or another key".to_owned(),
+            ),
+            Refused::Proof(error) => (ResponseCode::AUTHENTICATION_FAILED, error.to_string()),
+        };
+        self.error(to, code, &text, scratch);
+        match code {
+            ResponseCode::BUSY => Outcome::Busy,
+            _ => Outcome::Denied,
+        }
+    }
+
+    pub(super) async fn log_in_by_password(
+        &self,
+        log_in: &PasswordLogIn<'_>,
+        act: &Act<'_>,
+        client: &mut Client,
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        let name = log_in.name;
+        // A name without an index is that of a handle with one key.
+        let id = name
+            .parse::<AdminId>()
+            .or_else(|_| AdminId::of(name, AdminId::ANY_INDEX));
+        let Ok(id) = id else {
+            return self.not_proven(&act.to, Refused::Wrong, scratch);
+        };
+        let password = log_in.password.as_bytes().to_vec();
+        let checked = self.with_key(id.clone(), move |known| match known.key {
+            ProofKey::Secret(secret) if bool::from(secret.ct_eq(&password)) => Ok(known.caller),
+            _ => Err(ProofError::Wrong),
+        });
+        match checked.await {
+            Ok(caller) => {
+                client.caller = caller;
+                client.identity = Some(id);
+                self.done(&act.to, &[], scratch)
+            }
+            Err(refused) => self.not_proven(&act.to, refused, scratch),
+        }
+    }
+
+    /// Tells another server whether an answer to its challenge proves a secret key kept here.
+    pub(super) async fn verify(
+        &self,
+        asked: &VerifyRequest<'_>,
+        act: &Act<'_>,
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        let Ok(id) = AdminId::of(asked.handle, asked.index) else {
+            return self.done(&act.to, &encode_verified(false), scratch);
+        };
+        let (challenge, handle) = (asked.challenge.clone(), asked.handle.to_owned());
+        let response = asked.response.to_vec();
+        let checked = self.with_key(id, move |known| {
+            Ok(verify_response(&known.key, &challenge, &handle, &response).is_ok())
+        });
+        match checked.await {
+            Ok(proven) => self.done(&act.to, &encode_verified(proven), scratch),
+            Err(Refused::Wrong | Refused::Proof(_)) => {
+                self.done(&act.to, &encode_verified(false), scratch)
+            }
+            Err(refused) => self.not_proven(&act.to, refused, scratch),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Proofs of handle administrators, checked for every front. A derived key takes up to 20 ms of a
+//! core, and strangers choose how long: so many are checked at once as there are cores, so many
+//! wait, and whoever goes away leaves a place only when the work for it is done.
+
+use idnode_proto::handle::admin::AdminId;
+use idnode_registry::administrator::AdministratorKey;
+use idnode_registry::{Error, Registry};
+use metrics::{Counter, counter};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use tokio::sync::Semaphore;
+
+/// Proofs that wait or are being checked.
+const MOST: usize = 256;
+
+/// Looks keys up and checks proofs with them.
+#[derive(Debug)]
+pub struct Proofs {
+    registry: Arc<Registry>,
+    places: Arc<Semaphore>,
+    cores: Arc<Semaphore>,
+    at_bound: Counter,
+}
+
+/// Why a proof was not checked.
+#[derive(Debug)]
+pub(super) enum Unchecked {
+    /// Too many wait.
+    Busy,
+    /// There is no such administrator.
+    Unknown,
+    /// The registry failed.
+    Registry(Error),
+}
+
+impl Proofs {
+    /// With the keys of a registry. Its metric goes to the recorder that is installed by then.
+    pub fn new(registry: Arc<Registry>) -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self {
+            registry,
+            places: Arc::new(Semaphore::new(MOST)),
+            cores: Arc::new(Semaphore::new(cores)),
+            at_bound: counter!("idnode_bound_hits_total", "bound" => "proofs"),
+        }
+    }
+
+    /// Looks an administrator's key up and checks something with it, where it may take its time.
+    pub(super) async fn check<T: Send + 'static>(
+        &self,
+        id: AdminId,
+        check: impl FnOnce(AdministratorKey) -> T + Send + 'static,
+    ) -> Result<T, Unchecked> {
+        let place = self.places.clone().try_acquire_owned().map_err(|_| {
+            self.at_bound.increment(1);
+            Unchecked::Busy
+        })?;
+        let core = self.cores.clone().acquire_owned().await;
+        let core = core.map_err(|_| Unchecked::Busy)?;
+        let registry = self.registry.clone();
+        let checked = tokio::task::spawn_blocking(move || {
+            let _until_it_is_done = (place, core);
+            let known = registry.administrator(&id).map_err(Unchecked::Registry)?;
+            known.map(check).ok_or(Unchecked::Unknown)
+        });
+        checked.await.unwrap_or(Err(Unchecked::Busy))
+    }
+}
