@@ -260,6 +260,16 @@ impl Registry {
         Ok((applied, record))
     }
 
+    /// As [`Registry::read`] for many keys, in their order, at less cost for each.
+    pub fn read_many(&self, keys: &[&[u8]]) -> Result<(Sequence, Vec<Option<Record>>)> {
+        let applied = self.applied();
+        let stored = self.store.get_many(Family::Identifiers, keys)?;
+        let records = stored
+            .into_iter()
+            .map(|stored| stored.map(Record::decode).transpose());
+        Ok((applied, records.collect::<Result<_>>()?))
+    }
+
     /// As [`Registry::read`] where memory alone knows; `None` where the disk must be asked.
     pub fn read_in_memory(&self, key: &[u8]) -> Result<Option<(Sequence, Option<Record>)>> {
         let applied = self.applied();

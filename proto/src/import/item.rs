@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::api::{self, value::Data, value::Ttl};
 use prost::Message;
+use simdutf8::basic::from_utf8;
 
 /// An item of a chunk, read where it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +51,9 @@ impl<'a> ItemRef<'a> {
         while let Some(field) = fields.next()? {
             match field {
                 (1, Field::Number(line)) => item.line = line,
-                (2, Field::Bytes(text)) => item.identifier = std::str::from_utf8(text).ok()?,
+                (2, Field::Bytes(text)) => item.identifier = from_utf8(text).ok()?,
                 (3, Field::Bytes(value)) => values.push(ItemValue::read(value)?),
-                (4, Field::Bytes(text)) => item.template = std::str::from_utf8(text).ok()?,
+                (4, Field::Bytes(text)) => item.template = from_utf8(text).ok()?,
                 _ => return None,
             }
         }
@@ -76,8 +77,8 @@ impl<'a> ItemValue<'a> {
             match field {
                 // As prost: what does not fit a u32 loses its upper bits.
                 (1, Field::Number(index)) => value.index = index as u32,
-                (2, Field::Bytes(text)) => value.kind = std::str::from_utf8(text).ok()?,
-                (3, Field::Bytes(text)) => value.data = std::str::from_utf8(text).ok()?.as_bytes(),
+                (2, Field::Bytes(text)) => value.kind = from_utf8(text).ok()?,
+                (3, Field::Bytes(text)) => value.data = from_utf8(text).ok()?.as_bytes(),
                 (4, Field::Bytes(raw)) => value.data = raw,
                 (5, Field::Number(seconds)) => value.ttl = Some(Ttl::TtlS(seconds as u32)),
                 (6, Field::Number(seconds)) => value.ttl = Some(Ttl::ExpiresAtS(seconds as u32)),

@@ -85,17 +85,22 @@ impl Columns {
         *self.places.get(known)?
     }
 
+    /// A column's bytes in the record at hand; nothing when the file has no such column.
+    fn bytes<'a, R: Read>(&self, records: &'a Records<R>, column: usize) -> &'a [u8] {
+        let place = self.places.get(column).copied().flatten();
+        place
+            .and_then(|place| records.field(place))
+            .unwrap_or_default()
+    }
+
     /// A column's text in the record at hand; nothing when the file has no such column.
     fn text<'a, R: Read>(
         &self,
         records: &'a Records<R>,
         column: usize,
     ) -> Result<&'a str, Problem> {
-        let Some(place) = self.places.get(column).copied().flatten() else {
-            return Ok("");
-        };
-        let bytes = records.field(place).unwrap_or_default();
-        std::str::from_utf8(bytes).map_err(|_| Problem {
+        let bytes = self.bytes(records, column);
+        simdutf8::basic::from_utf8(bytes).map_err(|_| Problem {
             reason: reason::NOT_UTF8,
             field: HEADER.get(column).copied().unwrap_or_default(),
             message: "is not UTF-8".to_owned(),
@@ -214,9 +219,14 @@ impl<R: Read> CsvItems<R> {
 
     /// Whether the record at hand has the identifier of the item at hand.
     fn goes_on(&self, shape: Shape) -> bool {
+        let item = self.item.identifier_bytes();
+        if shape == Shape::Whole {
+            // What equals text need not be checked to be text.
+            return !item.is_empty() && self.columns.bytes(&self.records, 0) == item;
+        }
         let identifier = self.columns.identifier(&self.records, shape);
         let identifier = identifier.unwrap_or_default();
-        !identifier.is_empty() && identifier == self.item.identifier()
+        !identifier.is_empty() && identifier.as_bytes() == item
     }
 
     /// Adds the record at hand to the item at hand.

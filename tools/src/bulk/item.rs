@@ -154,8 +154,13 @@ impl ItemBuilder {
 
     /// The identifier it began with.
     pub(super) fn identifier(&self) -> &str {
+        std::str::from_utf8(self.identifier_bytes()).unwrap_or_default()
+    }
+
+    /// The same as bytes.
+    pub(super) fn identifier_bytes(&self) -> &[u8] {
         let bytes = self.item.bytes.get(self.identifier.clone());
-        std::str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+        bytes.unwrap_or_default()
     }
 
     /// Adds a value; the encoded length of all so far, bytes.

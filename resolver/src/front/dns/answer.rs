@@ -8,6 +8,7 @@ use super::existence::Below;
 use super::lookup::{At, storage_failed};
 use super::reply::{ErrorCode, ExtendedError, Reply};
 use super::zone::ZoneSet;
+use crate::cache::CacheEntry;
 use crate::resolve::{Filter, Resolver};
 use hickory_proto::rr::{Name, RecordType};
 use idnode_proto::dnsname::{HASH_BYTES, Subject, ZoneKind};
@@ -36,6 +37,8 @@ pub(super) enum Step {
 pub(super) enum Deferred {
     /// The identifier of a name in clear.
     Record(Identifier),
+    /// The same, and what was read about it, for many at once.
+    Read(Identifier, Arc<CacheEntry>),
     /// The identifier or prefix of a hashed name.
     Hash(Subject, [u8; HASH_BYTES]),
     /// Whether a name that stands for nothing is below this hashed prefix's cut.

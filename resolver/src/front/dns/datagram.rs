@@ -69,9 +69,10 @@ impl Datagrams {
     fn hand_over(&mut self) {
         while !self.late.is_empty() {
             let count = self.late.len().min(READS);
-            let late: Vec<_> = self.late.drain(..count).collect();
+            let mut late: Vec<_> = self.late.drain(..count).collect();
             let (exchange, sender) = (self.desk.exchange().clone(), self.sender.clone());
             self.runtime.spawn_blocking(move || {
+                exchange.read_ahead(late.iter_mut().map(|late| &mut *late.waiting));
                 for Late {
                     waiting,
                     path,

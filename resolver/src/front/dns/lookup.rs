@@ -68,6 +68,10 @@ impl<'a> At<'a> {
                 let answer = core.resolver.resolve_blocking(&self.query(identifier))?;
                 Ok(self.at_answer(identifier, answer, false))
             }
+            Deferred::Read(identifier, entry) => {
+                let answer = core.resolver.resolve_read(&self.query(identifier), entry)?;
+                Ok(self.at_answer(identifier, answer, false))
+            }
             Deferred::Hash(subject, hash) => {
                 if let Some(entry) = self.delegated_by_hash(subject)? {
                     return Ok(Step::Done(self.referral(&entry, subject)));

@@ -32,6 +32,31 @@ impl Exchange {
         place
     }
 
+    /// Reads what queries wait for that it can be read for together. May block on the disk.
+    pub(in crate::front::dns) fn read_ahead<'a>(
+        &self,
+        waiting: impl Iterator<Item = &'a mut Waiting>,
+    ) {
+        let mut waiting: Vec<_> = waiting
+            .filter(|it| matches!(it.deferred, Deferred::Record(_)))
+            .collect();
+        let identifiers: Vec<_> = waiting
+            .iter()
+            .filter_map(|it| match &it.deferred {
+                Deferred::Record(identifier) => Some(identifier),
+                _ => None,
+            })
+            .collect();
+        // Where that fails each is read by itself, and says why it cannot be.
+        let resolver = &self.shared.responder.core.resolver;
+        let read = resolver.read_many(&identifiers).unwrap_or_default();
+        for (waiting, entry) in waiting.iter_mut().zip(read) {
+            if let Deferred::Record(identifier) = &waiting.deferred {
+                waiting.deferred = Deferred::Read(identifier.clone(), entry);
+            }
+        }
+    }
+
     /// Goes on with what memory did not know. `None`: the answer is not to be sent. May block on
     /// the disk.
     pub(in crate::front::dns) fn finish(&self, waiting: &Waiting) -> Option<Vec<u8>> {
