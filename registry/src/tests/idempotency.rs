@@ -1,10 +1,14 @@
 //! A write that is sent twice happens once.
 
 use super::support::*;
+use crate::enterprise::EnterpriseId;
 use crate::layout::Family;
+use crate::prefix::PrefixAction;
+use crate::template::{Attribute, AttributeType, Template};
 use crate::write::idempotency::{MAX_KEY_BYTES, storage_key};
-use crate::write::{Command, ImportMode, ImportStatus, Outcome, Receipt};
+use crate::write::{Command, ImportMode, ImportStatus, Outcome, PrefixUpdate, Receipt};
 use crate::{Caller, Error};
+use idnode_proto::value::{Permissions, Value, types};
 
 #[test]
 fn the_same_request_gets_the_first_receipt_and_another_is_refused() {
@@ -134,6 +138,72 @@ fn what_the_node_chose_is_told_again() {
     );
     let progress = |id| node.registry().import_progress(&node.operator, id).unwrap();
     assert_eq!((progress("load"), progress("another")), (1, 0));
+}
+
+/// Puts an enterprise's template `parts`.
+fn template_of(owner: EnterpriseId) -> Command {
+    let attribute = Attribute {
+        name: "DESC".into(),
+        kind: AttributeType::String as i32,
+        ..Attribute::default()
+    };
+    Command::PutTemplate {
+        template: Template {
+            name: "parts".into(),
+            enterprise: Some(owner.0),
+            attributes: vec![attribute],
+            ..Template::default()
+        },
+        expected_version: None,
+    }
+}
+
+#[test]
+fn a_replay_shows_nothing_that_has_become_anothers() {
+    let node = Node::with_prefixes(&[]);
+    let (one, two) = (node.enterprise("A"), node.enterprise("B"));
+    let (holder_one, holder_two) = (holder(one), holder(two));
+    let applied = |node: &Node| {
+        let receipt = node.write_as(&holder_one, key("k", "apply"), apply("88.118.8", one));
+        receipt.unwrap()
+    };
+    let put = |node: &Node| {
+        let command = template_of(one);
+        let receipt = node.write_as(&holder_one, key("t", "template"), command);
+        receipt.unwrap()
+    };
+    let (first, first_put) = (applied(&node), put(&node));
+    assert_eq!(applied(&node).outcome, first.outcome, "it is its own still");
+    assert_eq!(put(&node).outcome, first_put.outcome);
+    for action in [
+        PrefixAction::StartReview,
+        PrefixAction::Approve,
+        PrefixAction::MarkForDeletion,
+        PrefixAction::Remove,
+    ] {
+        node.write(step("88.118.8", action));
+    }
+    node.write(Command::DeleteTemplate {
+        name: "parts".into(),
+        expected_version: None,
+    });
+    node.activate("88.118.8", two);
+    let secret = Value {
+        permissions: Permissions(Permissions::ADMIN_READ | Permissions::ADMIN_WRITE),
+        ..Value::new(300, types::HS_SECKEY, "secret")
+    };
+    let kept = PrefixUpdate::new(parsed("88.118.8"), vec![secret], vec![], false, None, 1).unwrap();
+    node.write_as(&holder_two, None, Command::UpdatePrefix(kept))
+        .unwrap();
+    node.write_as(&holder_two, None, template_of(two)).unwrap();
+
+    for (again, first) in [(applied(&node), first), (put(&node), first_put)] {
+        assert!(again.replayed);
+        assert_eq!(
+            (again.sequence, again.outcome),
+            (first.sequence, Outcome::Done)
+        );
+    }
 }
 
 #[test]

@@ -293,18 +293,27 @@ impl Command {
     }
 
     /// The outcome of a call that is answered from its idempotency record: the object as it
-    /// is now.
-    fn recalled(&self, txn: &Txn<'_>, remembered: &idempotency::Remembered) -> Result<Outcome> {
+    /// is now, if the caller may read it still. It may have become another's since.
+    fn recalled(
+        &self,
+        txn: &Txn<'_>,
+        caller: &Caller,
+        remembered: &idempotency::Remembered,
+    ) -> Result<Outcome> {
         match self {
-            Self::CreateEnterprise { .. } => enterprises::current(txn, remembered.subject.parse()?),
+            Self::CreateEnterprise { .. } => {
+                enterprises::current(txn, caller, remembered.subject.parse()?)
+            }
             Self::UpdateEnterprise { id, .. }
             | Self::ReviewEnterprise { id, .. }
-            | Self::SetQuota { id, .. } => enterprises::current(txn, *id),
+            | Self::SetQuota { id, .. } => enterprises::current(txn, caller, *id),
             Self::ApplyPrefix { prefix, .. }
             | Self::TransitionPrefix { prefix, .. }
             | Self::SetDelegation { prefix, .. }
-            | Self::UpdatePrefix(PrefixUpdate { prefix, .. }) => prefixes::current(txn, prefix),
-            Self::PutTemplate { template, .. } => templates::current(txn, &template.name),
+            | Self::UpdatePrefix(PrefixUpdate { prefix, .. }) => {
+                prefixes::current(txn, caller, prefix)
+            }
+            Self::PutTemplate { template, .. } => templates::current(txn, caller, &template.name),
             Self::ImportChunk { .. } => Ok(Outcome::Import(remembered.results())),
             _ => Ok(Outcome::Done),
         }

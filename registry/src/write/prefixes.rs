@@ -160,13 +160,13 @@ fn require_one_message(record: &PrefixRecord, field: &str) -> Result<()> {
     Err(Error::invalid(field, reason))
 }
 
-pub(super) fn current(txn: &Txn<'_>, prefix: &Prefix) -> Result<Outcome> {
-    let key = Bytes::copy_from_slice(prefix.key());
-    match txn.prefix(&key)? {
-        Some(record) => Ok(Outcome::Prefix(Box::new(record))),
-        // Removed since: the receipt still holds.
-        None => Ok(Outcome::Done),
-    }
+pub(super) fn current(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<Outcome> {
+    let record = txn.prefix(prefix.key())?;
+    Ok(match record.filter(|record| caller.owns(record.owner())) {
+        Some(record) => Outcome::Prefix(Box::new(record)),
+        // Removed since, and perhaps another's: the receipt still holds.
+        None => Outcome::Done,
+    })
 }
 
 fn owned(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<PrefixRecord> {

@@ -178,7 +178,7 @@ impl Writer {
                 sequence: first.sequence,
                 committed_at_ms: first.committed_at_ms,
                 replayed: true,
-                outcome: command.recalled(txn, &first)?,
+                outcome: command.recalled(txn, caller, &first)?,
             });
         }
         if matches!(command, Command::Prune) {
