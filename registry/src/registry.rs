@@ -211,9 +211,11 @@ impl Registry {
                 .write(caller.clone(), idempotency.clone(), signed)
                 .await;
             match (&written, &command) {
-                // The record has changed since it was signed.
-                (Err(Error::VersionMismatch { .. }), Command::UpdateIdentifier(update))
-                    if !update.is_conditional() => {}
+                // The record has changed since it was signed, not since the caller read it.
+                (
+                    Err(Error::VersionMismatch { expected, .. }),
+                    Command::UpdateIdentifier(update),
+                ) if update.expected_version() != Some(*expected) => {}
                 _ => return written,
             }
         }
@@ -359,10 +361,8 @@ fn endorsed(endorser: &Endorser, store: &Store, command: Command) -> Result<Comm
                 .get(Family::Identifiers, update.identifier().key())?
                 .map(Record::decode)
                 .transpose()?;
-            Command::UpdateIdentifier(match existing.filter(Record::is_live) {
-                Some(existing) => endorser.update(update, &existing)?,
-                None => update,
-            })
+            let live = existing.filter(Record::is_live);
+            Command::UpdateIdentifier(endorser.update(update, live.as_ref())?)
         }
         Command::ImportChunk {
             import_id,

@@ -6,6 +6,7 @@ use crate::log::local::LocalLog;
 use crate::log::{AppendError, ChangeLog};
 use crate::store::{Mutation, Store, StoreOptions, View};
 use crate::{CommitObserver, Error, Options, Registry, Sequence};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -18,15 +19,45 @@ enum Failure {
     After,
 }
 
-/// A log whose next append fails; those after it would not.
-struct FailsOnce {
+/// How an [`AlteredLog`] appends.
+type Append = dyn Fn(&LocalLog, Sequence, &[LogEntry], Vec<Mutation>) -> Result<(), AppendError>
+    + Send
+    + Sync;
+
+/// A log that appends in another way than the local one below it.
+struct AlteredLog {
     log: LocalLog,
-    failure: Failure,
-    /// Appends that are still let through.
-    left: AtomicUsize,
+    append: Box<Append>,
 }
 
-impl ChangeLog for FailsOnce {
+/// The registry in a directory, appending in another way.
+pub(super) fn open_altered(
+    dir: &Path,
+    append: Box<Append>,
+    observer: Arc<dyn CommitObserver>,
+) -> Registry {
+    let store = Arc::new(Store::open(dir, &StoreOptions::default()).unwrap());
+    let log = LocalLog::open(store.clone()).unwrap();
+    let log = Arc::new(AlteredLog { log, append });
+    Registry::over(store, log, &Options::default(), observer).unwrap()
+}
+
+/// Lets so many appends through, then fails one; those after it would not fail.
+fn fails_once(failure: Failure, let_through: usize) -> Box<Append> {
+    let left = AtomicUsize::new(let_through);
+    Box::new(move |log, expected_head, entries, mutations| {
+        // Wraps around after the one that fails.
+        if left.fetch_sub(1, Ordering::AcqRel) != 0 {
+            return log.append(expected_head, entries, mutations);
+        }
+        if matches!(failure, Failure::After) {
+            log.append(expected_head, entries, mutations)?;
+        }
+        Err(AppendError::Failed("the disk is gone".into()))
+    })
+}
+
+impl ChangeLog for AlteredLog {
     fn head(&self) -> Result<Sequence, Error> {
         self.log.head()
     }
@@ -41,14 +72,7 @@ impl ChangeLog for FailsOnce {
         entries: &[LogEntry],
         mutations: Vec<Mutation>,
     ) -> Result<(), AppendError> {
-        // Wraps around after the one that fails.
-        if self.left.fetch_sub(1, Ordering::AcqRel) != 0 {
-            return self.log.append(expected_head, entries, mutations);
-        }
-        if matches!(self.failure, Failure::After) {
-            self.log.append(expected_head, entries, mutations)?;
-        }
-        Err(AppendError::Failed("the disk is gone".into()))
+        (self.append)(&self.log, expected_head, entries, mutations)
     }
 
     fn read(
@@ -97,15 +121,7 @@ fn a_failed_log_ends_writing_and_not_reading() {
         let head = node.registry().applied();
         let told = Arc::new(Told::default());
         let observer = told.clone();
-        node.reopen_over(|dir| {
-            let store = Arc::new(Store::open(dir, &StoreOptions::default()).unwrap());
-            let log = FailsOnce {
-                log: LocalLog::open(store.clone()).unwrap(),
-                failure,
-                left: AtomicUsize::new(1),
-            };
-            Registry::over(store, Arc::new(log), &Options::default(), observer).unwrap()
-        });
+        node.reopen_over(|dir| open_altered(dir, fails_once(failure, 1), observer));
         node.write(update("88.118.8/a", "2", None));
         assert!(node.registry().takes_writes());
         let failed = node.write_as(&node.operator, key("k", "b"), create("88.118.8/b", "x"));

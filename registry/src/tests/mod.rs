@@ -8,6 +8,7 @@
 )]
 
 mod administrators;
+mod endorsing;
 mod failing_log;
 mod idempotency;
 mod lifecycle;

@@ -164,9 +164,9 @@ impl IdentifierUpdate {
         &self.identifier
     }
 
-    /// Whether it is to be made to one version of the record only.
-    pub(crate) fn is_conditional(&self) -> bool {
-        self.expected_version.is_some()
+    /// The only version of the record that it is to be made to.
+    pub(crate) fn expected_version(&self) -> Option<u64> {
+        self.expected_version
     }
 
     /// The same with another meaning of setting a value.
