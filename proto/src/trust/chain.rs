@@ -103,8 +103,12 @@ impl Verifier {
         verifier
     }
 
-    /// Says that some of the handle's values cannot be read, so that nothing can vouch for them.
+    /// Says that the handle's values cannot be read all, so that nothing can vouch for them.
     pub fn unreadable(&mut self, reason: impl Into<String>) {
+        // Whether it has signatures is not known.
+        self.verdict
+            .faults
+            .retain(|fault| *fault != Fault::Unsigned);
         self.verdict.faults.push(Fault::BadValues(reason.into()));
     }
 
