@@ -12,7 +12,7 @@ use crate::prefix::{Delegation, PrefixAction, PrefixRecord, PrefixState, Step};
 use crate::{Caller, Error, Object, Result};
 use bytes::Bytes;
 use idnode_proto::dnsname;
-use idnode_proto::identifier::{Prefix, Scheme};
+use idnode_proto::identifier::{Prefix, Relation, Scheme};
 
 pub(super) fn apply(
     txn: &mut Txn<'_>,
@@ -29,6 +29,7 @@ pub(super) fn apply(
             name: prefix.to_string(),
         });
     }
+    require_outside_others(txn, caller, prefix)?;
     let mut meter = Meter::default();
     meter.prefix(txn, caller, enterprise)?;
     meter.finish(txn);
@@ -62,6 +63,26 @@ pub(super) fn apply(
     index_name(txn, prefix, true);
     txn.count_node(|counters| counters.prefixes += 1)?;
     Ok(store(txn, caller, None, record))
+}
+
+/// Err if a prefix is part of one that another enterprise holds, in whatever state: from its
+/// application on it would own that part, so that only the operator takes it away.
+fn require_outside_others(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<()> {
+    let longer_than = prefix.candidates().skip(1);
+    for candidate in longer_than.filter(|shorter| shorter.relation == Relation::Owner) {
+        let Some(shorter) = txn.prefix(candidate.key)? else {
+            continue;
+        };
+        if caller.owns(shorter.owner()) {
+            return Ok(());
+        }
+        let reason = format!(
+            "prefix {prefix} is part of {}, which belongs to another: only the operator registers it",
+            shorter.prefix()?
+        );
+        return Err(Error::Denied(reason));
+    }
+    Ok(())
 }
 
 pub(super) fn transition(
