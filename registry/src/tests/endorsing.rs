@@ -1,16 +1,15 @@
 //! What is registered is signed as it is registered, whatever happens beside it.
 
-use super::failing_log::open_altered;
+use super::altered_log::Gate;
 use super::support::*;
-use crate::Registry;
-use crate::log::ChangeLog;
-use crate::write::{Command, Endorser, IdentifierUpdate, SetMode};
+use crate::enterprise::EnterpriseId;
+use crate::write::{Command, Endorser, IdentifierUpdate, ImportMode, Outcome, SetMode};
+use crate::{Caller, Registry};
 use idnode_proto::trust::chain::Verifier;
 use idnode_proto::trust::claims::Token;
 use idnode_proto::trust::key::{Algorithm, PrivateKey, TrustKey, generate_pem};
 use idnode_proto::trust::{Fault, Root, Signer, Step};
 use idnode_proto::value::{Value, types};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 const SIGNER: &str = "300:0.NA/88.118.8";
@@ -106,48 +105,11 @@ fn an_update_is_signed_over_the_registered_spelling() {
     }
 }
 
-/// Holds appends back while it is shut.
-#[derive(Default)]
-struct Gate {
-    is_shut: Mutex<bool>,
-    /// Appends that have come to it.
-    arrived: Mutex<usize>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn set(&self, shut: bool) {
-        *self.is_shut.lock().unwrap() = shut;
-        self.changed.notify_all();
-    }
-
-    fn pass(&self) {
-        *self.arrived.lock().unwrap() += 1;
-        let mut is_shut = self.is_shut.lock().unwrap();
-        while *is_shut {
-            is_shut = self.changed.wait(is_shut).unwrap();
-        }
-    }
-
-    fn arrived(&self) -> usize {
-        *self.arrived.lock().unwrap()
-    }
-}
-
 #[test]
 fn an_update_beside_another_write_is_signed_over_what_it_leaves() {
     let mut node = Node::with_prefixes(&["88.118.8"]);
-    let gate = Arc::new(Gate::default());
-    let at_gate = gate.clone();
-    node.reopen_over(|dir| {
-        let append = Box::new(
-            move |log: &crate::log::local::LocalLog, head, entries: &[_], mutations| {
-                at_gate.pass();
-                log.append(head, entries, mutations)
-            },
-        );
-        open_altered(dir, append, Arc::new(()))
-    });
+    let gate = Gate::new();
+    node.reopen_over(|dir| gate.open(dir));
     endorse(node.registry());
     let handle = "88.118.8/A-1";
     // Each pair: the second is signed while the first is not readable, and applied after it.
@@ -157,8 +119,7 @@ fn an_update_beside_another_write_is_signed_over_what_it_leaves() {
         (remove("88.118.8/A-2", 7), add("88.118.8/A-2", 7)),
     ];
     for (first, second) in pairs {
-        let arrived = gate.arrived();
-        gate.set(true);
+        gate.shut();
         let (registry, caller) = (node.registry(), &node.operator);
         let write = |command: Command| {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -167,18 +128,60 @@ fn an_update_beside_another_write_is_signed_over_what_it_leaves() {
         };
         std::thread::scope(|scope| {
             scope.spawn(|| write(first));
-            while gate.arrived() == arrived {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            gate.wait();
             scope.spawn(|| write(second));
             // Long enough to be signed and handed in.
             std::thread::sleep(Duration::from_millis(200));
-            gate.set(false);
+            gate.release();
         });
     }
     assert_eq!(text_of(&node, handle), "2");
     for handle in [handle, "88.118.8/A-2"] {
         assert_eq!(faults(&node, handle), [], "{handle}");
+    }
+}
+
+#[test]
+fn nothing_is_signed_for_those_who_may_not_register_it() {
+    // A key that signs nothing: whatever is to be signed fails.
+    const UNFIT: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+        -----END PRIVATE KEY-----\n";
+    let node = Node::with_prefixes(&["88.118.8"]);
+    let other = holder(node.enterprise("two"));
+    node.write(create("88.118.8/there", "1"));
+    node.registry().endorse_by(Endorser {
+        signer: Signer {
+            name: SIGNER.parse().unwrap(),
+            key: PrivateKey::from_pem(UNFIT).unwrap(),
+            chain: Vec::new(),
+        },
+        validity_s: 3_600,
+        imports: true,
+    });
+    let chunk = || Command::ImportChunk {
+        import_id: "load".into(),
+        number: 1,
+        mode: ImportMode::Create,
+        items: vec![Ok(draft("88.118.8/item", "x"))],
+    };
+    let reason = |caller: &Caller, command: Command| -> String {
+        match node.write_as(caller, None, command) {
+            Err(error) => error.reason().to_owned(),
+            Ok(receipt) => match receipt.outcome {
+                Outcome::Import(results) => results[0].error.clone().unwrap().reason,
+                other => panic!("{other:?}"),
+            },
+        }
+    };
+    for (caller, expected) in [(&other, "DENIED"), (&holder(EnterpriseId(1)), "STORAGE")] {
+        for command in [
+            create("88.118.8/new", "x"),
+            update("88.118.8/there", "2", None),
+            chunk(),
+        ] {
+            assert_eq!(reason(caller, command.clone()), expected, "{command:?}");
+        }
     }
 }
 

@@ -1,12 +1,10 @@
 //! After a failed append nothing is written until the registry is opened again; reads go on.
 
+use super::altered_log::{Append, open_altered};
 use super::support::*;
 use crate::change::LogEntry;
-use crate::log::local::LocalLog;
 use crate::log::{AppendError, ChangeLog};
-use crate::store::{Mutation, Store, StoreOptions, View};
-use crate::{CommitObserver, Error, Options, Registry, Sequence};
-use std::path::Path;
+use crate::{CommitObserver, Error};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -17,29 +15,6 @@ enum Failure {
     Before,
     /// Everything was written, and then the answer was lost.
     After,
-}
-
-/// How an [`AlteredLog`] appends.
-type Append = dyn Fn(&LocalLog, Sequence, &[LogEntry], Vec<Mutation>) -> Result<(), AppendError>
-    + Send
-    + Sync;
-
-/// A log that appends in another way than the local one below it.
-struct AlteredLog {
-    log: LocalLog,
-    append: Box<Append>,
-}
-
-/// The registry in a directory, appending in another way.
-pub(super) fn open_altered(
-    dir: &Path,
-    append: Box<Append>,
-    observer: Arc<dyn CommitObserver>,
-) -> Registry {
-    let store = Arc::new(Store::open(dir, &StoreOptions::default()).unwrap());
-    let log = LocalLog::open(store.clone()).unwrap();
-    let log = Arc::new(AlteredLog { log, append });
-    Registry::over(store, log, &Options::default(), observer).unwrap()
 }
 
 /// Lets so many appends through, then fails one; those after it would not fail.
@@ -55,52 +30,6 @@ fn fails_once(failure: Failure, let_through: usize) -> Box<Append> {
         }
         Err(AppendError::Failed("the disk is gone".into()))
     })
-}
-
-impl ChangeLog for AlteredLog {
-    fn head(&self) -> Result<Sequence, Error> {
-        self.log.head()
-    }
-
-    fn oldest(&self) -> Result<Sequence, Error> {
-        self.log.oldest()
-    }
-
-    fn append(
-        &self,
-        expected_head: Sequence,
-        entries: &[LogEntry],
-        mutations: Vec<Mutation>,
-    ) -> Result<(), AppendError> {
-        (self.append)(&self.log, expected_head, entries, mutations)
-    }
-
-    fn read(
-        &self,
-        from: Sequence,
-        max_entries: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<LogEntry>, Error> {
-        self.log.read(from, max_entries, max_bytes)
-    }
-
-    fn head_in(&self, view: &View<'_>) -> Result<Sequence, Error> {
-        self.log.head_in(view)
-    }
-
-    fn read_in(
-        &self,
-        view: &View<'_>,
-        from: Sequence,
-        max_entries: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<LogEntry>, Error> {
-        self.log.read_in(view, from, max_entries, max_bytes)
-    }
-
-    fn trim(&self, before: Sequence) -> Result<(), Error> {
-        self.log.trim(before)
-    }
 }
 
 /// Counts the entries it is told of.

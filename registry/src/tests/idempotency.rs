@@ -1,13 +1,16 @@
 //! A write that is sent twice happens once.
 
+use super::altered_log::Gate;
 use super::support::*;
 use crate::enterprise::EnterpriseId;
-use crate::layout::Family;
+use crate::layout::{Family, encode_value};
 use crate::prefix::PrefixAction;
+use crate::store::Mutation;
 use crate::template::{Attribute, AttributeType, Template};
-use crate::write::idempotency::{MAX_KEY_BYTES, storage_key};
-use crate::write::{Command, ImportMode, ImportStatus, Outcome, PrefixUpdate, Receipt};
+use crate::write::idempotency::{MAX_KEY_BYTES, Remembered, storage_key};
+use crate::write::{Command, ImportMode, ImportStatus, Outcome, PRUNE_ROWS, PrefixUpdate, Receipt};
 use crate::{Caller, Error};
+use bytes::Bytes;
 use idnode_proto::value::{Permissions, Value, types};
 
 #[test]
@@ -254,4 +257,76 @@ fn a_key_is_bounded() {
     let refused = node.write_as(&node.operator, key(&long, "b"), create("88.118.8/b", "x"));
     assert_eq!(refused.unwrap_err().field(), "idempotency_key");
     assert!(node.record("88.118.8/b").is_err());
+}
+
+/// Puts idempotency records as if they had been written then.
+fn put_rows(node: &Node, rows: impl Iterator<Item = (Bytes, u64)>) {
+    let mutations: Vec<_> = rows
+        .map(|(key, committed_at_ms)| Mutation {
+            family: Family::Idempotency,
+            key,
+            value: Some(encode_value(&Remembered {
+                committed_at_ms,
+                ..Remembered::default()
+            })),
+        })
+        .collect();
+    node.registry().store().write(&mutations, true).unwrap();
+}
+
+fn is_kept(node: &Node, key: &[u8]) -> bool {
+    let stored = node.registry().store().get(Family::Idempotency, key);
+    stored.unwrap().is_some()
+}
+
+#[test]
+fn pruning_passes_what_is_within_its_retention() {
+    let node = Node::new();
+    let now = crate::now_ms();
+    let (first, last) = (holder(EnterpriseId(1)), &node.operator);
+    let live = |number: usize| storage_key(&first, &format!("{number:06}"));
+    let old = |number: usize| storage_key(last, &format!("{number:06}"));
+    put_rows(&node, (0..=PRUNE_ROWS).map(|number| (live(number), now)));
+    put_rows(&node, (0..5).map(|number| (old(number), 1)));
+    let prune = || node.write(Command::Prune).outcome;
+    assert_eq!(prune(), Outcome::Unfinished);
+    assert_eq!(prune(), Outcome::Done);
+    assert!((0..5).all(|number| !is_kept(&node, &old(number))));
+    assert!((0..=PRUNE_ROWS).all(|number| is_kept(&node, &live(number))));
+    // And then from the first one on again.
+    put_rows(&node, std::iter::once((live(0), 1)));
+    assert_eq!(prune(), Outcome::Unfinished);
+    assert!(!is_kept(&node, &live(0)));
+}
+
+#[test]
+fn a_key_that_is_renewed_beside_a_pruning_stays() {
+    let mut node = Node::with_prefixes(&["88.118.8"]);
+    let gate = Gate::new();
+    node.reopen_over(|dir| gate.open(dir));
+    let row = storage_key(&node.operator, "k");
+    put_rows(&node, std::iter::once((row.clone(), 1)));
+    gate.shut();
+    let (registry, caller) = (node.registry(), &node.operator);
+    let write = |idempotency, command| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let written = registry.write(caller, idempotency, command);
+        runtime.unwrap().block_on(written).unwrap();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| write(None, create("88.118.8/a", "x")));
+        gate.wait();
+        // One group, in this order.
+        let commands = [
+            (key("k", "renewed"), create("88.118.8/b", "x")),
+            (None, Command::Prune),
+        ];
+        for (idempotency, command) in commands {
+            let write = &write;
+            scope.spawn(move || write(idempotency, command));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        gate.release();
+    });
+    assert!(is_kept(&node, &row));
 }

@@ -8,6 +8,7 @@
 )]
 
 mod administrators;
+mod altered_log;
 mod endorsing;
 mod failing_log;
 mod idempotency;

@@ -118,15 +118,20 @@ impl Endorser {
         Ok(update)
     }
 
-    /// A chunk's items with signatures, made by every core beside each other.
+    /// A chunk's items, those that are `wanted` with signatures, made by every core beside each
+    /// other.
     pub(crate) fn chunk(
         &self,
         items: Vec<std::result::Result<Draft, ItemError>>,
+        wanted: impl Fn(&Identifier) -> bool + Sync,
     ) -> Vec<std::result::Result<Draft, ItemError>> {
         let threads = available_parallelism().map_or(1, usize::from);
         let share = items.len().div_ceil(threads).max(1);
         let sign = |item: &std::result::Result<Draft, ItemError>| {
             let draft = item.clone()?;
+            if !wanted(draft.identifier()) {
+                return Ok(draft);
+            }
             self.draft(draft).map_err(|error| ItemError::from(&error))
         };
         std::thread::scope(|scope| {

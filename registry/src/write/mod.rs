@@ -22,6 +22,8 @@ pub use endorse::Endorser;
 pub use idempotency::Idempotency;
 pub use import::{ImportMode, ImportStatus, ItemError, ItemResult};
 pub use values::SetMode;
+#[cfg(test)]
+pub(crate) use writer::PRUNE_ROWS;
 pub(crate) use writer::{Writer, WriterHandle};
 
 use crate::credential::Credential;
@@ -150,7 +152,7 @@ pub enum Command {
         /// The items; those that were wrong in themselves carry their error.
         items: Vec<std::result::Result<Draft, ItemError>>,
     },
-    /// Forgets idempotency keys that are past their time. The node itself.
+    /// Forgets idempotency keys that are past their time, some at once. The node itself.
     Prune,
 }
 
@@ -172,6 +174,8 @@ pub struct Receipt {
 pub enum Outcome {
     /// Nothing but the receipt.
     Done,
+    /// There is more to forget: the same command goes on.
+    Unfinished,
     /// The enterprise as it is now.
     Enterprise(Box<Enterprise>),
     /// The prefix as it is now, or was when it was removed.
