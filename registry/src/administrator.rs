@@ -7,10 +7,11 @@
 //! reading.
 
 use crate::credential::Credential;
-use crate::enterprise::EnterpriseId;
 use crate::layout::{Family, decode_value};
 use crate::prefix::PrefixRecord;
+use crate::prefix_table::PrefixTable;
 use crate::record::Record;
+use crate::store::Store;
 use crate::{Caller, Error, Registry, Result};
 use bytes::Bytes;
 use idnode_proto::handle::admin::AdminId;
@@ -20,6 +21,7 @@ use idnode_proto::identifier::Identifier;
 use idnode_proto::value::{Reference, ValueRef, Values, types};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Most groups inside each other that are looked into.
@@ -28,6 +30,8 @@ pub const MAX_GROUP_DEPTH: usize = 8;
 pub const MAX_GROUP_READS: usize = 64;
 /// Most references that one question about rights compares: some milliseconds of the writer.
 const MAX_REFERENCES_COMPARED: usize = 8_192;
+/// The shortest reference of an HS_VLIST value: an empty handle and an index.
+const MIN_REFERENCE_BYTES: usize = 8;
 
 /// The key that a value holds; `None`: it is of another type, or a secret that anybody may read.
 fn key_of_value(value: &ValueRef<'_>) -> Option<ProofKey> {
@@ -134,11 +138,14 @@ impl HandleValues {
         Values::new(&self.encoded, self.count).map_while(std::result::Result::ok)
     }
 
-    /// The data of the HS_VLIST values by index.
-    fn groups(&self) -> HashMap<u32, Bytes> {
+    /// The HS_VLIST values by index.
+    fn groups(&self) -> HashMap<u32, Group> {
         self.iter()
             .filter(|value| value.value_type().eq_ignore_ascii_case(types::HS_VLIST))
-            .map(|value| (value.index(), self.encoded.slice_ref(value.data())))
+            .map(|value| {
+                let data = self.encoded.slice_ref(value.data());
+                (value.index(), Group::Encoded(data))
+            })
             .collect()
     }
 }
@@ -248,12 +255,20 @@ enum Compared {
     Other(Place),
 }
 
+/// A value of type HS_VLIST.
+enum Group {
+    /// Not looked at yet.
+    Encoded(Bytes),
+    /// What it lists: nothing if it cannot be read.
+    Listed(Rc<[Reference]>),
+}
+
 /// One question about rights: the groups it has read and what it may still look at.
 struct Search<'a, H> {
     handles: &'a H,
     wanted: &'a AdminId,
-    /// The HS_VLIST values, by index, of the handles read so far.
-    groups: HashMap<Identifier, HashMap<u32, Bytes>>,
+    /// The groups, by index, of the handles read so far.
+    groups: HashMap<Identifier, HashMap<u32, Group>>,
     references_left: usize,
 }
 
@@ -290,8 +305,8 @@ impl<'a, H: Handles> Search<'a, H> {
         for _ in 0..MAX_GROUP_DEPTH {
             let mut below = Vec::new();
             for (handle, index) in level {
-                for reference in self.members(&handle, index)? {
-                    match self.compare(&reference) {
+                for reference in self.members(&handle, index)?.iter() {
+                    match self.compare(reference) {
                         Some(Compared::Same) => return Ok(true),
                         Some(Compared::Other(place)) if met.insert(place.clone()) => {
                             below.push(place);
@@ -307,39 +322,67 @@ impl<'a, H: Handles> Search<'a, H> {
         Ok(false)
     }
 
-    /// What the HS_VLIST value at a place lists; nothing where there is none.
-    fn members(&mut self, handle: &Identifier, index: u32) -> Result<Vec<Reference>> {
+    /// What the HS_VLIST value at a place lists; nothing where there is none. Reads each once: one
+    /// that cannot be read counts as if what it might list had been compared.
+    fn members(&mut self, handle: &Identifier, index: u32) -> Result<Rc<[Reference]>> {
         if !self.groups.contains_key(handle) {
             if self.groups.len() >= MAX_GROUP_READS {
-                return Ok(Vec::new());
+                return Ok(Rc::default());
             }
             let values = self.handles.values_of(handle)?.unwrap_or_default();
             self.groups.insert(handle.clone(), values.groups());
         }
-        let list = self.groups.get(handle).and_then(|lists| lists.get(&index));
-        Ok(list
-            .and_then(|list| decode_value_list(list).ok())
-            .unwrap_or_default())
+        let lists = self.groups.get_mut(handle);
+        let Some(group) = lists.and_then(|lists| lists.get_mut(&index)) else {
+            return Ok(Rc::default());
+        };
+        let data = match group {
+            Group::Listed(listed) => return Ok(listed.clone()),
+            Group::Encoded(data) => data,
+        };
+        let listed: Rc<[Reference]> = match decode_value_list(data) {
+            Ok(listed) => listed.into(),
+            Err(_) => {
+                let most = data.len() / MIN_REFERENCE_BYTES;
+                self.references_left = self.references_left.saturating_sub(most);
+                Rc::default()
+            }
+        };
+        *group = Group::Listed(listed.clone());
+        Ok(listed)
     }
 }
 
 /// What is committed.
-impl Handles for Registry {
+pub(crate) struct Committed<'a> {
+    pub store: &'a Store,
+    pub prefixes: &'a PrefixTable,
+}
+
+impl Handles for Committed<'_> {
     fn prefix_record(&self, key: &[u8]) -> Result<Option<PrefixRecord>> {
-        Ok(self.prefixes().get(key).map(|entry| entry.record.clone()))
+        Ok(self.prefixes.get(key).map(|entry| entry.record.clone()))
     }
 
     fn owner_record(&self, identifier: &Identifier) -> Result<Option<PrefixRecord>> {
-        let entry = self.prefixes().owner_of(identifier);
+        let entry = self.prefixes.owner_of(identifier);
         Ok(entry.map(|entry| entry.record.clone()))
     }
 
     fn identifier_record(&self, identifier: &Identifier) -> Result<Option<Record>> {
-        Ok(self.read(identifier.key())?.1)
+        let stored = self.store.get(Family::Identifiers, identifier.key())?;
+        stored.map(Record::decode).transpose()
     }
 }
 
 impl Registry {
+    fn committed(&self) -> Committed<'_> {
+        Committed {
+            store: self.store(),
+            prefixes: self.prefixes(),
+        }
+    }
+
     /// The key of an administrator and who whoever proves it is: first among the credentials,
     /// then among the values registered here. Index 0 means the only key of a handle. May block
     /// on the disk.
@@ -352,7 +395,7 @@ impl Registry {
             let caller = credential.caller();
             return Ok(key.map(|key| AdministratorKey { key, caller }));
         }
-        Ok(key_at(self, id)?.map(|(index, key)| {
+        Ok(key_at(&self.committed(), id)?.map(|(index, key)| {
             let id = AdminId {
                 handle: id.handle.clone(),
                 index,
@@ -373,8 +416,12 @@ impl Registry {
             return Ok(None);
         };
         let stored = self.store().get(Family::Credentials, &credential_id)?;
-        let credential: Option<Credential> = stored.map(|s| decode_value(&s)).transpose()?;
-        Ok(credential.filter(|credential| !credential.revoked))
+        let Some(stored) = stored else {
+            return Ok(None);
+        };
+        let credential: Credential = decode_value(&stored)?;
+        let holds = holds_name(&self.committed(), &credential, &id.handle)?;
+        Ok(holds.then_some(credential))
     }
 
     /// Err if what the caller proved once would prove nothing now: the credential was revoked,
@@ -386,7 +433,7 @@ impl Registry {
         let id = match caller {
             Caller::Stranger => return Ok(()),
             Caller::Administrator(administrator) => {
-                return require_standing(self, administrator);
+                return require_standing(&self.committed(), administrator);
             }
             Caller::Operator { credential } | Caller::Enterprise { credential, .. } => credential,
         };
@@ -416,11 +463,11 @@ impl Registry {
             encoded: values,
             count,
         };
-        let rights = rights_of(self, administrator, &values)?.unwrap_or_default();
+        let rights = rights_of(&self.committed(), administrator, &values)?.unwrap_or_default();
         if !rights.contains(AdminPermissions::READ_VALUE) {
             return Ok(false);
         }
-        match require_standing(self, administrator) {
+        match require_standing(&self.committed(), administrator) {
             Ok(()) => Ok(true),
             Err(Error::Unauthenticated(_)) => Ok(false),
             Err(error) => Err(error),
@@ -434,8 +481,12 @@ impl Registry {
         prefix: &PrefixRecord,
         right: AdminPermissions,
     ) -> Result<()> {
-        require_standing(self, administrator)?;
-        let rights = rights_of(self, administrator, &HandleValues::of_prefix(prefix))?;
+        require_standing(&self.committed(), administrator)?;
+        let rights = rights_of(
+            &self.committed(),
+            administrator,
+            &HandleValues::of_prefix(prefix),
+        )?;
         let name = format!("prefix {}", prefix.prefix()?);
         require_right(administrator, &name, rights, right)
     }
@@ -496,15 +547,29 @@ pub(crate) fn administrator_key(id: &AdminId) -> Bytes {
     key.into()
 }
 
-/// Whether whoever `caller` is may say whose administrator an identifier names: it is its
-/// prefix's owner.
-pub(crate) fn owner_of_handle(
+/// The prefix whose owner may say who proves a handle's keys.
+pub(crate) fn prefix_of_handle(
     handles: &impl Handles,
     handle: &Identifier,
-) -> Result<Option<EnterpriseId>> {
-    let record = match handle.prefix_handle() {
-        Some(prefix) => handles.prefix_record(prefix.key())?,
-        None => handles.owner_record(handle)?,
-    };
-    Ok(record.map(|record| record.owner()))
+) -> Result<Option<PrefixRecord>> {
+    match handle.prefix_handle() {
+        Some(prefix) => handles.prefix_record(prefix.key()),
+        None => handles.owner_record(handle),
+    }
+}
+
+/// Whether a credential for an administrator of `handle` is good for that: it is not revoked, and
+/// an enterprise that took the name for itself still owns the handle. What the operator gave
+/// holds until it is revoked.
+pub(crate) fn holds_name(
+    handles: &impl Handles,
+    credential: &Credential,
+    handle: &Identifier,
+) -> Result<bool> {
+    let taken = (credential.administrator.as_ref()).is_some_and(|record| record.taken_by_owner);
+    if credential.revoked || !taken {
+        return Ok(!credential.revoked);
+    }
+    let prefix = prefix_of_handle(handles, handle)?;
+    Ok(prefix.is_some_and(|prefix| Some(prefix.enterprise) == credential.enterprise))
 }

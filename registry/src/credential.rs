@@ -60,6 +60,9 @@ pub struct AdministratorRecord {
     /// The key; none when the credential is revoked.
     #[prost(oneof = "StoredKey", tags = "3, 4")]
     pub key: Option<StoredKey>,
+    /// The handle's owner took the name for itself: it is the owner's as long as the handle is.
+    #[prost(bool, tag = "5")]
+    pub taken_by_owner: bool,
 }
 
 /// The key of an administrator, as stored.
@@ -137,6 +140,7 @@ impl Credential {
                 handle: Bytes::copy_from_slice(administrator.handle.key()),
                 index: administrator.index,
                 key: Some(key),
+                taken_by_owner: false,
             }),
             ..token_less
         })

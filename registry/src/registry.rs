@@ -1,5 +1,6 @@
 //! [`Registry`]: the store, the log and the writer, opened together.
 
+use crate::administrator::{Committed, HandleValues, Handles as _, rights_of};
 use crate::change::{Change, LogEntry};
 use crate::credential::{Credential, split_token};
 use crate::layout::{Family, decode_value};
@@ -138,6 +139,7 @@ impl Registry {
             poisoned: poisoned.clone(),
             group_commit_max: options.group_commit_max,
             idempotency_retention_ms: options.idempotency_retention_ms,
+            prune_next: Mutex::default(),
         };
         let (handle, thread) = writer.start(WRITER_QUEUE)?;
         Ok(Self {
@@ -200,20 +202,26 @@ impl Registry {
             return writer.write(caller.clone(), idempotency, command).await;
         }
         for _ in 0..ENDORSING_ATTEMPTS {
-            let (endorser, store, unsigned) =
-                (endorser.clone(), self.store.clone(), command.clone());
-            let signing =
-                tokio::task::spawn_blocking(move || endorsed(&endorser, &store, unsigned));
+            let (endorser, unsigned, whose) = (endorser.clone(), command.clone(), caller.clone());
+            let (store, prefixes) = (self.store.clone(), self.prefixes.clone());
+            let signing = tokio::task::spawn_blocking(move || {
+                let committed = Committed {
+                    store: &store,
+                    prefixes: &prefixes,
+                };
+                endorsed(&endorser, &committed, &whose, unsigned)
+            });
             let signed = signing
                 .await
                 .map_err(|_| Error::Storage("signing ended without a result".into()))??;
-            let written = writer
-                .write(caller.clone(), idempotency.clone(), signed)
-                .await;
+            let written = writer.write(caller.clone(), idempotency.clone(), signed);
+            let written = written.await;
             match (&written, &command) {
-                // The record has changed since it was signed.
-                (Err(Error::VersionMismatch { .. }), Command::UpdateIdentifier(update))
-                    if !update.is_conditional() => {}
+                // The record has changed since it was signed, not since the caller read it.
+                (
+                    Err(Error::VersionMismatch { expected, .. }),
+                    Command::UpdateIdentifier(update),
+                ) if update.expected_version() != Some(*expected) => {}
                 _ => return written,
             }
         }
@@ -360,19 +368,29 @@ impl Registry {
     }
 }
 
-/// The command with what it registers signed. What will be refused anyway is left as it is.
-fn endorsed(endorser: &Endorser, store: &Store, command: Command) -> Result<Command> {
+/// The command with what it registers signed, where the caller may register it as far as can be
+/// told beside the writer: a signature is dear, and the writer refuses the rest.
+fn endorsed(
+    endorser: &Endorser,
+    committed: &Committed<'_>,
+    caller: &Caller,
+    command: Command,
+) -> Result<Command> {
     Ok(match command {
-        Command::CreateIdentifier(draft) => Command::CreateIdentifier(endorser.draft(draft)?),
-        Command::UpdateIdentifier(update) => {
-            let existing = store
-                .get(Family::Identifiers, update.identifier().key())?
-                .map(Record::decode)
-                .transpose()?;
-            Command::UpdateIdentifier(match existing.filter(Record::is_live) {
-                Some(existing) => endorser.update(update, &existing)?,
-                None => update,
+        Command::CreateIdentifier(draft) => {
+            let concerned = concerns(committed, caller, draft.identifier(), None)?;
+            Command::CreateIdentifier(match concerned {
+                true => endorser.draft(draft)?,
+                false => draft,
             })
+        }
+        Command::UpdateIdentifier(update) => {
+            let identifier = update.identifier();
+            let existing = committed.identifier_record(identifier)?;
+            let existing = existing.filter(Record::is_live);
+            let concerned = concerns(committed, caller, identifier, existing.as_ref())?;
+            let existing = existing.filter(|_| concerned);
+            Command::UpdateIdentifier(endorser.update(update, existing.as_ref())?)
         }
         Command::ImportChunk {
             import_id,
@@ -383,10 +401,34 @@ fn endorsed(endorser: &Endorser, store: &Store, command: Command) -> Result<Comm
             import_id,
             number,
             mode,
-            items: endorser.chunk(items),
+            items: endorser.chunk(items, |identifier| {
+                let owner = committed.prefixes.owner_of(identifier);
+                owner.is_some_and(|owner| caller.owns(owner.record.owner()))
+            }),
         },
         other => other,
     })
+}
+
+/// Whether an identifier is the caller's to register or to change: its prefix is its own, or the
+/// record's HS_ADMIN values, or without a record the prefix's, name the administrator.
+fn concerns(
+    committed: &Committed<'_>,
+    caller: &Caller,
+    identifier: &Identifier,
+    existing: Option<&Record>,
+) -> Result<bool> {
+    let Some(owner) = committed.prefixes.owner_of(identifier) else {
+        return Ok(false);
+    };
+    let Caller::Administrator(administrator) = caller else {
+        return Ok(caller.owns(owner.record.owner()));
+    };
+    let values = existing.map_or_else(
+        || HandleValues::of_prefix(&owner.record),
+        HandleValues::of_record,
+    );
+    Ok(rights_of(committed, administrator, &values)?.is_some())
 }
 
 impl Drop for Registry {

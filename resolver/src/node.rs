@@ -18,7 +18,7 @@ use crate::trust::{self, TrustError, Verdicts};
 use idnode_proto::dnsname::{NameError, Zones};
 use idnode_proto::handle::site::{NodePorts, Server, Site};
 use idnode_registry::store::StoreOptions;
-use idnode_registry::write::Command;
+use idnode_registry::write::{Command, Outcome};
 use idnode_registry::{Caller, Options, Registry};
 use ipnet::IpNet;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
@@ -36,6 +36,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often expired idempotency keys and log entries are looked for.
 const MAINTENANCE_PERIOD: Duration = Duration::from_secs(600);
+/// Most prunings of idempotency keys one after another: about a second of the writer, between the
+/// commands of others.
+const MAX_PRUNINGS: usize = 100;
 /// Latency buckets of the histograms in microseconds.
 const LATENCY_BUCKETS_US: [f64; 12] = [
     10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 1e4, 5e4, 2.5e5, 1e6,
@@ -310,8 +313,15 @@ async fn maintain(registry: Arc<Registry>, log_retention_ms: u64) {
     let mut tick = tokio::time::interval(MAINTENANCE_PERIOD);
     loop {
         tick.tick().await;
-        if let Err(error) = registry.write(&caller, None, Command::Prune).await {
-            tracing::warn!(%error, "pruning idempotency keys failed");
+        for _ in 0..MAX_PRUNINGS {
+            match registry.write(&caller, None, Command::Prune).await {
+                Ok(receipt) if receipt.outcome == Outcome::Unfinished => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "pruning idempotency keys failed");
+                    break;
+                }
+            }
         }
         if log_retention_ms == 0 {
             continue;

@@ -1,36 +1,38 @@
 //! Trusted resolution on the node's side (draft-chen-trusted-resolution-01): the key that signs
 //! what is registered, and verdicts for clients that ask whether an answer is trusted.
 
+mod files;
+
 use crate::config::TrustConfig;
 use crate::resolve::{Answer, Filter, Query, Resolved, Resolver};
+use bytes::Bytes;
+use files::{KEY_FILE_BYTES, certificates, read};
 use idnode_proto::identifier::Identifier;
 use idnode_proto::trust::chain::{Root, Step, Verifier};
 use idnode_proto::trust::key::TrustKeyError;
 use idnode_proto::trust::name::same_handle;
 use idnode_proto::trust::{PrivateKey, Signer, TrustKey, ValueName};
-use idnode_proto::value::{Value, ValueRef, Values, encode_values, types};
+use idnode_proto::value::{ValueRef, Values, types};
 use idnode_registry::Caller;
 use idnode_registry::write::Endorser;
+use metrics::{Counter, counter};
 use moka::sync::Cache;
-use serde::Deserialize;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The longest file of a key, bytes.
-const KEY_FILE_BYTES: u64 = 1 << 16;
-/// The longest file of certificates, bytes.
-const CERTIFICATE_FILE_BYTES: u64 = 16 << 20;
 /// Verdicts that are remembered.
 const KEPT_VERDICTS: u64 = 10_000;
 /// How long: a certificate above may be withdrawn.
 const VERDICT_LASTS: Duration = Duration::from_secs(60);
-/// Most handles one verdict asks for certificates.
-const MAX_LOOKUPS: usize = 200;
+/// Most handles one verdict asks for certificates: more than a longest chain.
+const MAX_LOOKUPS: usize = 64;
+/// Verdicts that wait or are being found.
+const MAX_VERDICTS: usize = 256;
 
 /// Why the files of the `trust` section cannot be used.
 #[derive(Debug, Error)]
@@ -92,17 +94,27 @@ pub fn endorser(config: &TrustConfig) -> Result<Option<Endorser>, TrustError> {
 }
 
 /// Says whether a registered handle's signatures lead to the trusted root.
+///
+/// A verdict takes up to some tenths of a second of a core, if whoever registered the handle wants
+/// it to: as many as half the cores are found at once, where nobody else waits for them.
 #[derive(Debug)]
 pub struct Verdicts {
-    root: Root,
+    root: Arc<Root>,
     /// Certificates of handles that are not registered here, encoded values by handle.
-    certificates: Vec<(String, Vec<u8>)>,
+    certificates: Vec<(String, Bytes)>,
     /// By identifier: the version of the record, and what was said of it.
     kept: Cache<Box<[u8]>, (u64, bool)>,
+    places: Arc<Semaphore>,
+    cores: Arc<Semaphore>,
+    at_bound: Counter,
 }
 
+/// What a verdict under way holds: its place, and its core.
+type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
 impl Verdicts {
-    /// With the root of the configuration; `None` if it names none.
+    /// With the root of the configuration; `None` if it names none. Its metric goes to the recorder
+    /// that is installed by then.
     ///
     /// # Errors
     /// A file cannot be read, or does not hold what it should.
@@ -116,11 +128,16 @@ impl Verdicts {
             true => Vec::new(),
             false => certificates(&config.certificates_file)?,
         };
+        let root = Root {
+            name: value_name(&config.root)?,
+            key: key.map_err(|error| unusable(path, error))?,
+        };
+        let cores = available_parallelism().map_or(1, usize::from);
         Ok(Some(Self {
-            root: Root {
-                name: value_name(&config.root)?,
-                key: key.map_err(|error| unusable(path, error))?,
-            },
+            root: Arc::new(root),
+            places: Arc::new(Semaphore::new(MAX_VERDICTS)),
+            cores: Arc::new(Semaphore::new(cores.div_ceil(2))),
+            at_bound: counter!("idnode_bound_hits_total", "bound" => "trust_verdicts"),
             certificates,
             kept: Cache::builder()
                 .max_capacity(KEPT_VERDICTS)
@@ -131,7 +148,7 @@ impl Verdicts {
 
     /// Whether what whoever asks may read of a record is signed up to the root, whatever of it is
     /// asked for; `now_s` is seconds since 1970. Verdicts for strangers are remembered for a
-    /// minute.
+    /// minute. Nothing is trusted while too many verdicts wait.
     pub async fn is_trusted(
         &self,
         resolver: &Arc<Resolver>,
@@ -140,7 +157,8 @@ impl Verdicts {
         now_s: u64,
     ) -> bool {
         if !query.public_only && !matches!(query.caller, Caller::Stranger) {
-            return self.verify(resolver, query, resolved, now_s).await;
+            let trusted = self.verify(resolver, query, resolved, now_s).await;
+            return trusted.unwrap_or(false);
         }
         let (identifier, version) = (query.identifier, resolved.version());
         if let Some((of, trusted)) = self.kept.get(identifier.key())
@@ -148,44 +166,67 @@ impl Verdicts {
         {
             return trusted;
         }
-        let trusted = self.verify(resolver, query, resolved, now_s).await;
+        let Some(trusted) = self.verify(resolver, query, resolved, now_s).await else {
+            return false;
+        };
         self.kept
             .insert(identifier.key().into(), (version, trusted));
         trusted
     }
 
+    /// `None`: there is no verdict, too many wait.
     async fn verify(
         &self,
         resolver: &Arc<Resolver>,
         query: &Query<'_>,
         resolved: &Resolved,
         now_s: u64,
-    ) -> bool {
+    ) -> Option<bool> {
+        let permits = self.permits().await?;
         let handle = resolved.spelling(query.identifier);
-        let mut verifier = {
-            let whole = Query {
-                filter: &Filter::default(),
-                ..query.clone()
-            };
-            let values: Vec<_> = resolved.values(&whole).collect();
-            Verifier::new(&self.root, &handle, &values, now_s)
+        let whole = Query {
+            filter: &Filter::default(),
+            ..query.clone()
         };
+        let own = encoded(resolved.values(&whole));
+        let root = self.root.clone();
+        let begin = move || {
+            let values: Vec<_> = views(&own).collect();
+            Verifier::new(&root, &handle, &values, now_s)
+        };
+        let (mut verifier, mut step, mut permits) = stepped(permits, begin).await?;
         for _ in 0..MAX_LOOKUPS {
-            match verifier.step() {
-                Step::Done(verdict) => {
-                    if let Some(fault) = verdict.all_faults().next() {
-                        tracing::debug!(handle, %fault, "not trusted");
-                    }
-                    return verdict.is_valid();
+            let Step::NeedsCertificates(of) = step else {
+                break;
+            };
+            let found = self.look_up(resolver, &of).await;
+            let go_on = move || {
+                match found {
+                    Some(values) => verifier.resolved(&of, views(&values)),
+                    None => verifier.unavailable(&of, "no certificate of it is known here"),
                 }
-                Step::NeedsCertificates(of) => self.look_up(resolver, &of, &mut verifier).await,
-            }
+                verifier
+            };
+            (verifier, step, permits) = stepped(permits, go_on).await?;
         }
-        false
+        let Step::Done(verdict) = step else {
+            return Some(false);
+        };
+        if let Some(fault) = verdict.all_faults().next() {
+            tracing::debug!(handle = verdict.handle, %fault, "not trusted");
+        }
+        Some(verdict.is_valid())
     }
 
-    /// Gives the verifier a handle's certificates: those registered here, else the file's.
-    async fn look_up(&self, resolver: &Arc<Resolver>, handle: &str, verifier: &mut Verifier<'_>) {
+    async fn permits(&self) -> Option<Permits> {
+        let place = self.places.clone().try_acquire_owned();
+        let place = place.inspect_err(|_| self.at_bound.increment(1)).ok()?;
+        let core = self.cores.clone().acquire_owned().await.ok()?;
+        Some((place, core))
+    }
+
+    /// A handle's encoded certificates: those registered here, else the file's.
+    async fn look_up(&self, resolver: &Arc<Resolver>, handle: &str) -> Option<Bytes> {
         if let Ok(identifier) = Identifier::parse(handle) {
             let filter = Filter {
                 types: vec![types::HS_CERT.to_owned()],
@@ -193,18 +234,38 @@ impl Verdicts {
             };
             let query = public(&identifier, &filter, &Caller::Stranger);
             if let Ok(Answer::Found(resolved)) = resolver.resolve(&query).await {
-                let mut values = resolved.values(&query).peekable();
-                if values.peek().is_some() {
-                    return verifier.resolved(handle, values);
+                let found = encoded(resolved.values(&query));
+                if !found.is_empty() {
+                    return Some(found.into());
                 }
             }
         }
         let mut known = self.certificates.iter();
-        match known.find(|(name, _)| same_handle(name, handle)) {
-            Some((_, encoded)) => verifier.resolved(handle, views(encoded)),
-            None => verifier.unavailable(handle, "no certificate of it is known here"),
-        }
+        let known = known.find(|(name, _)| same_handle(name, handle));
+        known.map(|(_, encoded)| encoded.clone())
     }
+}
+
+/// Makes a verifier's next step where it may take its time. Who no longer waits for it leaves its
+/// permits when the step is done. `None`: the node is shutting down.
+async fn stepped(
+    permits: Permits,
+    verifier: impl FnOnce() -> Verifier + Send + 'static,
+) -> Option<(Verifier, Step, Permits)> {
+    let work = move || {
+        let mut verifier = verifier();
+        let step = verifier.step();
+        (verifier, step, permits)
+    };
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+fn encoded<'v>(values: impl Iterator<Item = ValueRef<'v>>) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    for value in values {
+        encoded.extend_from_slice(value.raw());
+    }
+    encoded
 }
 
 fn public<'a>(identifier: &'a Identifier, filter: &'a Filter, caller: &'a Caller) -> Query<'a> {
@@ -229,86 +290,4 @@ fn unusable(path: &Path, error: TrustKeyError) -> TrustError {
         path: path.to_owned(),
         error,
     }
-}
-
-/// Reads a file of at most `limit` bytes; of a secret one nobody else may know the content.
-fn read(path: &Path, limit: u64, secret: bool) -> Result<String, TrustError> {
-    let failed = |error| TrustError::File {
-        path: path.to_owned(),
-        error,
-    };
-    let opened = File::open(path).map_err(failed)?;
-    let mode = opened.metadata().map_err(failed)?.permissions().mode();
-    if secret && mode & 0o077 != 0 {
-        let reason = "others have access to the key: its mode must be 0600";
-        return Err(failed(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            reason,
-        )));
-    }
-    let mut text = String::new();
-    opened
-        .take(limit)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    Ok(text)
-}
-
-/// A line of the file of certificates: what `idctl resolve --json` or `idctl export` prints.
-#[derive(Deserialize)]
-struct Line {
-    identifier: String,
-    values: Option<Vec<LineValue>>,
-    record: Option<LineRecord>,
-}
-
-#[derive(Deserialize)]
-struct LineRecord {
-    values: Vec<LineValue>,
-}
-
-#[derive(Deserialize)]
-struct LineValue {
-    #[serde(default)]
-    index: u32,
-    r#type: String,
-    data: LineData,
-}
-
-#[derive(Deserialize)]
-struct LineData {
-    format: String,
-    value: String,
-}
-
-fn certificates(path: &Path) -> Result<Vec<(String, Vec<u8>)>, TrustError> {
-    let text = read(path, CERTIFICATE_FILE_BYTES, false)?;
-    let lines = text
-        .lines()
-        .zip(1..)
-        .filter(|(text, _)| !text.trim().is_empty());
-    lines
-        .map(|(text, line)| {
-            let wrong = |reason: String| TrustError::Certificate {
-                path: path.to_owned(),
-                line,
-                reason,
-            };
-            let read: Line =
-                serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
-            let record = read.record.map(|record| record.values);
-            let values: Vec<Value> = read
-                .values
-                .or(record)
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|value| value.r#type == types::HS_CERT && value.data.format == "string")
-                .map(|value| Value::new(value.index, value.r#type, value.data.value))
-                .collect();
-            match values.is_empty() {
-                true => Err(wrong(format!("{} has no HS_CERT value", read.identifier))),
-                false => Ok((read.identifier, encode_values(&values))),
-            }
-        })
-        .collect()
 }

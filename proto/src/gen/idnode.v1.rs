@@ -2626,7 +2626,8 @@ pub mod prefix_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// An enterprise applies for itself, the operator for any enterprise.
+        /// An enterprise applies for itself, the operator for any enterprise. From its application on a
+        /// prefix owns what is under it: of another enterprise's, only the operator registers a part.
         pub async fn apply_prefix(
             &mut self,
             request: impl tonic::IntoRequest<super::ApplyPrefixRequest>,
@@ -2803,7 +2804,8 @@ pub mod prefix_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with PrefixServiceServer.
     #[async_trait]
     pub trait PrefixService: std::marker::Send + std::marker::Sync + 'static {
-        /// An enterprise applies for itself, the operator for any enterprise.
+        /// An enterprise applies for itself, the operator for any enterprise. From its application on a
+        /// prefix owns what is under it: of another enterprise's, only the operator registers a part.
         async fn apply_prefix(
             &self,
             request: tonic::Request<super::ApplyPrefixRequest>,

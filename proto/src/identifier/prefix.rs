@@ -102,6 +102,16 @@ pub struct Prefix {
 }
 
 impl Prefix {
+    /// The prefix itself and those that it is part of, longest first, as slices of the key; those
+    /// that would own what is under it, were it not registered, are [`Relation::Owner`]s.
+    pub fn candidates(&self) -> PrefixCandidates<'_> {
+        PrefixCandidates {
+            scheme: self.scheme(),
+            next: Some(&self.key),
+            relation: Relation::Owner,
+        }
+    }
+
     /// Reads a prefix, detecting the scheme.
     ///
     /// # Errors

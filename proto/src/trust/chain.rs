@@ -5,14 +5,14 @@
 //! verified is what the wild's id-pointer-sdk verifies, and more: a value that was changed, is
 //! missing or is not covered fails the verdict, and nobody grants more than they were granted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::claims::{CertificateClaims, Claims, SignatureClaims, Token};
+use super::judge::Judge;
 use super::key::TrustKey;
-use super::name::{ValueName, folded, same_handle};
-use super::permission::Permission;
+use super::name::{ValueName, folded};
 use super::verdict::{Fault, LinkReport, SignatureReport, ValueReport, Verdict};
-use super::{MAX_CERTIFICATES, MAX_LINKS, MAX_SIGNATURES};
+use super::{MAX_CERTIFICATES, MAX_CERTIFICATES_READ, MAX_LINKS, MAX_SIGNATURES};
 use crate::value::{ValueRef, types};
 
 /// Whom a verifier trusts.
@@ -34,10 +34,13 @@ pub enum Step {
 }
 
 /// Verifies one handle's values.
+///
+/// What others can make it do is bounded, whatever they register: it hashes each value once for
+/// each of [`MAX_SIGNATURES`], reads [`MAX_CERTIFICATES_READ`] certificates and makes
+/// [`MAX_VERIFICATIONS`](super::MAX_VERIFICATIONS) verifications, each certificate's once.
 #[derive(Debug)]
-pub struct Verifier<'r> {
-    root: &'r Root,
-    now_s: u64,
+pub struct Verifier {
+    judge: Judge,
     verdict: Verdict,
     /// The signatures that could be read, each with its place in the verdict.
     signatures: Vec<(usize, Token<SignatureClaims>)>,
@@ -45,6 +48,8 @@ pub struct Verifier<'r> {
     judged: usize,
     /// What is known of handles, by [`folded`] name.
     known: HashMap<String, Known>,
+    /// How many certificates have been read.
+    read: usize,
 }
 
 #[derive(Debug)]
@@ -56,11 +61,14 @@ enum Known {
     Unavailable(String),
 }
 
+/// A certificate that has been read.
 #[derive(Debug)]
-struct Certificate {
+pub(super) struct Certificate {
+    /// No other one's of this verifier.
+    pub number: usize,
     /// `index:handle` of the value it is.
     found_at: String,
-    token: Token<CertificateClaims>,
+    pub token: Token<CertificateClaims>,
 }
 
 /// A chain as far as certificates are known.
@@ -73,13 +81,12 @@ enum Chain<'k> {
     },
 }
 
-impl<'r> Verifier<'r> {
+impl Verifier {
     /// A verifier of `handle`, whose values, all that the reader may see, are `values`; `now_s`
     /// is seconds since 1970.
-    pub fn new(root: &'r Root, handle: &str, values: &[ValueRef<'_>], now_s: u64) -> Self {
+    pub fn new(root: &Root, handle: &str, values: &[ValueRef<'_>], now_s: u64) -> Self {
         let mut verifier = Self {
-            root,
-            now_s,
+            judge: Judge::new(root.clone(), now_s),
             verdict: Verdict {
                 handle: handle.to_owned(),
                 signatures: Vec::new(),
@@ -89,16 +96,27 @@ impl<'r> Verifier<'r> {
             signatures: Vec::new(),
             judged: 0,
             known: HashMap::new(),
+            read: 0,
         };
         verifier.read_signatures(values);
         verifier.resolved(handle, values.iter().copied());
         verifier
     }
 
+    /// Says that the handle's values cannot be read all, so that nothing can vouch for them.
+    pub fn unreadable(&mut self, reason: impl Into<String>) {
+        // Whether it has signatures is not known.
+        self.verdict
+            .faults
+            .retain(|fault| *fault != Fault::Unsigned);
+        self.verdict.faults.push(Fault::BadValues(reason.into()));
+    }
+
     fn read_signatures(&mut self, values: &[ValueRef<'_>]) {
         let mut found = values
             .iter()
             .filter(|value| value.value_type() == types::HS_SIGNATURE);
+        let mut missing = BTreeMap::new();
         for value in found.by_ref().take(MAX_SIGNATURES) {
             let mut report = SignatureReport {
                 index: value.index(),
@@ -111,12 +129,8 @@ impl<'r> Verifier<'r> {
                 Ok(token) => {
                     report.issuer.clone_from(&token.claims.claims.iss);
                     report.expires_s = token.claims.claims.exp;
-                    compare(
-                        &mut self.verdict.values,
-                        values,
-                        value.index(),
-                        &token.claims,
-                    );
+                    let reports = &mut self.verdict.values;
+                    compare(reports, &mut missing, values, value.index(), &token.claims);
                     self.signatures.push((self.verdict.signatures.len(), token));
                 }
                 Err(error) => report.faults.push(Fault::Unreadable {
@@ -126,6 +140,10 @@ impl<'r> Verifier<'r> {
             }
             self.verdict.signatures.push(report);
         }
+        let missing = missing.into_iter();
+        let missing = missing.map(|(index, faults)| missing_report(index, faults));
+        self.verdict.values.extend(missing);
+        self.verdict.values.sort_by_key(|report| report.index);
         if self.verdict.signatures.is_empty() {
             self.verdict.faults.push(Fault::Unsigned);
         } else if found.next().is_some() {
@@ -134,16 +152,24 @@ impl<'r> Verifier<'r> {
         }
     }
 
-    /// Gives the values of a handle that [`Step::NeedsCertificates`] named.
+    /// Gives the values of a handle that [`Step::NeedsCertificates`] named. The first ones given
+    /// count.
     pub fn resolved<'v>(&mut self, handle: &str, values: impl IntoIterator<Item = ValueRef<'v>>) {
         let (mut certificates, mut unreadable) = (Vec::new(), Vec::new());
         let found = values
             .into_iter()
             .filter(|value| value.value_type() == types::HS_CERT);
-        for value in found.take(MAX_CERTIFICATES) {
+        let most = MAX_CERTIFICATES.min(MAX_CERTIFICATES_READ - self.read);
+        for value in found.take(most) {
+            let number = self.read;
+            self.read += 1;
             let found_at = format!("{}:{handle}", value.index());
             match Token::certificate(value.data()) {
-                Ok(token) => certificates.push(Certificate { found_at, token }),
+                Ok(token) => certificates.push(Certificate {
+                    number,
+                    found_at,
+                    token,
+                }),
                 Err(error) => unreadable.push(Fault::Unreadable {
                     what: format!("certificate {found_at}"),
                     error,
@@ -154,22 +180,23 @@ impl<'r> Verifier<'r> {
             certificates,
             unreadable,
         };
-        self.known.insert(folded(handle), known);
+        self.known.entry(folded(handle)).or_insert(known);
     }
 
     /// Says that a handle's values cannot be had.
     pub fn unavailable(&mut self, handle: &str, reason: impl Into<String>) {
         let known = Known::Unavailable(reason.into());
-        self.known.insert(folded(handle), known);
+        self.known.entry(folded(handle)).or_insert(known);
     }
 
     /// Goes on as far as what is known allows.
     pub fn step(&mut self) -> Step {
         while let Some((place, token)) = self.signatures.get(self.judged) {
-            let (links, faults) = match self.follow(&token.claims.claims) {
+            let (links, faults) = match follow(&self.known, &token.claims.claims) {
                 Chain::Incomplete(handle) => return Step::NeedsCertificates(handle),
                 Chain::Followed { links, mut faults } => {
-                    self.judge(token, &links, &mut faults);
+                    let handle = &self.verdict.handle;
+                    self.judge.signature(handle, token, &links, &mut faults);
                     (links.iter().map(|link| link.report()).collect(), faults)
                 }
             };
@@ -181,133 +208,6 @@ impl<'r> Verifier<'r> {
         }
         self.cover();
         Step::Done(self.verdict.clone())
-    }
-
-    /// Follows a chain upwards from what `signed` says of its issuer.
-    fn follow<'k>(&'k self, signed: &Claims) -> Chain<'k> {
-        let (mut links, mut faults) = (Vec::<&Certificate>::new(), Vec::new());
-        let mut child = signed.clone();
-        loop {
-            let Ok(place) = child.issuer_certificate().parse::<ValueName>() else {
-                faults.push(Fault::BadName(child.issuer_certificate().to_owned()));
-                break;
-            };
-            let certificate = match self.known.get(&folded(&place.handle)) {
-                None => return Chain::Incomplete(place.handle),
-                Some(Known::Unavailable(reason)) => {
-                    faults.push(Fault::Unavailable {
-                        handle: place.handle,
-                        reason: reason.clone(),
-                    });
-                    break;
-                }
-                Some(Known::Certificates {
-                    certificates,
-                    unreadable,
-                }) => match latest_of(certificates, &child.iss) {
-                    Some(certificate) => certificate,
-                    None => {
-                        faults.extend(unreadable.iter().cloned());
-                        faults.push(Fault::NoCertificate {
-                            handle: place.handle,
-                            subject: child.iss,
-                        });
-                        break;
-                    }
-                },
-            };
-            if links
-                .iter()
-                .any(|link| link.found_at == certificate.found_at)
-            {
-                faults.push(Fault::Loop(child.iss));
-                break;
-            }
-            if links.len() == MAX_LINKS {
-                faults.push(Fault::TooManyLinks(MAX_LINKS));
-                break;
-            }
-            links.push(certificate);
-            let claims = certificate.claims();
-            if claims.iss == claims.sub {
-                break;
-            }
-            child = claims.clone();
-        }
-        Chain::Followed { links, faults }
-    }
-
-    /// Judges a signature and the chain above it.
-    fn judge(
-        &self,
-        token: &Token<SignatureClaims>,
-        links: &[&Certificate],
-        faults: &mut Vec<Fault>,
-    ) {
-        let claims = &token.claims.claims;
-        if !same_handle(&claims.sub, &self.verdict.handle) {
-            faults.push(Fault::OtherHandle(claims.sub.clone()));
-        }
-        let what = "the signature";
-        self.dates(what, claims, faults);
-        if let Some(issuer) = links.first() {
-            if !token.jws.verifies(&issuer.token.claims.public_key) {
-                faults.push(bad_signature(what, claims));
-            }
-            self.certificates(links, faults);
-            permissions(&self.verdict.handle, links, faults);
-        }
-    }
-
-    /// Judges the dates and signatures of certificates, and where they end.
-    fn certificates(&self, links: &[&Certificate], faults: &mut Vec<Fault>) {
-        for (place, link) in links.iter().enumerate() {
-            let (what, claims) = (link.what(), link.claims());
-            self.dates(&what, claims, faults);
-            let above = links.get(place + 1);
-            let issuer = match above {
-                Some(above) => &above.token.claims.public_key,
-                // What the chain breaks off at has no issuer to verify it.
-                None if claims.iss != claims.sub => continue,
-                None => {
-                    self.is_root(link, faults);
-                    &self.root.key
-                }
-            };
-            if !link.token.jws.verifies(issuer) {
-                faults.push(bad_signature(&what, claims));
-            }
-        }
-    }
-
-    fn is_root(&self, link: &Certificate, faults: &mut Vec<Fault>) {
-        let subject = link.claims().sub.clone();
-        let trusted = &self.root.name;
-        let same = subject.parse::<ValueName>().is_ok_and(|name| {
-            same_handle(&name.handle, &trusted.handle)
-                && (trusted.index == 0 || trusted.index == name.index)
-        });
-        if !same {
-            faults.push(Fault::OtherRoot(subject));
-        } else if link.token.claims.public_key != self.root.key {
-            faults.push(Fault::OtherRootKey(subject));
-        }
-    }
-
-    fn dates(&self, what: &str, claims: &Claims, faults: &mut Vec<Fault>) {
-        let what = || what.to_owned();
-        if self.now_s < claims.nbf {
-            faults.push(Fault::NotYet {
-                what: what(),
-                from_s: claims.nbf,
-            });
-        }
-        if self.now_s >= claims.exp {
-            faults.push(Fault::Expired {
-                what: what(),
-                until_s: claims.exp,
-            });
-        }
     }
 
     /// Finds the values that nothing good covers.
@@ -322,8 +222,8 @@ impl<'r> Verifier<'r> {
         for value in &mut self.verdict.values {
             let covered = value.signed_by.iter().any(|index| good.contains(index));
             let uncovered = Fault::Uncovered(value.index);
-            // Signatures need none over themselves; what is absent has been found missing.
-            let exempt = ["", types::HS_SIGNATURE].contains(&value.value_type.as_str());
+            // Signatures need none over themselves.
+            let exempt = value.is_missing || value.value_type == types::HS_SIGNATURE;
             if !covered && !exempt && !value.faults.contains(&uncovered) {
                 value.faults.push(uncovered);
             }
@@ -331,12 +231,68 @@ impl<'r> Verifier<'r> {
     }
 }
 
+/// Follows a chain upwards from what `signed` says of its issuer.
+fn follow<'k>(known: &'k HashMap<String, Known>, signed: &Claims) -> Chain<'k> {
+    let (mut links, mut faults) = (Vec::<&Certificate>::new(), Vec::new());
+    let mut child = signed.clone();
+    loop {
+        let Ok(place) = child.issuer_certificate().parse::<ValueName>() else {
+            faults.push(Fault::BadName(child.issuer_certificate().to_owned()));
+            break;
+        };
+        let certificate = match known.get(&folded(&place.handle)) {
+            None => return Chain::Incomplete(place.handle),
+            Some(Known::Unavailable(reason)) => {
+                faults.push(Fault::Unavailable {
+                    handle: place.handle,
+                    reason: reason.clone(),
+                });
+                break;
+            }
+            Some(Known::Certificates {
+                certificates,
+                unreadable,
+            }) => match latest_of(certificates, &child.iss) {
+                Some(certificate) => certificate,
+                None => {
+                    faults.extend(unreadable.iter().cloned());
+                    faults.push(Fault::NoCertificate {
+                        handle: place.handle,
+                        subject: child.iss,
+                    });
+                    break;
+                }
+            },
+        };
+        if links
+            .iter()
+            .any(|link| link.found_at == certificate.found_at)
+        {
+            faults.push(Fault::Loop(child.iss));
+            break;
+        }
+        if links.len() == MAX_LINKS {
+            faults.push(Fault::TooManyLinks(MAX_LINKS));
+            break;
+        }
+        links.push(certificate);
+        let claims = certificate.claims();
+        if claims.iss == claims.sub {
+            break;
+        }
+        child = claims.clone();
+    }
+    Chain::Followed { links, faults }
+}
+
 impl Certificate {
-    fn claims(&self) -> &Claims {
+    /// What it says.
+    pub fn claims(&self) -> &Claims {
         &self.token.claims.claims
     }
 
-    fn what(&self) -> String {
+    /// What faults call it.
+    pub fn what(&self) -> String {
         format!("the certificate of {}", self.claims().sub)
     }
 
@@ -355,13 +311,6 @@ fn named_signature(index: u32) -> String {
     format!("signature {index}")
 }
 
-fn bad_signature(what: &str, claims: &Claims) -> Fault {
-    Fault::BadSignature {
-        what: what.to_owned(),
-        issuer: claims.iss.clone(),
-    }
-}
-
 /// The certificate of `subject` that was made last; of several the first.
 fn latest_of<'k>(certificates: &'k [Certificate], subject: &str) -> Option<&'k Certificate> {
     let mut latest: Option<&Certificate> = None;
@@ -374,36 +323,6 @@ fn latest_of<'k>(certificates: &'k [Certificate], subject: &str) -> Option<&'k C
     latest
 }
 
-/// Judges, from the top down, whether each signer may sign what it signed, by what it was granted
-/// by those above it.
-fn permissions(handle: &str, links: &[&Certificate], faults: &mut Vec<Fault>) {
-    let Some(top) = links.last() else { return };
-    let mut granted: Vec<&Permission> = top.token.claims.perms.iter().collect();
-    for (place, link) in links.iter().enumerate().rev() {
-        let below = place.checked_sub(1).and_then(|below| links.get(below));
-        let subject = below.map_or(handle, |below| below.claims().sub.as_str());
-        let signed = match below {
-            None => handle,
-            Some(_) => match subject.split_once(':') {
-                Some((_, handle)) => handle,
-                None => "",
-            },
-        };
-        if !granted.iter().any(|permission| permission.covers(signed)) {
-            faults.push(Fault::NoPermission {
-                issuer: link.claims().sub.clone(),
-                subject: subject.to_owned(),
-            });
-        }
-        if let Some(below) = below {
-            let handed_on = below.token.claims.perms.iter();
-            granted = handed_on
-                .filter(|permission| granted.iter().any(|mine| mine.may_grant(permission)))
-                .collect();
-        }
-    }
-}
-
 /// The reports of all values.
 fn value_reports(values: &[ValueRef<'_>]) -> Vec<ValueReport> {
     let mut reports: Vec<ValueReport> = values
@@ -411,6 +330,7 @@ fn value_reports(values: &[ValueRef<'_>]) -> Vec<ValueReport> {
         .map(|value| ValueReport {
             index: value.index(),
             value_type: value.value_type().to_owned(),
+            is_missing: false,
             signed_by: Vec::new(),
             faults: Vec::new(),
         })
@@ -426,9 +346,11 @@ fn value_reports(values: &[ValueRef<'_>]) -> Vec<ValueReport> {
     reports
 }
 
-/// Compares a signature's digests with the values.
+/// Compares a signature's digests with the values; `missing` gets the faults of those that are not
+/// there, by index.
 fn compare(
-    reports: &mut Vec<ValueReport>,
+    reports: &mut [ValueReport],
+    missing: &mut BTreeMap<u32, Vec<Fault>>,
     values: &[ValueRef<'_>],
     signature: u32,
     claims: &SignatureClaims,
@@ -437,20 +359,14 @@ fn compare(
         values.iter().map(|value| (value.index(), value)).collect();
     for one in &claims.digests.digests {
         let index = one.index;
-        // Values of one index stand together.
-        let first = reports.partition_point(|report| report.index < index);
         let Some(value) = by_index.get(&index) else {
             let fault = Fault::Missing { signature, index };
-            match reports
-                .get_mut(first)
-                .filter(|report| report.index == index)
-            {
-                Some(report) => report.faults.push(fault),
-                None => reports.insert(first, absent(index, fault)),
-            }
+            missing.entry(index).or_default().push(fault);
             continue;
         };
         let intact = claims.digests.alg.of_value(value) == one.digest;
+        // Values of one index stand together.
+        let first = reports.partition_point(|report| report.index < index);
         let same = reports.iter_mut().skip(first);
         for report in same.take_while(|report| report.index == index) {
             match intact {
@@ -462,11 +378,20 @@ fn compare(
 }
 
 /// The report of a value that should be there.
-fn absent(index: u32, fault: Fault) -> ValueReport {
+fn missing_report(index: u32, faults: Vec<Fault>) -> ValueReport {
     ValueReport {
         index,
         value_type: String::new(),
+        is_missing: true,
         signed_by: Vec::new(),
-        faults: vec![fault],
+        faults,
+    }
+}
+
+#[cfg(test)]
+impl Verifier {
+    /// How many verifications it has made.
+    pub(super) fn verifications(&self) -> usize {
+        self.judge.verifications()
     }
 }

@@ -72,6 +72,9 @@ pub enum ClaimsError {
         /// How many are read.
         limit: usize,
     },
+    /// Two digests of one value.
+    #[error("value {0} has two digests")]
+    Repeated(u32),
 }
 
 /// A JWS with its claims read.
@@ -91,6 +94,9 @@ impl Token<SignatureClaims> {
     pub fn signature(data: &[u8]) -> Result<Self, ClaimsError> {
         let token: Self = read(data)?;
         bounded("digests", token.claims.digests.digests.len(), MAX_DIGESTS)?;
+        if let Some(index) = token.claims.digests.repeated() {
+            return Err(ClaimsError::Repeated(index));
+        }
         token.claims.claims.bounded()?;
         Ok(token)
     }

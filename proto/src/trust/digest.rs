@@ -3,6 +3,8 @@
 //! A digest covers a value's encoding without its first eight bytes, index and timestamp. The time
 //! to live and the permissions are signed.
 
+use std::collections::HashSet;
+
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
@@ -63,6 +65,13 @@ impl Digests {
             alg,
             digests: digests.collect(),
         }
+    }
+
+    /// An index that more than one digest is of.
+    pub(super) fn repeated(&self) -> Option<u32> {
+        let mut seen = HashSet::with_capacity(self.digests.len());
+        let mut indexes = self.digests.iter().map(|one| one.index);
+        indexes.find(|index| !seen.insert(*index))
     }
 }
 

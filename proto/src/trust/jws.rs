@@ -38,14 +38,16 @@ pub enum JwsError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jws {
     payload: Vec<u8>,
+    /// Base64 of the payload, as it was.
+    payload_text: String,
     signatures: Vec<Signature>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Signature {
     algorithm: &'static str,
-    /// What is signed: base64 of the header, a dot, base64 of the payload.
-    input: String,
+    /// Base64 of the protected header. It, a dot and base64 of the payload are signed.
+    header: String,
     bytes: Vec<u8>,
 }
 
@@ -92,7 +94,8 @@ impl Jws {
         };
         Ok(Self {
             payload: decode("payload", payload)?,
-            signatures: vec![Signature::read(header, payload, signature)?],
+            payload_text: payload.to_owned(),
+            signatures: vec![Signature::read(header, signature)?],
         })
     }
 
@@ -106,10 +109,11 @@ impl Jws {
         let signatures = form
             .signatures
             .iter()
-            .map(|one| Signature::read(&one.protected, &form.payload, &one.signature));
+            .map(|one| Signature::read(&one.protected, &one.signature));
         Ok(Self {
             signatures: signatures.collect::<Result<_, _>>()?,
             payload: decode("payload", &form.payload)?,
+            payload_text: form.payload,
         })
     }
 
@@ -121,14 +125,20 @@ impl Jws {
     /// Whether a signature holds under `key`. Every signature of the general form covers the
     /// whole payload, so one by the key is enough.
     pub fn verifies(&self, key: &TrustKey) -> bool {
-        self.signatures
-            .iter()
-            .any(|one| key.verifies(one.algorithm, one.input.as_bytes(), &one.bytes))
+        self.signatures.iter().any(|one| {
+            let input = format!("{}.{}", one.header, self.payload_text);
+            key.verifies(one.algorithm, input.as_bytes(), &one.bytes)
+        })
+    }
+
+    /// How many signatures it has: the most that [`Jws::verifies`] verifies.
+    pub fn signatures(&self) -> usize {
+        self.signatures.len()
     }
 }
 
 impl Signature {
-    fn read(header: &str, payload: &str, signature: &str) -> Result<Self, JwsError> {
+    fn read(header: &str, signature: &str) -> Result<Self, JwsError> {
         let unusable = |reason: String| JwsError::Header(reason);
         let read: Header = serde_json::from_slice(&decode("protected header", header)?)
             .map_err(|error| unusable(error.to_string()))?;
@@ -140,7 +150,7 @@ impl Signature {
                 .into_iter()
                 .find(|known| *known == read.alg)
                 .ok_or(JwsError::Algorithm(read.alg))?,
-            input: format!("{header}.{payload}"),
+            header: header.to_owned(),
             bytes: decode("signature", signature)?,
         })
     }

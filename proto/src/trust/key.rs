@@ -3,7 +3,6 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use getrandom::SysRng;
-use rsa::BoxedUint;
 use rsa::traits::PublicKeyParts as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use sm2::elliptic_curve::Generate as _;
@@ -12,7 +11,7 @@ use sm2::pkcs8::der::pem::LineEnding;
 use thiserror::Error;
 
 use crate::handle::auth::private::sign_sm2;
-use crate::handle::auth::public::verify_sm2;
+use crate::handle::auth::public::{unsigned, verify_sm2};
 use crate::handle::auth::{HashName, ProofError};
 
 pub use crate::handle::auth::{KeyError, PrivateKey, PublicKey};
@@ -23,8 +22,8 @@ pub const RS256: &str = "RS256";
 pub const SM2256: &str = "SM2256";
 /// The user id of SM2 signatures whose parties have agreed on none (GM/T 0009).
 const SM2_USER_ID: &str = "1234567812345678";
-/// The shortest RSA modulus that is trusted, bytes.
-const MIN_RSA_BYTES: usize = 256;
+/// The shortest RSA modulus that is trusted, bits.
+const MIN_RSA_BITS: u32 = 2_048;
 
 /// What keys are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,7 +60,7 @@ impl TrustKey {
     /// [`TrustKeyError::Unfit`]
     pub fn new(key: PublicKey) -> Result<Self, TrustKeyError> {
         let fit = match &key {
-            PublicKey::Rsa(key) => significant(&key.n_bytes()).len() >= MIN_RSA_BYTES,
+            PublicKey::Rsa(key) => key.n().bit_width() >= MIN_RSA_BITS,
             PublicKey::Sm2(_) => true,
             PublicKey::Dsa(_) | PublicKey::Ed25519(_) => false,
         };
@@ -125,25 +124,13 @@ pub fn sign(key: &PrivateKey, message: &[u8]) -> Result<Vec<u8>, ProofError> {
     }
 }
 
-fn significant(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    number.get(zeros..).unwrap_or_default()
-}
-
-fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Result<PublicKey, KeyError> {
-    let number = |bytes| BoxedUint::from_be_slice_vartime(significant(bytes));
-    let key = rsa::PublicKey::new(number(modulus), number(exponent));
-    key.map(|key| PublicKey::Rsa(Box::new(key)))
-        .map_err(|_| KeyError::Numbers)
-}
-
 /// A new private key as PKCS#8 PEM.
 ///
 /// # Errors
 /// [`TrustKeyError::Random`]
 pub fn generate_pem(algorithm: Algorithm) -> Result<String, TrustKeyError> {
     let pem = match algorithm {
-        Algorithm::Rs256 => rsa::PrivateKey::new(&mut SysRng, MIN_RSA_BYTES * 8)
+        Algorithm::Rs256 => rsa::PrivateKey::new(&mut SysRng, MIN_RSA_BITS as usize)
             .ok()
             .and_then(|key| key.to_pkcs8_pem(LineEnding::LF).ok()),
         Algorithm::Sm2256 => sm2::SecretKey::try_generate()
@@ -165,7 +152,7 @@ enum Jwk {
 
 impl Serialize for TrustKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let number = |bytes: &[u8]| BASE64URL_NOPAD.encode(significant(bytes));
+        let number = |bytes: &[u8]| BASE64URL_NOPAD.encode(unsigned(bytes));
         let jwk = match &self.0 {
             PublicKey::Rsa(key) => Jwk::Rsa {
                 n: number(&key.n_bytes()),
@@ -187,7 +174,7 @@ impl<'de> Deserialize<'de> for TrustKey {
                 .map_err(|_| de::Error::custom("a part of the key is not base64url"))
         };
         let key = match Jwk::deserialize(deserializer)? {
-            Jwk::Rsa { n, e } => rsa_key(&bytes(&n)?, &bytes(&e)?),
+            Jwk::Rsa { n, e } => PublicKey::rsa(&bytes(&n)?, &bytes(&e)?),
             Jwk::Sm2 { d } => PublicKey::from_spki(&bytes(&d)?),
         };
         let unusable = |error| de::Error::custom(format_args!("the key: {error}"));

@@ -11,11 +11,13 @@
 //! | [`digest`] | digests over values |
 //! | [`sign`] | makes HS_SIGNATURE and HS_CERT data |
 //! | [`chain`] | the verifier: a state machine that asks for certificates until it has a verdict |
+//! | `judge` | whether signatures and certificates hold, from the root down |
 //! | [`verdict`] | what it found, and what failed |
 
 pub mod chain;
 pub mod claims;
 pub mod digest;
+mod judge;
 pub mod jws;
 pub mod key;
 pub mod name;
@@ -37,6 +39,12 @@ pub const MAX_LINKS: usize = 50;
 pub const MAX_SIGNATURES: usize = 16;
 /// Most HS_CERT values of one handle that are looked at, the first by index.
 pub const MAX_CERTIFICATES: usize = 64;
+/// Most HS_CERT values that are looked at for one verdict; what is beyond is as if it were not there.
+pub const MAX_CERTIFICATES_READ: usize = 256;
+/// Most verifications of one verdict, each signature of a JWS counted: a longest chain and all
+/// signatures of a handle. One takes up to a millisecond of a core (RSA-8192) and the digest over at
+/// most 262,144 bytes.
+pub const MAX_VERIFICATIONS: usize = 128;
 
 #[cfg(test)]
 mod tests;

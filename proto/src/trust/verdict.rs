@@ -50,8 +50,10 @@ pub struct LinkReport {
 pub struct ValueReport {
     /// Its index.
     pub index: u32,
-    /// Its type; empty for one that is not there.
+    /// Its type; empty for one that is missing, and for one that has none.
     pub value_type: String,
+    /// A signature covers it and it is not there.
+    pub is_missing: bool,
     /// The signatures whose digest is the value's, by index; whether they hold themselves is in
     /// their reports.
     pub signed_by: Vec<u32>,
@@ -134,6 +136,9 @@ pub enum Fault {
     /// The chain comes back to where it was.
     #[error("the chain comes back to the certificate of {0}")]
     Loop(String),
+    /// More signatures to verify than any honest handle has; the rest was not looked at.
+    #[error("more than {0} signatures would have to be verified")]
+    TooManyVerifications(usize),
     /// A signer that may not sign this.
     #[error("{issuer} has no permission to sign {subject}")]
     NoPermission {

@@ -1,11 +1,10 @@
 //! After a failed append nothing is written until the registry is opened again; reads go on.
 
+use super::altered_log::{Append, open_altered};
 use super::support::*;
 use crate::change::LogEntry;
-use crate::log::local::LocalLog;
 use crate::log::{AppendError, ChangeLog};
-use crate::store::{Mutation, Store, StoreOptions, View};
-use crate::{CommitObserver, Error, Options, Registry, Sequence};
+use crate::{CommitObserver, Error};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -18,65 +17,19 @@ enum Failure {
     After,
 }
 
-/// A log whose next append fails; those after it would not.
-struct FailsOnce {
-    log: LocalLog,
-    failure: Failure,
-    /// Appends that are still let through.
-    left: AtomicUsize,
-}
-
-impl ChangeLog for FailsOnce {
-    fn head(&self) -> Result<Sequence, Error> {
-        self.log.head()
-    }
-
-    fn oldest(&self) -> Result<Sequence, Error> {
-        self.log.oldest()
-    }
-
-    fn append(
-        &self,
-        expected_head: Sequence,
-        entries: &[LogEntry],
-        mutations: Vec<Mutation>,
-    ) -> Result<(), AppendError> {
+/// Lets so many appends through, then fails one; those after it would not fail.
+fn fails_once(failure: Failure, let_through: usize) -> Box<Append> {
+    let left = AtomicUsize::new(let_through);
+    Box::new(move |log, expected_head, entries, mutations| {
         // Wraps around after the one that fails.
-        if self.left.fetch_sub(1, Ordering::AcqRel) != 0 {
-            return self.log.append(expected_head, entries, mutations);
+        if left.fetch_sub(1, Ordering::AcqRel) != 0 {
+            return log.append(expected_head, entries, mutations);
         }
-        if matches!(self.failure, Failure::After) {
-            self.log.append(expected_head, entries, mutations)?;
+        if matches!(failure, Failure::After) {
+            log.append(expected_head, entries, mutations)?;
         }
         Err(AppendError::Failed("the disk is gone".into()))
-    }
-
-    fn read(
-        &self,
-        from: Sequence,
-        max_entries: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<LogEntry>, Error> {
-        self.log.read(from, max_entries, max_bytes)
-    }
-
-    fn head_in(&self, view: &View<'_>) -> Result<Sequence, Error> {
-        self.log.head_in(view)
-    }
-
-    fn read_in(
-        &self,
-        view: &View<'_>,
-        from: Sequence,
-        max_entries: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<LogEntry>, Error> {
-        self.log.read_in(view, from, max_entries, max_bytes)
-    }
-
-    fn trim(&self, before: Sequence) -> Result<(), Error> {
-        self.log.trim(before)
-    }
+    })
 }
 
 /// Counts the entries it is told of.
@@ -97,15 +50,7 @@ fn a_failed_log_ends_writing_and_not_reading() {
         let head = node.registry().applied();
         let told = Arc::new(Told::default());
         let observer = told.clone();
-        node.reopen_over(|dir| {
-            let store = Arc::new(Store::open(dir, &StoreOptions::default()).unwrap());
-            let log = FailsOnce {
-                log: LocalLog::open(store.clone()).unwrap(),
-                failure,
-                left: AtomicUsize::new(1),
-            };
-            Registry::over(store, Arc::new(log), &Options::default(), observer).unwrap()
-        });
+        node.reopen_over(|dir| open_altered(dir, fails_once(failure, 1), observer));
         node.write(update("88.118.8/a", "2", None));
         assert!(node.registry().takes_writes());
         let failed = node.write_as(&node.operator, key("k", "b"), create("88.118.8/b", "x"));

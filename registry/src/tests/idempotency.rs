@@ -1,10 +1,17 @@
 //! A write that is sent twice happens once.
 
+use super::altered_log::Gate;
 use super::support::*;
-use crate::layout::Family;
-use crate::write::idempotency::{MAX_KEY_BYTES, storage_key};
-use crate::write::{Command, ImportMode, ImportStatus, Outcome, Receipt};
+use crate::enterprise::EnterpriseId;
+use crate::layout::{Family, encode_value};
+use crate::prefix::PrefixAction;
+use crate::store::Mutation;
+use crate::template::{Attribute, AttributeType, Template};
+use crate::write::idempotency::{MAX_KEY_BYTES, Remembered, storage_key};
+use crate::write::{Command, ImportMode, ImportStatus, Outcome, PRUNE_ROWS, PrefixUpdate, Receipt};
 use crate::{Caller, Error};
+use bytes::Bytes;
+use idnode_proto::value::{Permissions, Value, types};
 
 #[test]
 fn the_same_request_gets_the_first_receipt_and_another_is_refused() {
@@ -136,6 +143,72 @@ fn what_the_node_chose_is_told_again() {
     assert_eq!((progress("load"), progress("another")), (1, 0));
 }
 
+/// Puts an enterprise's template `parts`.
+fn template_of(owner: EnterpriseId) -> Command {
+    let attribute = Attribute {
+        name: "DESC".into(),
+        kind: AttributeType::String as i32,
+        ..Attribute::default()
+    };
+    Command::PutTemplate {
+        template: Template {
+            name: "parts".into(),
+            enterprise: Some(owner.0),
+            attributes: vec![attribute],
+            ..Template::default()
+        },
+        expected_version: None,
+    }
+}
+
+#[test]
+fn a_replay_shows_nothing_that_has_become_anothers() {
+    let node = Node::with_prefixes(&[]);
+    let (one, two) = (node.enterprise("A"), node.enterprise("B"));
+    let (holder_one, holder_two) = (holder(one), holder(two));
+    let applied = |node: &Node| {
+        let receipt = node.write_as(&holder_one, key("k", "apply"), apply("88.118.8", one));
+        receipt.unwrap()
+    };
+    let put = |node: &Node| {
+        let command = template_of(one);
+        let receipt = node.write_as(&holder_one, key("t", "template"), command);
+        receipt.unwrap()
+    };
+    let (first, first_put) = (applied(&node), put(&node));
+    assert_eq!(applied(&node).outcome, first.outcome, "it is its own still");
+    assert_eq!(put(&node).outcome, first_put.outcome);
+    for action in [
+        PrefixAction::StartReview,
+        PrefixAction::Approve,
+        PrefixAction::MarkForDeletion,
+        PrefixAction::Remove,
+    ] {
+        node.write(step("88.118.8", action));
+    }
+    node.write(Command::DeleteTemplate {
+        name: "parts".into(),
+        expected_version: None,
+    });
+    node.activate("88.118.8", two);
+    let secret = Value {
+        permissions: Permissions(Permissions::ADMIN_READ | Permissions::ADMIN_WRITE),
+        ..Value::new(300, types::HS_SECKEY, "secret")
+    };
+    let kept = PrefixUpdate::new(parsed("88.118.8"), vec![secret], vec![], false, None, 1).unwrap();
+    node.write_as(&holder_two, None, Command::UpdatePrefix(kept))
+        .unwrap();
+    node.write_as(&holder_two, None, template_of(two)).unwrap();
+
+    for (again, first) in [(applied(&node), first), (put(&node), first_put)] {
+        assert!(again.replayed);
+        assert_eq!(
+            (again.sequence, again.outcome),
+            (first.sequence, Outcome::Done)
+        );
+    }
+}
+
 #[test]
 fn a_key_is_free_again_after_its_retention() {
     let mut node = Node::with_prefixes(&["88.118.8"]);
@@ -184,4 +257,76 @@ fn a_key_is_bounded() {
     let refused = node.write_as(&node.operator, key(&long, "b"), create("88.118.8/b", "x"));
     assert_eq!(refused.unwrap_err().field(), "idempotency_key");
     assert!(node.record("88.118.8/b").is_err());
+}
+
+/// Puts idempotency records as if they had been written then.
+fn put_rows(node: &Node, rows: impl Iterator<Item = (Bytes, u64)>) {
+    let mutations: Vec<_> = rows
+        .map(|(key, committed_at_ms)| Mutation {
+            family: Family::Idempotency,
+            key,
+            value: Some(encode_value(&Remembered {
+                committed_at_ms,
+                ..Remembered::default()
+            })),
+        })
+        .collect();
+    node.registry().store().write(&mutations, true).unwrap();
+}
+
+fn is_kept(node: &Node, key: &[u8]) -> bool {
+    let stored = node.registry().store().get(Family::Idempotency, key);
+    stored.unwrap().is_some()
+}
+
+#[test]
+fn pruning_passes_what_is_within_its_retention() {
+    let node = Node::new();
+    let now = crate::now_ms();
+    let (first, last) = (holder(EnterpriseId(1)), &node.operator);
+    let live = |number: usize| storage_key(&first, &format!("{number:06}"));
+    let old = |number: usize| storage_key(last, &format!("{number:06}"));
+    put_rows(&node, (0..=PRUNE_ROWS).map(|number| (live(number), now)));
+    put_rows(&node, (0..5).map(|number| (old(number), 1)));
+    let prune = || node.write(Command::Prune).outcome;
+    assert_eq!(prune(), Outcome::Unfinished);
+    assert_eq!(prune(), Outcome::Done);
+    assert!((0..5).all(|number| !is_kept(&node, &old(number))));
+    assert!((0..=PRUNE_ROWS).all(|number| is_kept(&node, &live(number))));
+    // And then from the first one on again.
+    put_rows(&node, std::iter::once((live(0), 1)));
+    assert_eq!(prune(), Outcome::Unfinished);
+    assert!(!is_kept(&node, &live(0)));
+}
+
+#[test]
+fn a_key_that_is_renewed_beside_a_pruning_stays() {
+    let mut node = Node::with_prefixes(&["88.118.8"]);
+    let gate = Gate::new();
+    node.reopen_over(|dir| gate.open(dir));
+    let row = storage_key(&node.operator, "k");
+    put_rows(&node, std::iter::once((row.clone(), 1)));
+    gate.shut();
+    let (registry, caller) = (node.registry(), &node.operator);
+    let write = |idempotency, command| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let written = registry.write(caller, idempotency, command);
+        runtime.unwrap().block_on(written).unwrap();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| write(None, create("88.118.8/a", "x")));
+        gate.wait();
+        // One group, in this order.
+        let commands = [
+            (key("k", "renewed"), create("88.118.8/b", "x")),
+            (None, Command::Prune),
+        ];
+        for (idempotency, command) in commands {
+            let write = &write;
+            scope.spawn(move || write(idempotency, command));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        gate.release();
+    });
+    assert!(is_kept(&node, &row));
 }

@@ -8,6 +8,8 @@
 )]
 
 mod administrators;
+mod altered_log;
+mod endorsing;
 mod failing_log;
 mod idempotency;
 mod lifecycle;

@@ -70,6 +70,43 @@ fn a_longer_prefix_owns_in_whatever_state_it_is() {
 }
 
 #[test]
+fn part_of_anothers_prefix_is_the_operators_to_give() {
+    let node = Node::new();
+    let (arc, company) = (node.enterprise("arc"), node.enterprise("company"));
+    node.activate("oid:1.2.156.3001", arc);
+    node.activate("gs1:95060", arc);
+    for (inside, identifier) in [
+        ("oid:1.2.156.3001.7", "1.2.156.3001.7.1"),
+        ("oid:1.2.156.3001.7.1", "1.2.156.3001.7.1"),
+        ("gs1:9506000", "(01)09506000134352"),
+    ] {
+        let refused = node.write_as(&holder(company), None, apply(inside, company));
+        assert_eq!(refused.unwrap_err().reason(), "DENIED", "{inside}");
+        if node.record(identifier).is_err() {
+            node.write_as(&holder(arc), None, create(identifier, "x"))
+                .unwrap();
+        }
+    }
+    // Suspended, it is its enterprise's all the same.
+    node.write(step("oid:1.2.156.3001", PrefixAction::Suspend));
+    let inside = apply("oid:1.2.156.3001.8", company);
+    let refused = node.write_as(&holder(company), None, inside.clone());
+    assert_eq!(refused.unwrap_err().reason(), "DENIED");
+    // Of one's own, and beside it, one applies.
+    node.write_as(&holder(arc), None, apply("oid:1.2.156.3001.9", arc))
+        .unwrap();
+    node.write_as(&holder(company), None, apply("oid:1.2.156.3002", company))
+        .unwrap();
+    node.write(inside);
+    let inside = apply("oid:1.2.156.3001.8.1", company);
+    node.write_as(&holder(company), None, inside).unwrap();
+    // A handle prefix is no part of the one it is derived from.
+    node.activate("88.118", arc);
+    node.write_as(&holder(company), None, apply("88.118.8", company))
+        .unwrap();
+}
+
+#[test]
 fn gs1_company_prefixes_nest_and_handle_prefixes_do_not() {
     let node = Node::new();
     let (short, long) = (node.enterprise("short"), node.enterprise("long"));

@@ -3,11 +3,12 @@
 use super::Outcome;
 use super::enterprises;
 use super::txn::Txn;
-use crate::administrator::{administrator_key, owner_of_handle};
+use crate::administrator::{administrator_key, holds_name, prefix_of_handle};
 use crate::change::Change;
 use crate::credential::Credential;
 use crate::enterprise::{EnterpriseId, bounded};
 use crate::layout::{Family, index_key};
+use crate::prefix::PrefixRecord;
 use crate::{Caller, Error, Object, Result};
 use bytes::Bytes;
 use idnode_proto::handle::admin::AdminId;
@@ -26,26 +27,34 @@ pub(super) fn add(txn: &mut Txn<'_>, caller: &Caller, credential: &Credential) -
         }
         None => caller.require_operator("an operator credential")?,
     }
-    if let Some(administrator) = &credential.administrator {
+    let mut credential = credential.clone();
+    if let Some(administrator) = &mut credential.administrator {
+        administrator.taken_by_owner = !caller.is_operator();
         claim(txn, caller, &administrator.id()?, &credential.id)?;
     }
-    store(txn, caller, credential.clone());
+    store(txn, caller, credential);
     Ok(Outcome::Done)
 }
 
-/// Takes an administrator's name for a credential. An enterprise takes those of its own prefixes'
-/// handles alone: another one's would be proven with its key from then on.
+/// Takes an administrator's name for a credential. An enterprise takes those of its own active
+/// prefixes' handles alone: another one's would be proven with its key from then on. A name that
+/// an enterprise took for a prefix that is no longer its own is free.
 fn claim(txn: &mut Txn<'_>, caller: &Caller, id: &AdminId, credential: &str) -> Result<()> {
     if !caller.is_operator() {
-        let owner = owner_of_handle(txn, &id.handle)?;
-        if !owner.is_some_and(|owner| caller.owns(owner)) {
-            let reason = format!("{id}: its handle is under no prefix of the enterprise's");
+        let prefix = prefix_of_handle(txn, &id.handle)?.filter(PrefixRecord::is_active);
+        if !prefix.is_some_and(|prefix| caller.owns(prefix.owner())) {
+            let reason = format!("{id}: its handle is under no active prefix of the enterprise's");
             return Err(Error::Denied(reason));
         }
     }
     let key = administrator_key(id);
-    if txn.get(Family::CredentialsByAdministrator, &key)?.is_some() {
-        return Err(Error::exists(Object::Administrator, id));
+    if let Some(holder) = txn.get(Family::CredentialsByAdministrator, &key)? {
+        let holder: Option<Credential> = txn.get_message(Family::Credentials, &holder)?;
+        if let Some(holder) = holder
+            && holds_name(txn, &holder, &id.handle)?
+        {
+            return Err(Error::exists(Object::Administrator, id));
+        }
     }
     let credential = Bytes::copy_from_slice(credential.as_bytes());
     txn.set(Family::CredentialsByAdministrator, key, Some(credential));
@@ -69,7 +78,11 @@ pub(super) fn revoke(txn: &mut Txn<'_>, caller: &Caller, id: &str) -> Result<Out
     }
     if let Some(administrator) = &credential.administrator {
         let key = administrator_key(&administrator.id()?);
-        txn.set(Family::CredentialsByAdministrator, key, None);
+        let holder = txn.get(Family::CredentialsByAdministrator, &key)?;
+        // Whoever owns the handle now may have taken the name.
+        if holder.is_some_and(|holder| *holder == *id.as_bytes()) {
+            txn.set(Family::CredentialsByAdministrator, key, None);
+        }
     }
     credential.revoke();
     store(txn, caller, credential);

@@ -164,9 +164,9 @@ impl IdentifierUpdate {
         &self.identifier
     }
 
-    /// Whether it is to be made to one version of the record only.
-    pub(crate) fn is_conditional(&self) -> bool {
-        self.expected_version.is_some()
+    /// The only version of the record that it is to be made to.
+    pub(crate) fn expected_version(&self) -> Option<u64> {
+        self.expected_version
     }
 
     /// The same with another meaning of setting a value.
@@ -334,11 +334,16 @@ fn check(value: &ValueParts<'_>) -> Result<()> {
         let reason = "a secret key must not be readable by everybody";
         return Err(Error::invalid("permissions", reason));
     }
-    let well_formed = match kind {
-        types::HS_SITE => Site::decode(value.data).map(|_| ()),
-        types::HS_ADMIN => Admin::decode(value.data).map(|_| ()),
-        types::HS_VLIST => decode_value_list(value.data).map(|_| ()),
-        _ => Ok(()),
+    // Types are compared without regard to case wherever they are read.
+    let is = |known: &str| kind.eq_ignore_ascii_case(known);
+    let well_formed = if is(types::HS_SITE) {
+        Site::decode(value.data).map(|_| ())
+    } else if is(types::HS_ADMIN) {
+        Admin::decode(value.data).map(|_| ())
+    } else if is(types::HS_VLIST) {
+        decode_value_list(value.data).map(|_| ())
+    } else {
+        Ok(())
     };
     well_formed.map_err(|e| Error::invalid("data", format!("is no {kind}: {e}")))?;
     match RecordKind::of_value_type(kind) {

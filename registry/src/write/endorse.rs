@@ -35,9 +35,10 @@ pub struct Endorser {
 /// Signatures over what an update leaves of one version of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endorsement {
-    /// The version that the update was applied to.
+    /// The version that the update was applied to; 0: there was no live record.
     pub version: u64,
-    signatures: Signatures,
+    /// `None`: the update does not apply to that version.
+    signatures: Option<Signatures>,
 }
 
 /// HS_SIGNATURE values, and the indexes of those whose place they take.
@@ -48,9 +49,11 @@ struct Signatures {
 }
 
 impl Endorsement {
-    /// The values with the signatures over them.
-    pub fn placed(&self, values: Vec<Value>) -> Vec<Value> {
-        self.signatures.placed(values)
+    /// The values with the signatures over them; `None`: nothing was signed, since the update did
+    /// not apply.
+    pub fn placed(&self, values: Vec<Value>) -> Option<Vec<Value>> {
+        let signatures = self.signatures.as_ref()?;
+        Some(signatures.placed(values))
     }
 }
 
@@ -69,7 +72,7 @@ impl Endorser {
     /// # Errors
     /// The key fails; the values no longer fit one record.
     pub(crate) fn draft(&self, draft: Draft) -> Result<Draft> {
-        let Some(handle) = signed_name(&draft.identifier, None) else {
+        let Some(handle) = signed_name(&draft.identifier, draft.identifier.spelling()) else {
             return Ok(draft);
         };
         let signatures = self.signatures(&handle, &draft.values().collect::<Vec<_>>())?;
@@ -82,42 +85,53 @@ impl Endorser {
         })
     }
 
-    /// An update of `existing` with signatures over what it leaves; one that the writer will refuse
-    /// as it is, since whoever may not write must not learn here why the update is wrong.
+    /// An update with signatures over what it leaves of `existing`, the live record. Without
+    /// signatures, but with the version that was read, where the writer will refuse it as it is:
+    /// whoever may not write must not learn here why the update is wrong.
     ///
     /// # Errors
     /// The key fails.
     pub(crate) fn update(
         &self,
         mut update: IdentifierUpdate,
-        existing: &Record,
+        existing: Option<&Record>,
     ) -> Result<IdentifierUpdate> {
-        let values = HandleValues::of_record(existing);
-        let name = signed_name(&update.identifier, existing.display.as_deref());
-        if let Some(handle) = name
-            && let Ok(left) = update.change.outcome(&values, &update.identifier)
-        {
+        let registered = existing.and_then(|record| record.display.as_deref());
+        let Some(handle) = signed_name(&update.identifier, registered) else {
+            return Ok(update);
+        };
+        let left = existing.and_then(|existing| {
+            let values = HandleValues::of_record(existing);
+            update.change.outcome(&values, &update.identifier).ok()
+        });
+        let sign = |left: Vec<Value>| {
             let encoded = encode_values(&left);
             let views: Vec<_> = Values::all(&encoded)
                 .map_while(std::result::Result::ok)
                 .collect();
-            update.endorsement = Some(Endorsement {
-                version: existing.version,
-                signatures: self.signatures(&handle, &views)?,
-            });
-        }
+            self.signatures(&handle, &views)
+        };
+        update.endorsement = Some(Endorsement {
+            version: existing.map_or(0, |existing| existing.version),
+            signatures: left.map(sign).transpose()?,
+        });
         Ok(update)
     }
 
-    /// A chunk's items with signatures, made by every core beside each other.
+    /// A chunk's items, those that are `wanted` with signatures, made by every core beside each
+    /// other.
     pub(crate) fn chunk(
         &self,
         items: Vec<std::result::Result<Draft, ItemError>>,
+        wanted: impl Fn(&Identifier) -> bool + Sync,
     ) -> Vec<std::result::Result<Draft, ItemError>> {
         let threads = available_parallelism().map_or(1, usize::from);
         let share = items.len().div_ceil(threads).max(1);
         let sign = |item: &std::result::Result<Draft, ItemError>| {
             let draft = item.clone()?;
+            if !wanted(draft.identifier()) {
+                return Ok(draft);
+            }
             self.draft(draft).map_err(|error| ItemError::from(&error))
         };
         std::thread::scope(|scope| {
@@ -203,13 +217,10 @@ impl Endorser {
     }
 }
 
-/// The name that a signature is over, as it was registered: clients compare suffixes with their
-/// case. `None`: identifiers of other schemes are resolved by other protocols, which have no
-/// signatures of this kind.
+/// The name that a signature is over: the spelling that it is registered under, if that is not the
+/// canonical one; clients compare suffixes with their case. `None`: identifiers of other schemes
+/// are resolved by other protocols, which have no signatures of this kind.
 fn signed_name(identifier: &Identifier, registered: Option<&str>) -> Option<String> {
-    if identifier.scheme() != Scheme::Handle {
-        return None;
-    }
-    let spelling = registered.or_else(|| identifier.spelling());
-    Some(spelling.map_or_else(|| identifier.canonical(), str::to_owned))
+    let is_handle = identifier.scheme() == Scheme::Handle;
+    is_handle.then(|| registered.map_or_else(|| identifier.canonical(), str::to_owned))
 }

@@ -103,7 +103,10 @@ pub(super) fn get(txn: &Txn<'_>, id: EnterpriseId) -> Result<Enterprise> {
         .ok_or_else(|| Error::not_found(Object::Enterprise, id))
 }
 
-pub(super) fn current(txn: &Txn<'_>, id: EnterpriseId) -> Result<Outcome> {
+pub(super) fn current(txn: &Txn<'_>, caller: &Caller, id: EnterpriseId) -> Result<Outcome> {
+    if !caller.owns(id) {
+        return Ok(Outcome::Done);
+    }
     Ok(Outcome::Enterprise(Box::new(get(txn, id)?)))
 }
 

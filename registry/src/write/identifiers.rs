@@ -76,7 +76,8 @@ pub(super) fn update(
                 signed,
                 existing.version,
             )?;
-            endorsement.placed(values)
+            let unsigned = || Error::Storage("an update that applies was not signed".into());
+            endorsement.placed(values).ok_or_else(unsigned)?
         }
         None => values,
     };

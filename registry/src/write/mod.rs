@@ -22,6 +22,8 @@ pub use endorse::Endorser;
 pub use idempotency::Idempotency;
 pub use import::{ImportMode, ImportStatus, ItemError, ItemResult};
 pub use values::SetMode;
+#[cfg(test)]
+pub(crate) use writer::PRUNE_ROWS;
 pub(crate) use writer::{Writer, WriterHandle};
 
 use crate::credential::Credential;
@@ -150,7 +152,7 @@ pub enum Command {
         /// The items; those that were wrong in themselves carry their error.
         items: Vec<std::result::Result<Draft, ItemError>>,
     },
-    /// Forgets idempotency keys that are past their time. The node itself.
+    /// Forgets idempotency keys that are past their time, some at once. The node itself.
     Prune,
 }
 
@@ -172,6 +174,8 @@ pub struct Receipt {
 pub enum Outcome {
     /// Nothing but the receipt.
     Done,
+    /// There is more to forget: the same command goes on.
+    Unfinished,
     /// The enterprise as it is now.
     Enterprise(Box<Enterprise>),
     /// The prefix as it is now, or was when it was removed.
@@ -293,18 +297,27 @@ impl Command {
     }
 
     /// The outcome of a call that is answered from its idempotency record: the object as it
-    /// is now.
-    fn recalled(&self, txn: &Txn<'_>, remembered: &idempotency::Remembered) -> Result<Outcome> {
+    /// is now, if the caller may read it still. It may have become another's since.
+    fn recalled(
+        &self,
+        txn: &Txn<'_>,
+        caller: &Caller,
+        remembered: &idempotency::Remembered,
+    ) -> Result<Outcome> {
         match self {
-            Self::CreateEnterprise { .. } => enterprises::current(txn, remembered.subject.parse()?),
+            Self::CreateEnterprise { .. } => {
+                enterprises::current(txn, caller, remembered.subject.parse()?)
+            }
             Self::UpdateEnterprise { id, .. }
             | Self::ReviewEnterprise { id, .. }
-            | Self::SetQuota { id, .. } => enterprises::current(txn, *id),
+            | Self::SetQuota { id, .. } => enterprises::current(txn, caller, *id),
             Self::ApplyPrefix { prefix, .. }
             | Self::TransitionPrefix { prefix, .. }
             | Self::SetDelegation { prefix, .. }
-            | Self::UpdatePrefix(PrefixUpdate { prefix, .. }) => prefixes::current(txn, prefix),
-            Self::PutTemplate { template, .. } => templates::current(txn, &template.name),
+            | Self::UpdatePrefix(PrefixUpdate { prefix, .. }) => {
+                prefixes::current(txn, caller, prefix)
+            }
+            Self::PutTemplate { template, .. } => templates::current(txn, caller, &template.name),
             Self::ImportChunk { .. } => Ok(Outcome::Import(remembered.results())),
             _ => Ok(Outcome::Done),
         }

@@ -12,7 +12,7 @@ use crate::prefix::{Delegation, PrefixAction, PrefixRecord, PrefixState, Step};
 use crate::{Caller, Error, Object, Result};
 use bytes::Bytes;
 use idnode_proto::dnsname;
-use idnode_proto::identifier::{Prefix, Scheme};
+use idnode_proto::identifier::{Prefix, Relation, Scheme};
 
 pub(super) fn apply(
     txn: &mut Txn<'_>,
@@ -29,6 +29,7 @@ pub(super) fn apply(
             name: prefix.to_string(),
         });
     }
+    require_outside_others(txn, caller, prefix)?;
     let mut meter = Meter::default();
     meter.prefix(txn, caller, enterprise)?;
     meter.finish(txn);
@@ -62,6 +63,26 @@ pub(super) fn apply(
     index_name(txn, prefix, true);
     txn.count_node(|counters| counters.prefixes += 1)?;
     Ok(store(txn, caller, None, record))
+}
+
+/// Err if a prefix is part of one that another enterprise holds, in whatever state: from its
+/// application on it would own that part, so that only the operator takes it away.
+fn require_outside_others(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<()> {
+    let longer_than = prefix.candidates().skip(1);
+    for candidate in longer_than.filter(|shorter| shorter.relation == Relation::Owner) {
+        let Some(shorter) = txn.prefix(candidate.key)? else {
+            continue;
+        };
+        if caller.owns(shorter.owner()) {
+            return Ok(());
+        }
+        let reason = format!(
+            "prefix {prefix} is part of {}, which belongs to another: only the operator registers it",
+            shorter.prefix()?
+        );
+        return Err(Error::Denied(reason));
+    }
+    Ok(())
 }
 
 pub(super) fn transition(
@@ -160,13 +181,13 @@ fn require_one_message(record: &PrefixRecord, field: &str) -> Result<()> {
     Err(Error::invalid(field, reason))
 }
 
-pub(super) fn current(txn: &Txn<'_>, prefix: &Prefix) -> Result<Outcome> {
-    let key = Bytes::copy_from_slice(prefix.key());
-    match txn.prefix(&key)? {
-        Some(record) => Ok(Outcome::Prefix(Box::new(record))),
-        // Removed since: the receipt still holds.
-        None => Ok(Outcome::Done),
-    }
+pub(super) fn current(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<Outcome> {
+    let record = txn.prefix(prefix.key())?;
+    Ok(match record.filter(|record| caller.owns(record.owner())) {
+        Some(record) => Outcome::Prefix(Box::new(record)),
+        // Removed since, and perhaps another's: the receipt still holds.
+        None => Outcome::Done,
+    })
 }
 
 fn owned(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<PrefixRecord> {

@@ -75,8 +75,13 @@ pub(super) fn usable(txn: &Txn<'_>, name: &str, owner: EnterpriseId) -> Result<T
         .ok_or_else(|| Error::not_found(Object::Template, name))
 }
 
-pub(super) fn current(txn: &Txn<'_>, name: &str) -> Result<Outcome> {
-    Ok(get(txn, name)?.map_or(Outcome::Done, |template| {
+pub(super) fn current(txn: &Txn<'_>, caller: &Caller, name: &str) -> Result<Outcome> {
+    let own = |template: &Template| {
+        let owner = template.enterprise.map(EnterpriseId);
+        owner.is_none_or(|owner| caller.owns(owner))
+    };
+    let template = get(txn, name)?.filter(own);
+    Ok(template.map_or(Outcome::Done, |template| {
         Outcome::Template(Box::new(template))
     }))
 }

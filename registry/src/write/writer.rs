@@ -2,14 +2,17 @@
 
 use super::idempotency::{self, Idempotency};
 use super::txn::Overlay;
-use super::{Command, Receipt, Txn};
+use super::{Command, Outcome, Receipt, Txn};
 use crate::change::{Change, LogEntry, PrefixChange};
+use crate::credential::Credential;
 use crate::layout::Family;
 use crate::log::ChangeLog;
 use crate::prefix_table::PrefixTable;
 use crate::registry::CommitObserver;
 use crate::store::Store;
 use crate::{Caller, Error, Result, Sequence, now_ms};
+use bytes::Bytes;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -18,7 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// the last row's write, and leaves of a bulk load's chunks some to be checked meanwhile.
 const MAX_GROUP_BYTES: usize = 1 << 20;
 /// Most idempotency records one pruning looks at.
-const PRUNE_ROWS: usize = 10_000;
+pub(crate) const PRUNE_ROWS: usize = 10_000;
 
 /// A command on its way to the writer.
 struct Request {
@@ -65,6 +68,8 @@ pub(crate) struct Writer {
     pub poisoned: Arc<AtomicBool>,
     pub group_commit_max: usize,
     pub idempotency_retention_ms: u64,
+    /// The key of the idempotency record that the next pruning begins at.
+    pub prune_next: Mutex<Vec<u8>>,
 }
 
 impl Writer {
@@ -170,6 +175,7 @@ impl Writer {
             command,
             ..
         } = request;
+        require_unrevoked(txn, caller)?;
         if let Some(idempotency) = idempotency
             && let Some(first) =
                 idempotency::recall(txn, caller, idempotency, self.idempotency_retention_ms)?
@@ -178,14 +184,14 @@ impl Writer {
                 sequence: first.sequence,
                 committed_at_ms: first.committed_at_ms,
                 replayed: true,
-                outcome: command.recalled(txn, &first)?,
+                outcome: command.recalled(txn, caller, &first)?,
             });
         }
-        if matches!(command, Command::Prune) {
-            self.prune(txn)?;
-        }
         let before = txn.next_sequence();
-        let outcome = command.execute(txn, caller)?;
+        let outcome = match command {
+            Command::Prune => self.prune(txn)?,
+            _ => command.execute(txn, caller)?,
+        };
         let logged = txn.next_sequence() > before;
         let receipt = Receipt {
             sequence: if logged { before } else { 0 },
@@ -199,18 +205,49 @@ impl Writer {
         Ok(receipt)
     }
 
-    fn prune(&self, txn: &mut Txn<'_>) -> Result<()> {
+    /// Looks at the idempotency records from where the last run ended.
+    fn prune(&self, txn: &mut Txn<'_>) -> Result<Outcome> {
         let oldest = txn.now_ms().saturating_sub(self.idempotency_retention_ms);
         let view = self.store.snapshot();
-        for row in view.scan(Family::Idempotency, &[], None)?.take(PRUNE_ROWS) {
+        let mut next = self.prune_next.lock();
+        let (mut looked_at, mut last) = (0, Bytes::new());
+        for row in view
+            .scan(Family::Idempotency, &next, None)?
+            .take(PRUNE_ROWS)
+        {
             let (key, stored) = row?;
+            looked_at += 1;
+            last = key.clone();
+            // What this group has written is younger than what the view shows.
+            if txn.written(Family::Idempotency, &key).is_some() {
+                continue;
+            }
             let remembered: idempotency::Remembered = crate::layout::decode_value(&stored)?;
             if remembered.committed_at_ms <= oldest {
                 txn.set(Family::Idempotency, key, None);
             }
         }
-        Ok(())
+        if looked_at < PRUNE_ROWS {
+            next.clear();
+            return Ok(Outcome::Done);
+        }
+        *next = [&last[..], &[0]].concat();
+        Ok(Outcome::Unfinished)
     }
+}
+
+/// Err if the caller's credential has been revoked since it was shown. What an administrator may
+/// do is asked for anew with every command anyway; the node's own caller has no credential.
+fn require_unrevoked(txn: &Txn<'_>, caller: &Caller) -> Result<()> {
+    let (Caller::Operator { credential } | Caller::Enterprise { credential, .. }) = caller else {
+        return Ok(());
+    };
+    let found: Option<Credential> = txn.get_message(Family::Credentials, credential.as_bytes())?;
+    if found.is_some_and(|found| found.revoked) {
+        let reason = "the credential is not known, or revoked";
+        return Err(Error::Unauthenticated(reason.into()));
+    }
+    Ok(())
 }
 
 fn refuse_all(group: Vec<Request>, error: &Error) {

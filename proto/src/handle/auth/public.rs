@@ -184,7 +184,8 @@ impl PublicKey {
         Ok(document.as_bytes().to_vec())
     }
 
-    fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyError> {
+    /// An RSA key of these numbers, big-endian. Errors: [`KeyError::Numbers`].
+    pub(crate) fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyError> {
         let (n, e) = (number(modulus)?, number(exponent)?);
         rsa::PublicKey::new_with_size_limits(n, e, MIN_RSA_BITS..=MAX_RSA_BITS)
             .map(|key| Self::Rsa(Box::new(key)))
@@ -306,7 +307,7 @@ fn put_kind(out: &mut Vec<u8>, kind: &str) {
 }
 
 /// A number without leading zero octets.
-fn unsigned(bytes: &[u8]) -> &[u8] {
+pub(crate) fn unsigned(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     bytes.get(zeros..).unwrap_or_default()
 }

@@ -48,6 +48,12 @@ fn values_that_are_not_what_was_signed_fail_it() {
         world.values(HANDLE).push(twice);
     });
     assert_eq!(faults, ["value 1 is there twice"]);
+    // A type may be empty: that says nothing of whether the value is there.
+    let faults = broken(|world| world.values(HANDLE).push(Value::new(900, "", "unsigned")));
+    assert_eq!(
+        faults,
+        ["value 900 is not covered by a signature that holds"]
+    );
     let faults = broken(|world| drop(world.values(HANDLE).pop()));
     assert_eq!(faults[0], "the handle has no signature");
 }
@@ -252,7 +258,7 @@ fn claims_that_are_not_what_they_must_be_are_refused() {
     let good = altered(|_| ());
     Token::signature(good.as_bytes()).unwrap();
     type Change = fn(&mut serde_json::Value);
-    let changes: [(Change, &str); 9] = [
+    let changes: [(Change, &str); 10] = [
         (
             |c| drop(c.as_object_mut().unwrap().remove("exp")),
             "missing field `exp`",
@@ -279,6 +285,10 @@ fn claims_that_are_not_what_they_must_be_are_refused() {
         (
             |c| c["digests"]["digests"] = json!(vec![c["digests"]["digests"][0].clone(); 2_049]),
             "more than 2048",
+        ),
+        (
+            |c| c["digests"]["digests"] = json!(vec![c["digests"]["digests"][1].clone(); 2]),
+            "value 2 has two digests",
         ),
     ];
     for (change, error) in changes {

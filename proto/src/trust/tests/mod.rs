@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+mod bounds;
 mod broken;
 mod chains;
 mod golden;
@@ -173,4 +174,22 @@ impl World {
 
 fn views(encoded: &[u8]) -> impl Iterator<Item = ValueRef<'_>> {
     crate::value::Values::all(encoded).map(Result::unwrap)
+}
+
+#[test]
+fn rsa_keys_are_trusted_from_2048_bits_on() {
+    let of = |first: u8| {
+        let mut modulus = vec![0xff; 256];
+        modulus[0] = first;
+        let n = data_encoding::BASE64URL_NOPAD.encode(&modulus);
+        let jwk = serde_json::json!({ "kty": "RSA", "n": n, "e": "AQAB" });
+        serde_json::from_value::<TrustKey>(jwk).map_err(|error| error.to_string())
+    };
+    assert!(of(0x80).is_ok());
+    for first in [0x7f, 0x01] {
+        assert_eq!(
+            of(first).unwrap_err(),
+            "the key: it is neither an RSA key of 2048 bits or more nor an SM2 key"
+        );
+    }
 }

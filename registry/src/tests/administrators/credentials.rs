@@ -6,6 +6,7 @@ use crate::change::Change;
 use crate::credential::Credential;
 use crate::enterprise::EnterpriseId;
 use crate::read::PageRequest;
+use crate::write::ImportMode;
 
 const OTHER: &str = "301:88.118.8/staff";
 
@@ -143,4 +144,70 @@ fn an_administrator_s_credential_has_no_token_and_its_key_a_size() {
     let any = ProofKey::Secret("x".into());
     let refused = Credential::of_administrator(None, String::new(), &id("0:88.118.8/x"), any);
     assert!(refused.is_err(), "index 0 names no key");
+}
+
+#[test]
+fn a_revoked_credential_writes_nothing() {
+    let node = node();
+    let (made, token) = Credential::generate(Some(EnterpriseId(1)), "key".into()).unwrap();
+    let revoke = Command::RevokeCredential {
+        id: made.id.clone(),
+    };
+    node.write(Command::AddCredential(made));
+    let caller = node.registry().authenticate(&token).unwrap();
+    let (first, second) = (
+        create(&format!("{HOME}/1"), "x"),
+        create(&format!("{HOME}/2"), "x"),
+    );
+    let chunk = Command::ImportChunk {
+        import_id: "load".into(),
+        number: 1,
+        mode: ImportMode::Create,
+        items: vec![Ok(draft(&format!("{HOME}/3"), "x"))],
+    };
+    node.write_as(&caller, key("k", "1"), first.clone())
+        .unwrap();
+    node.write(revoke);
+    // What was under way when it was revoked; what was done is not told again, either.
+    for (key, command) in [(None, second), (None, chunk), (key("k", "1"), first)] {
+        let refused = node.write_as(&caller, key, command).unwrap_err();
+        assert!(matches!(refused, Error::Unauthenticated(_)), "{refused:?}");
+    }
+    for name in ["2", "3"] {
+        assert!(node.record(&format!("{HOME}/{name}")).is_err());
+    }
+}
+
+#[test]
+fn a_name_goes_with_the_prefix_it_was_taken_for() {
+    let node = node();
+    let (one, two) = (EnterpriseId(1), EnterpriseId(2));
+    let prefix = "88.118.10";
+    let name = format!("300:0.NA/{prefix}");
+    let add = |made: &Credential| Command::AddCredential(made.clone());
+    let of_one = credential(Some(1), &name);
+    // A prefix that is not active yet gives no names.
+    node.write(apply(prefix, one));
+    let refused = node.try_as(&holder(one), add(&of_one)).unwrap_err();
+    assert!(matches!(refused, Error::Denied(_)), "{refused:?}");
+    node.write(step(prefix, PrefixAction::StartReview));
+    node.write(step(prefix, PrefixAction::Approve));
+    node.try_as(&holder(one), add(&of_one)).unwrap();
+    assert_eq!(node.administrator(&name).enterprise(), Some(one));
+
+    node.write(step(prefix, PrefixAction::MarkForDeletion));
+    node.write(step(prefix, PrefixAction::Remove));
+    node.activate(prefix, two);
+    assert_eq!(node.registry().administrator(&id(&name)), Ok(None));
+    // The key among the values of whoever has the prefix now is asked for.
+    node.write(put_on(prefix, vec![secret(300, "two")]));
+    let found = node.registry().administrator(&id(&name)).unwrap().unwrap();
+    assert_eq!(found.key, ProofKey::Secret("two".into()));
+    let of_two = credential(Some(2), &name);
+    node.try_as(&holder(two), add(&of_two)).unwrap();
+    // The first one's end takes nothing from the second.
+    node.write(Command::RevokeCredential { id: of_one.id });
+    assert_eq!(node.administrator(&name).enterprise(), Some(two));
+    let again = add(&credential(Some(2), &name));
+    assert_eq!(node.refusal(again), "ADMINISTRATOR_EXISTS");
 }

@@ -1,7 +1,11 @@
 //! Groups of administrators (HS_VLIST): inside each other, in circles, too deep, too many.
 
 use super::*;
-use crate::administrator::{MAX_GROUP_DEPTH, MAX_GROUP_READS};
+use crate::administrator::{HandleValues, Handles, MAX_GROUP_DEPTH, MAX_GROUP_READS, rights_of};
+use crate::prefix::PrefixRecord;
+use crate::record::Record;
+use idnode_proto::identifier::Identifier;
+use idnode_proto::value::encode_values;
 
 /// A handle under [`AWAY`] that this group administers.
 fn administered_by(node: &Node, name: &str, group: &str) -> String {
@@ -147,4 +151,75 @@ fn a_question_about_many_groups_takes_bounded_time() {
     assert_eq!(write_to(&node, &handle), Fate::NotAdministrator);
     let took = began.elapsed();
     assert!(took.as_millis() < 500, "{took:?}");
+}
+
+/// A list of references of which the last is cut short.
+fn broken_list() -> Vec<u8> {
+    let keys: Vec<_> = (0..2_048)
+        .map(|n| reference(&format!("{n}:88.118.9/{}", "x".repeat(100))))
+        .collect();
+    let mut data = encode_value_list(&keys);
+    data.pop();
+    data
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_refused_in_any_spelling_of_its_type() {
+    for (kind, data) in [
+        ("hs_vlist", broken_list()),
+        ("Hs_Admin", vec![1]),
+        ("hs_SITE", vec![1]),
+    ] {
+        let values = vec![Value::new(1, kind, data)];
+        let identifier = "88.118.8/x".parse().unwrap();
+        let refused = crate::write::Draft::new(identifier, values, None, STAMP_S).unwrap_err();
+        assert_eq!(refused.field(), "values[0].data", "{kind}");
+    }
+}
+
+/// Every handle has the same values.
+struct Alike(HandleValues);
+
+impl Handles for Alike {
+    fn prefix_record(&self, _: &[u8]) -> Result<Option<PrefixRecord>> {
+        Ok(None)
+    }
+
+    fn owner_record(&self, _: &Identifier) -> Result<Option<PrefixRecord>> {
+        Ok(None)
+    }
+
+    fn identifier_record(&self, _: &Identifier) -> Result<Option<Record>> {
+        Ok(None)
+    }
+
+    fn values_of(&self, _: &Identifier) -> Result<Option<HandleValues>> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+fn encoded(values: &[Value]) -> HandleValues {
+    HandleValues::of_prefix(&PrefixRecord {
+        values: encode_values(values).into(),
+        value_count: values.len() as u32,
+        ..PrefixRecord::default()
+    })
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_looked_at_once() {
+    let node = node();
+    let Caller::Administrator(administrator) = node.administrator(ADMIN) else {
+        panic!("no administrator");
+    };
+    let list = Value::new(200, "hs_vlist", broken_list());
+    let handles = Alike(encoded(&[list]));
+    let admins: Vec<_> = (300..2_300)
+        .map(|index| admin(index, AdminRights::ALL, "200:88.118.9/x"))
+        .collect();
+    let began = std::time::Instant::now();
+    let rights = rights_of(&handles, &administrator, &encoded(&admins)).unwrap();
+    assert!(rights.is_none());
+    let took = began.elapsed();
+    assert!(took.as_millis() < 60, "{took:?}");
 }

@@ -52,6 +52,51 @@ fn files_are_verified_offline_and_every_change_is_found() {
 }
 
 #[test]
+fn nothing_hides_behind_a_value_that_cannot_be_read() {
+    let world = World::new(&[]);
+    world.register(HANDLE);
+    let text = saved(&world);
+    let file = world.path("saved.json");
+    let (first, rest) = text.split_once('\n').unwrap();
+    let with = |hidden: &[Value]| {
+        let mut first: Value = serde_json::from_str(first).unwrap();
+        let values = first["record"]["values"].as_array_mut().unwrap();
+        values.extend(hidden.iter().cloned());
+        std::fs::write(&file, format!("{first}\n{rest}")).unwrap();
+    };
+    let value = |index: u32, value_type: &str| {
+        let data = serde_json::json!({ "format": "string", "value": "https://example.com/" });
+        serde_json::json!({ "index": index, "type": value_type, "data": data })
+    };
+    with(&[value(900, &"T".repeat(2_049)), value(901, "URL")]);
+    let faults = world.faults(HANDLE, &["--file", &file]);
+    assert!(
+        faults[0].starts_with("the values cannot be read: "),
+        "{faults:?}"
+    );
+    let key = world.path("node.key");
+    let done = world.node.idctl(None).run(&[
+        "sign", "values", HANDLE, "--signer", SIGNER, "--key", &key, "--file", &file,
+    ]);
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.stderr.contains("cannot be signed"), "{done:?}");
+
+    let many: Vec<_> = (1_000..3_048).map(|index| value(index, "URL")).collect();
+    with(&many);
+    let faults = world.faults(HANDLE, &["--file", &file]);
+    assert!(
+        faults[0].starts_with("the values cannot be read: "),
+        "{faults:?}"
+    );
+    with(&[value(900, "")]);
+    let faults = world.faults(HANDLE, &["--file", &file]);
+    assert_eq!(
+        faults,
+        ["value 900 is not covered by a signature that holds"]
+    );
+}
+
+#[test]
 fn another_root_is_not_trusted() {
     let world = World::new(&[]);
     world.register(HANDLE);

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use idnode_proto::api;
 use idnode_proto::api::value::Data;
 use idnode_proto::trust::{Permission, Scope, Signer, TrustKey, Validity, ValueName};
-use idnode_proto::value::{Values, encode_values, types};
+use idnode_proto::value::types;
 
 use super::key;
 use super::source::SourceArgs;
@@ -94,8 +94,10 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
     let (index, value_type, data) = match &command {
         Command::Values { name, by, source } => {
             let values = source.open(session)?.values(name).await?;
-            let encoded = encode_values(&values);
-            let views = Values::all(&encoded).map_while(Result::ok);
+            let values = values.map_err(|reason| {
+                Failure::Answer(format!("the values of {name} cannot be signed: {reason}"))
+            })?;
+            let views = values.views();
             let data = by
                 .signer()?
                 .signature(name, views, by.validity())

@@ -6,7 +6,7 @@ use idnode_proto::api;
 use idnode_proto::api::resolve_response::Outcome;
 use idnode_proto::api::value::{Data, Ttl as ApiTtl};
 use idnode_proto::trust::name::same_handle;
-use idnode_proto::value::{Permissions, Reference, Ttl, Value};
+use idnode_proto::value::{Permissions, Reference, Ttl, Value, ValueRef, Values, encode_values};
 use serde::Deserialize;
 
 use crate::bulk::json::ValueIn;
@@ -30,7 +30,35 @@ pub(super) struct Source<'s> {
     server: &'s Server,
     session: &'s Session,
     /// What the files hold, if there are any.
-    read: Option<Vec<(String, Vec<Value>)>>,
+    read: Option<Vec<(String, Vec<api::Value>)>>,
+}
+
+/// The values of a handle as they are signed.
+#[derive(Debug)]
+pub(super) struct Encoded(Vec<u8>);
+
+impl Encoded {
+    /// Encodes values. Errors: which of them no signature can be over, since it has no encoding.
+    fn of(values: Vec<api::Value>) -> Result<Self, String> {
+        let values: Vec<_> = values
+            .into_iter()
+            .map(wire_value)
+            .collect::<Result<_, _>>()?;
+        let encoded = encode_values(&values);
+        // Whatever is not read back as it was is not what anybody signed.
+        let read: Vec<_> = Values::all(&encoded)
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())?;
+        match read.len() == values.len() {
+            true => Ok(Self(encoded)),
+            false => Err(format!("{} of {} are read", read.len(), values.len())),
+        }
+    }
+
+    /// The values.
+    pub fn views(&self) -> impl Iterator<Item = ValueRef<'_>> {
+        Values::all(&self.0).flatten()
+    }
 }
 
 /// One handle in a file.
@@ -60,11 +88,9 @@ impl SourceArgs {
                 let document = document.map_err(|error| refused(error.to_string()))?;
                 let record = document.record.map(|record| record.values);
                 let values = document.values.or(record).unwrap_or_default();
-                let values = values.into_iter().map(|value| {
-                    let value = value.into_value().map_err(str::to_owned)?;
-                    Ok(wire_value(value))
-                });
-                let values = values.collect::<Result<_, String>>().map_err(refused)?;
+                let values = values.into_iter().map(ValueIn::into_value);
+                let values = values.collect::<Result<_, _>>();
+                let values = values.map_err(|reason| refused(reason.to_owned()))?;
                 read.push((document.identifier, values));
             }
         }
@@ -77,8 +103,13 @@ impl SourceArgs {
 }
 
 impl Source<'_> {
-    /// What everybody may read of a handle.
-    pub(super) async fn values(&self, handle: &str) -> Result<Vec<Value>, Failure> {
+    /// What everybody may read of a handle; an error of its own if it is there and some of it has
+    /// no encoding.
+    pub(super) async fn values(&self, handle: &str) -> Result<Result<Encoded, String>, Failure> {
+        Ok(Encoded::of(self.shown(handle).await?))
+    }
+
+    async fn shown(&self, handle: &str) -> Result<Vec<api::Value>, Failure> {
         if let Some(read) = &self.read {
             let mut known = read.iter().filter(|(name, _)| same_handle(name, handle));
             let missing = || Failure::Answer(format!("{handle} is in none of the files"));
@@ -94,9 +125,7 @@ impl Source<'_> {
             public_only: true,
         };
         match self.server.resolve(request, self.session).await?.outcome {
-            Some(Outcome::Record(record)) => {
-                Ok(record.values.into_iter().map(wire_value).collect())
-            }
+            Some(Outcome::Record(record)) => Ok(record.values),
             Some(Outcome::Referral(referral)) => Err(Failure::Answer(format!(
                 "{handle} is served elsewhere, by the sites of {}",
                 referral.prefix
@@ -106,10 +135,17 @@ impl Source<'_> {
     }
 }
 
-/// A value as it is signed.
-fn wire_value(value: api::Value) -> Value {
-    Value {
-        index: value.index,
+/// A value as it is signed. Errors: its permissions fit no encoding.
+fn wire_value(value: api::Value) -> Result<Value, String> {
+    let index = value.index;
+    let permissions = match value.permissions {
+        None => Permissions::default(),
+        Some(bits) => u8::try_from(bits).map(Permissions).map_err(|_| {
+            format!("the permissions of value {index} are {bits}, which is above 255")
+        })?,
+    };
+    Ok(Value {
+        index,
         value_type: value.r#type,
         data: match value.data {
             Some(Data::Text(text)) => text.into_bytes(),
@@ -122,10 +158,7 @@ fn wire_value(value: api::Value) -> Value {
             None => Ttl::DEFAULT,
         },
         timestamp_s: value.timestamp_s,
-        permissions: value
-            .permissions
-            .and_then(|bits| u8::try_from(bits).ok())
-            .map_or_else(Permissions::default, Permissions),
+        permissions,
         references: value
             .references
             .into_iter()
@@ -134,5 +167,44 @@ fn wire_value(value: api::Value) -> Value {
                 index: reference.index,
             })
             .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use idnode_proto::value::{MAX_TYPE_LEN, MAX_VALUES};
+
+    fn value(index: u32) -> api::Value {
+        api::Value {
+            index,
+            r#type: "URL".to_owned(),
+            ..api::Value::default()
+        }
+    }
+
+    #[test]
+    fn values_without_an_encoding_are_refused_whole() {
+        let all = |count: usize| (1..).take(count).map(value).collect();
+        let encoded = Encoded::of(all(MAX_VALUES)).unwrap();
+        assert_eq!(encoded.views().count(), MAX_VALUES);
+        assert!(Encoded::of(all(MAX_VALUES + 1)).is_err());
+        let long = api::Value {
+            r#type: "T".repeat(MAX_TYPE_LEN + 1),
+            ..value(2)
+        };
+        let error = Encoded::of(vec![value(1), long, value(3)]).unwrap_err();
+        assert!(error.contains("value type"), "{error}");
+        let permitted = |bits| api::Value {
+            permissions: Some(bits),
+            ..value(7)
+        };
+        assert!(Encoded::of(vec![permitted(255)]).is_ok());
+        let error = Encoded::of(vec![permitted(256)]).unwrap_err();
+        assert_eq!(
+            error,
+            "the permissions of value 7 are 256, which is above 255"
+        );
     }
 }

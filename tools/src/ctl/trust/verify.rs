@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use idnode_proto::trust::verdict::SignatureReport;
 use idnode_proto::trust::{Fault, Root, Step, ValueName, Verdict, Verifier};
-use idnode_proto::value::{ValueRef, Values, encode_values};
 use serde_json::json;
 
 use super::key;
 use super::sign::now_s;
-use super::source::{Source, SourceArgs};
+use super::source::{Encoded, Source, SourceArgs};
 use crate::ctl::error::Failure;
 use crate::ctl::output::{Table, printable};
 use crate::ctl::session::Session;
@@ -61,26 +60,28 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
 }
 
 async fn verify(handle: &str, root: &Root, source: &Source<'_>) -> Result<Verdict, Failure> {
-    let encoded = encode_values(&source.values(handle).await?);
-    let mut verifier = {
-        let values: Vec<_> = views(&encoded).collect();
-        Verifier::new(root, handle, &values, now_s())
+    let (own, unreadable) = match source.values(handle).await? {
+        Ok(values) => (Some(values), None),
+        Err(reason) => (None, Some(reason)),
     };
+    let values: Vec<_> = own.iter().flat_map(Encoded::views).collect();
+    let mut verifier = Verifier::new(root, handle, &values, now_s());
+    if let Some(reason) = unreadable {
+        verifier.unreadable(reason);
+    }
     for _ in 0..MAX_LOOKUPS {
-        match verifier.step() {
+        let of = match verifier.step() {
             Step::Done(verdict) => return Ok(verdict),
-            Step::NeedsCertificates(of) => match source.values(&of).await {
-                Ok(values) => verifier.resolved(&of, views(&encode_values(&values))),
-                Err(failure) => verifier.unavailable(&of, failure.to_string()),
-            },
+            Step::NeedsCertificates(of) => of,
+        };
+        match source.values(&of).await {
+            Ok(Ok(values)) => verifier.resolved(&of, values.views()),
+            Ok(Err(reason)) => verifier.unavailable(&of, reason),
+            Err(failure) => verifier.unavailable(&of, failure.to_string()),
         }
     }
     let reason = "its certificates are at too many handles";
     Err(Failure::NotTrusted(format!("{handle}: {reason}")))
-}
-
-fn views(encoded: &[u8]) -> impl Iterator<Item = ValueRef<'_>> {
-    Values::all(encoded).map_while(Result::ok)
 }
 
 fn time(seconds: u64) -> String {
