@@ -284,8 +284,9 @@ mod tests {
             sessions.log_in(&session, login()).unwrap();
             ids.push(session.id);
         }
-        assert!(sessions.find(&ids[0]).is_none(), "the oldest");
-        assert!(ids[1..].iter().all(|id| sessions.find(id).is_some()));
+        let (oldest, others) = ids.split_first().unwrap();
+        assert!(sessions.find(oldest).is_none());
+        assert!(others.iter().all(|id| sessions.find(id).is_some()));
         assert!(sessions.find(&other.id).is_some());
     }
 
