@@ -26,6 +26,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Datagrams a system call.
 const BATCH: usize = 64;
+/// Answers a system call: after a pause a batch is full, and its first answers are not to wait for
+/// its last ones.
+const SENT_AT_ONCE: usize = 16;
 /// Room for an answer from the start, bytes.
 const ANSWER_BYTES: usize = 4_096;
 /// What the kernel is asked to hold of datagrams that are not read yet, bytes.
@@ -297,6 +300,9 @@ fn run<S: Service>(socket: &UdpSocket, mut service: S, stop: &CancellationToken)
             let datagram = message.iovs().next().unwrap_or_default();
             let path = Path { source, local };
             outgoing.add(from, local, |answer| service.answer(datagram, path, answer));
+            if outgoing.filled == SENT_AT_ONCE {
+                outgoing.send(socket);
+            }
         }
         outgoing.send(socket);
         service.batch_ended(datagrams, began.elapsed());
