@@ -10,7 +10,7 @@ use super::metrics::Bound;
 use super::operation::Client;
 use crate::front::desks::Desks;
 use futures_util::FutureExt;
-use idnode_proto::handle::{FrameStatus, Transport, tcp_frame};
+use idnode_proto::handle::{FrameStatus, MAX_DATAGRAM_LEN, Transport, tcp_frame};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -291,6 +291,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 .as_ref()
                 .is_some_and(|it| it.is_more_to(message))
             {
+                break Next::Ask(length);
+            }
+            // The filters of a long request may take longer than a desk should be kept for.
+            if length > MAX_DATAGRAM_LEN {
                 break Next::Ask(length);
             }
             let desk = desk.get_or_insert_with(|| self.shared.desks.free());
