@@ -73,9 +73,9 @@ codes! { OpCode:
 }
 
 impl OpCode {
-    /// Whether the operation changes what is registered, which needs a connection: no
-    /// challenge can be answered reliably over datagrams.
-    pub fn writes(self) -> bool {
+    /// Whether it is served over connections alone: changes, since no challenge is answered reliably
+    /// over datagrams; lists, which take many messages; log-ins, which are a connection's.
+    pub fn needs_connection(self) -> bool {
         matches!(
             self,
             Self::CREATE
@@ -83,8 +83,13 @@ impl OpCode {
                 | Self::ADD_VALUE
                 | Self::REMOVE_VALUE
                 | Self::MODIFY_VALUE
+                | Self::LIST_HANDLES
+                | Self::LIST_PREFIXES_RFC
                 | Self::HOME_PREFIX
                 | Self::UNHOME_PREFIX
+                | Self::LIST_PREFIXES
+                | Self::LOGIN_PASSWORD
+                | Self::LOGIN
         )
     }
 }
