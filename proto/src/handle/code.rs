@@ -145,11 +145,6 @@ impl ResponseCode {
         self == Self::SUCCESS
     }
 
-    /// Whether the body is a referral to another service.
-    pub fn is_referral(self) -> bool {
-        self == Self::SERVICE_REFERRAL || self == Self::PREFIX_REFERRAL
-    }
-
     /// Whether every client in the field knows the code. The netty stack of id-pointer-sdk waits
     /// for ever on any other, so a server sends no others.
     pub fn known_to_clients(self) -> bool {

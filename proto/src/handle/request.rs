@@ -150,20 +150,6 @@ impl<'a> ResolveRequest<'a> {
             trailing: reader.rest(),
         })
     }
-
-    /// Whether a value is asked for: any value when there is no filter, else those that either
-    /// filter names. Types compare as they are written.
-    pub fn wants(&self, index: u32, value_type: &str) -> bool {
-        if self.indexes.is_empty() && self.types.is_empty() {
-            return true;
-        }
-        let under = |asked: &str| asked.ends_with('.') && value_type.starts_with(asked);
-        self.indexes.contains(&index)
-            || self
-                .types
-                .iter()
-                .any(|asked| *asked == value_type || under(asked))
-    }
 }
 
 /// Why a request is not served.

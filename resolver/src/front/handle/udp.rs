@@ -283,6 +283,11 @@ impl Service for Datagrams {
 
     fn batch_ended(&mut self, _: usize, took: Duration) {
         self.desk.batch_ended(took);
+        let displaced = self.reassembler.take_displaced();
+        if displaced > 0 {
+            let metrics = &self.shared.answerer.metrics;
+            metrics.counter(Bound::UdpReassembly).increment(displaced);
+        }
         self.hand_over();
     }
 }
