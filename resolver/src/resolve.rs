@@ -5,6 +5,7 @@
 //! memory. [`Resolver::resolve`] goes on to the disk, once for however many ask at a time.
 
 mod administered;
+mod wanted;
 
 use crate::cache::{CacheEntry, HotCache, RecordStamp};
 use crate::odds::Odds;
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
+use wanted::Wanted;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -50,25 +52,6 @@ impl Filter {
     pub fn is_empty(&self) -> bool {
         self.types.is_empty() && self.indexes.is_empty()
     }
-
-    /// Whether a value is asked for.
-    pub fn wants(&self, value: &ValueRef<'_>) -> bool {
-        self.is_empty()
-            || self.indexes.contains(&value.index())
-            || self
-                .types
-                .iter()
-                .any(|wanted| type_matches(wanted, value.value_type()))
-    }
-}
-
-fn type_matches(wanted: &str, value_type: &str) -> bool {
-    if wanted.ends_with('.') {
-        return value_type
-            .get(..wanted.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(wanted));
-    }
-    wanted.eq_ignore_ascii_case(value_type)
 }
 
 /// What is answered.
@@ -126,9 +109,10 @@ impl Resolved {
     pub fn values<'a>(&'a self, query: &'a Query<'a>) -> impl Iterator<Item = ValueRef<'a>> {
         let nobody = Caller::Stranger;
         let public_only = query.public_only;
+        let wanted = Wanted::by(query.filter);
         self.record.values().filter(move |value| {
             let caller = if public_only { &nobody } else { query.caller };
-            query.filter.wants(value) && self.may_read(caller, value)
+            wanted.has(value) && self.may_read(caller, value)
         })
     }
 
@@ -143,9 +127,10 @@ impl Resolved {
     /// Whether it has values asked for that the caller may not read: a front whose protocol
     /// has a way to log in says so.
     pub fn withheld(&self, query: &Query<'_>) -> bool {
+        let wanted = Wanted::by(query.filter);
         self.record
             .values()
-            .any(|value| query.filter.wants(&value) && !self.may_read(query.caller, &value))
+            .any(|value| !self.may_read(query.caller, &value) && wanted.has(&value))
     }
 
     /// Whether the TTL of a value depends on the time.

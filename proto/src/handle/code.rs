@@ -73,9 +73,9 @@ codes! { OpCode:
 }
 
 impl OpCode {
-    /// Whether the operation changes what is registered, which needs a connection: no
-    /// challenge can be answered reliably over datagrams.
-    pub fn writes(self) -> bool {
+    /// Whether it is served over connections alone: changes, since no challenge is answered reliably
+    /// over datagrams; lists, which take many messages; log-ins, which are a connection's.
+    pub fn needs_connection(self) -> bool {
         matches!(
             self,
             Self::CREATE
@@ -83,8 +83,13 @@ impl OpCode {
                 | Self::ADD_VALUE
                 | Self::REMOVE_VALUE
                 | Self::MODIFY_VALUE
+                | Self::LIST_HANDLES
+                | Self::LIST_PREFIXES_RFC
                 | Self::HOME_PREFIX
                 | Self::UNHOME_PREFIX
+                | Self::LIST_PREFIXES
+                | Self::LOGIN_PASSWORD
+                | Self::LOGIN
         )
     }
 }
@@ -138,11 +143,6 @@ impl ResponseCode {
     /// Whether the request was fulfilled.
     pub fn is_success(self) -> bool {
         self == Self::SUCCESS
-    }
-
-    /// Whether the body is a referral to another service.
-    pub fn is_referral(self) -> bool {
-        self == Self::SERVICE_REFERRAL || self == Self::PREFIX_REFERRAL
     }
 
     /// Whether every client in the field knows the code. The netty stack of id-pointer-sdk waits

@@ -93,6 +93,11 @@ impl<'k> Exchange<'k> {
             if self.challenged {
                 return Err(ExchangeError::ChallengedAgain);
             }
+            // The proof covers this digest: of one that cannot be compared, as MD5, a server
+            // could have made a part of somebody else's challenge.
+            if response.answers(&self.request) != Some(true) {
+                return Err(ExchangeError::Forged);
+            }
             self.challenged = true;
             let (identity, key) = self.identity.ok_or(ExchangeError::NoKey)?;
             let head = RequestHead {

@@ -7,8 +7,7 @@ use super::envelope::{Envelope, EnvelopeFlags, Version};
 use super::header::{Header, OpFlags};
 use super::message::{MessageTooLong, encode_message};
 use super::request::ReplyTo;
-use super::site::Site;
-use super::wire::{length_field, put_sized};
+use super::wire::put_sized;
 
 /// The options that an answer repeats from its request. What would claim something about the
 /// answer (signed, encrypted, from a primary, checked, trusted, more follows) is set by
@@ -97,11 +96,6 @@ impl<'c> Reply<'c> {
         })
     }
 
-    /// Success with this server's site record.
-    pub fn site_info(&self, out: &mut Vec<u8>, site: &Site) -> Result<(), MessageTooLong> {
-        self.message(out, ResponseCode::SUCCESS, |out| site.encode_into(out))
-    }
-
     /// A challenge (RFC 3652 §3.5.1): code 402, and the digest of the request whether or not it
     /// was asked for. The session id of [`ReplyTo`] must be one that finds the challenge again.
     pub fn challenge(
@@ -132,23 +126,6 @@ impl<'c> Reply<'c> {
             self.flags
         };
         Reply { flags, ..*self }.message(out, ResponseCode::SUCCESS, |out| list.encode(out))
-    }
-
-    /// An error with the indexes of the values that caused it (RFC 3652 §3.3).
-    pub fn value_error(
-        &self,
-        out: &mut Vec<u8>,
-        code: ResponseCode,
-        message: &str,
-        indexes: &[u32],
-    ) -> Result<(), MessageTooLong> {
-        self.message(out, code, |out| {
-            put_sized(out, message.as_bytes());
-            out.extend_from_slice(&length_field(indexes.len()));
-            for index in indexes {
-                out.extend_from_slice(&index.to_be_bytes());
-            }
-        })
     }
 
     /// Any answer: `body` without the request digest, which is put in front when it was asked for.

@@ -31,7 +31,9 @@ pub struct ReplyTo {
     pub session_id: u32,
     /// The request's number, repeated.
     pub request_id: u32,
-    /// The request's operation, repeated.
+    /// The request's operation, repeated. Of the answer to a challenge it is that of a log-in, for
+    /// a server to replace by what was challenged: one client waits for ever when an answer has
+    /// [`OpCode::CHALLENGE_ANSWER`].
     pub op_code: OpCode,
     /// The request's options; [`super::Reply`] says which are repeated.
     pub flags: OpFlags,
@@ -61,8 +63,12 @@ impl ReplyTo {
     }
 
     fn with_header(self, header: &Header) -> Self {
+        let op_code = match header.op_code {
+            OpCode::CHALLENGE_ANSWER => OpCode::LOGIN,
+            op_code => op_code,
+        };
         Self {
-            op_code: header.op_code,
+            op_code,
             flags: header.flags,
             recursion_count: header.recursion_count,
             ..self
@@ -143,20 +149,6 @@ impl<'a> ResolveRequest<'a> {
             types,
             trailing: reader.rest(),
         })
-    }
-
-    /// Whether a value is asked for: any value when there is no filter, else those that either
-    /// filter names. Types compare as they are written.
-    pub fn wants(&self, index: u32, value_type: &str) -> bool {
-        if self.indexes.is_empty() && self.types.is_empty() {
-            return true;
-        }
-        let under = |asked: &str| asked.ends_with('.') && value_type.starts_with(asked);
-        self.indexes.contains(&index)
-            || self
-                .types
-                .iter()
-                .any(|asked| *asked == value_type || under(asked))
     }
 }
 
@@ -321,7 +313,7 @@ fn header_fault(header: &Header, session_id: u32, transport: Transport) -> Optio
         Some(RequestFault::ReservedOperation)
     } else if op_code.words().is_none() {
         Some(RequestFault::UnknownOperation(op_code))
-    } else if transport == Transport::Udp && op_code.writes() {
+    } else if transport == Transport::Udp && op_code.needs_connection() {
         Some(RequestFault::OverUdp(op_code))
     } else if header.flags.contains(OpFlags::ENCRYPT) && session_id == 0 {
         Some(RequestFault::Encrypted)

@@ -197,6 +197,7 @@ pub struct Reassembler<S> {
     per_source: HashMap<S, usize>,
     bytes: usize,
     next_ticket: u64,
+    displaced: u64,
 }
 
 impl<S: Clone + Eq + Hash> Reassembler<S> {
@@ -209,6 +210,7 @@ impl<S: Clone + Eq + Hash> Reassembler<S> {
             per_source: HashMap::new(),
             bytes: 0,
             next_ticket: 0,
+            displaced: 0,
         }
     }
 
@@ -220,6 +222,11 @@ impl<S: Clone + Eq + Hash> Reassembler<S> {
     /// Bytes kept at the moment, overhead included.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Unfinished messages that were dropped for want of room since this was last asked.
+    pub fn take_displaced(&mut self) -> u64 {
+        std::mem::take(&mut self.displaced)
     }
 
     /// Takes one datagram. `Some` is a whole message, envelope first and cut to its announced
@@ -312,6 +319,7 @@ impl<S: Clone + Eq + Hash> Reassembler<S> {
         while self.bytes > self.limits.max_bytes {
             let Some(oldest) = self.oldest() else { break };
             self.remove(&oldest);
+            self.displaced += 1;
         }
         Ok(None)
     }
@@ -326,6 +334,7 @@ impl<S: Clone + Eq + Hash> Reassembler<S> {
             && let Some(oldest) = self.oldest()
         {
             self.remove(&oldest);
+            self.displaced += 1;
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;

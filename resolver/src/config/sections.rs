@@ -207,7 +207,7 @@ sections! {
         udp_long_answer_kib_per_s: u32 = 1024, [0 to 1000000 KiB];
         /// Networks that this limit leaves alone.
         udp_long_answer_exempt: Vec<String> = list(["127.0.0.0/8", "::1/128"]), [networks];
-        /// UDP requests at once that wait for the disk or are answered in many datagrams; further ones get code 3 (busy).
+        /// UDP requests at once that wait for the disk or others, are long, or are answered in many datagrams; further ones get code 3 (busy).
         max_udp_in_flight: u32 = 4096, [1 to 1000000 requests];
         /// Addresses of this node in its site information (HS_SITE); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.
         public_addresses: Vec<IpAddr> = Vec::new(), [addresses];
@@ -221,8 +221,8 @@ sections! {
         recursion_deny: Vec<String> = list(["127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10"]), [networks];
         /// How long recursion may take for one question, over all services on its way.
         recursion_timeout_ms: u32 = 3000, [100 to 60000 milliseconds];
-        /// Questions that recursion has under way at once; further ones get code 3 (busy).
-        max_recursions: u32 = 1024, [1 to 1000000 questions];
+        /// Clients that wait for recursion at once, a quarter of them for one delegate; further ones get code 3 (busy).
+        max_recursions: u32 = 1024, [1 to 1000000 clients];
         /// Memory for what others have answered.
         recursion_cache_mib: u32 = 16, [1 to 65536 MiB];
     }

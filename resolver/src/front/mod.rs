@@ -7,6 +7,7 @@ pub mod dns;
 pub mod grpc;
 pub mod handle;
 pub mod http;
+mod kept;
 mod lifetime;
 pub mod proofs;
 mod rate;

@@ -1,9 +1,10 @@
 //! One question to one server of a site, over UDP and, where that brings nothing, over TCP.
 
 use idnode_proto::handle::{
-    FrameStatus, InterfaceProtocol, MAX_DATAGRAM_LEN, Reassembler, ReassemblyLimits, Response,
-    Site, datagrams, tcp_frame,
+    FrameStatus, InterfaceProtocol, MAX_DATAGRAM_LEN, OpCode, Reassembler, ReassemblyLimits,
+    Response, ResponseBody, Site, datagrams, tcp_frame,
 };
+use idnode_proto::identifier::Identifier;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -11,10 +12,23 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-/// How long a datagram's answer is waited for, each time it is sent.
+/// How long a datagram's answer is waited for at most, each time it is sent.
 const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(700)];
+/// The same as parts of the time that there is for datagrams, in tenths.
+const WAIT_TENTHS: [u32; 2] = [3, 7];
 /// Room for one datagram, bytes; none that belongs to an answer is longer.
 const RECEIVE_BYTES: usize = 4 * MAX_DATAGRAM_LEN;
+
+/// What a server is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'q> {
+    /// The whole message, envelope first.
+    pub(super) request: &'q [u8],
+    /// Its number.
+    pub(super) id: u32,
+    /// The handle that it asks for.
+    pub(super) handle: &'q str,
+}
 
 /// A server and the ports it resolves on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +70,28 @@ impl Server {
         self.udp == Some(port) || self.tcp == Some(port)
     }
 
-    /// Asks it: `request` is a whole message with the number `id`.
-    pub(super) async fn ask(&self, request: &[u8], id: u32) -> io::Result<Response> {
+    /// Asks it. Where it has both transports, half of the time is for the second.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`], or why it cannot be reached.
+    pub(super) async fn ask(
+        &self,
+        question: &Question<'_>,
+        within: Duration,
+    ) -> io::Result<Response> {
+        timeout(within, self.ask_on_either(question, within))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn ask_on_either(
+        &self,
+        question: &Question<'_>,
+        within: Duration,
+    ) -> io::Result<Response> {
         if let Some(port) = self.udp {
-            let answer = over_udp((self.address, port).into(), request, id).await;
+            let for_udp = within / if self.tcp.is_some() { 2 } else { 1 };
+            let answer = over_udp((self.address, port).into(), question, for_udp).await;
             match (answer, self.tcp) {
                 (Ok(Some(response)), _) => return Ok(response),
                 (Err(error), None) => return Err(error),
@@ -68,12 +100,16 @@ impl Server {
             }
         }
         let port = self.tcp.ok_or(io::ErrorKind::AddrNotAvailable)?;
-        over_tcp((self.address, port).into(), request, id).await
+        over_tcp((self.address, port).into(), question).await
     }
 }
 
 /// The answer to a request; `None`: none came.
-async fn over_udp(server: SocketAddr, request: &[u8], id: u32) -> io::Result<Option<Response>> {
+async fn over_udp(
+    server: SocketAddr,
+    question: &Question<'_>,
+    within: Duration,
+) -> io::Result<Option<Response>> {
     let any: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -85,8 +121,9 @@ async fn over_udp(server: SocketAddr, request: &[u8], id: u32) -> io::Result<Opt
     let mut buffer = [0; RECEIVE_BYTES];
     let mut piece = Vec::with_capacity(MAX_DATAGRAM_LEN);
     let began = Instant::now();
-    for wait in WAITS {
-        for datagram in datagrams(request) {
+    for (most, tenths) in WAITS.into_iter().zip(WAIT_TENTHS) {
+        let wait = most.min(within * tenths / 10);
+        for datagram in datagrams(question.request) {
             piece.clear();
             datagram.encode(&mut piece);
             socket.send(&piece).await?;
@@ -97,7 +134,7 @@ async fn over_udp(server: SocketAddr, request: &[u8], id: u32) -> io::Result<Opt
             let now_ms = began.elapsed().as_millis() as u64;
             // What is no piece of the answer is somebody else's.
             if let Ok(Some(message)) = reassembler.accept(&(), datagram, now_ms)
-                && let Some(response) = read(&message, request, id)
+                && let Some(response) = read(&message, question)
             {
                 return Ok(Some(response));
             }
@@ -106,15 +143,15 @@ async fn over_udp(server: SocketAddr, request: &[u8], id: u32) -> io::Result<Opt
     Ok(None)
 }
 
-async fn over_tcp(server: SocketAddr, request: &[u8], id: u32) -> io::Result<Response> {
+async fn over_tcp(server: SocketAddr, question: &Question<'_>) -> io::Result<Response> {
     let mut stream = TcpStream::connect(server).await?;
-    stream.write_all(request).await?;
+    stream.write_all(question.request).await?;
     let mut received = Vec::new();
     loop {
         match tcp_frame(&received) {
             FrameStatus::Complete { len } => {
                 let message = received.get(..len).unwrap_or_default();
-                return read(message, request, id).ok_or_else(|| io::ErrorKind::InvalidData.into());
+                return read(message, question).ok_or_else(|| io::ErrorKind::InvalidData.into());
             }
             FrameStatus::Invalid(error) => return Err(io::Error::other(error)),
             FrameStatus::NeedMore(_) => {
@@ -126,21 +163,80 @@ async fn over_tcp(server: SocketAddr, request: &[u8], id: u32) -> io::Result<Res
     }
 }
 
-/// The answer in a message, if it is one to this request.
-fn read(message: &[u8], request: &[u8], id: u32) -> Option<Response> {
+/// The answer in a message, if it is one to this question. Servers that make no digest leave it
+/// out; one that is there must be the request's.
+fn read(message: &[u8], question: &Question<'_>) -> Option<Response> {
     let response = Response::decode(message).ok()?;
-    let is_answer = response.envelope.request_id == id && response.answers(request) != Some(false);
-    is_answer.then_some(response)
+    let (envelope, header) = (&response.envelope, &response.header);
+    let is_answer = (envelope.request_id, envelope.session_id) == (question.id, 0)
+        && header.op_code == OpCode::RESOLVE
+        && (response.digest.is_none() || response.answers(question.request) == Some(true));
+    let is_about_it = match &response.body {
+        ResponseBody::Values { handle, .. } => is_same(handle, question.handle),
+        _ => true,
+    };
+    (is_answer && is_about_it).then_some(response)
 }
 
-/// Within a time.
-pub(super) async fn ask_within(
-    server: &Server,
-    request: &[u8],
-    id: u32,
-    within: Duration,
-) -> io::Result<Response> {
-    timeout(within, server.ask(request, id))
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+/// Whether two handles are one in different spellings, if that.
+fn is_same(one: &str, other: &str) -> bool {
+    let identifier = |text| Identifier::parse(text).ok();
+    one == other || identifier(one).is_some_and(|it| Some(it) == identifier(other))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use idnode_proto::handle::{
+        OpFlags, Reply, ReplyTo, RequestDigest, RequestHead, Transport, decode_request,
+    };
+
+    fn answer(to: &ReplyTo, handle: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let reply = Reply::new(to, 1, 0);
+        reply.resolution(&mut out, handle, 0, []).unwrap();
+        out
+    }
+
+    #[test]
+    fn only_the_answer_to_the_question_is_taken() {
+        let mut head = RequestHead::new(7);
+        head.flags = head.flags | OpFlags::REQUEST_DIGEST;
+        let handle = "88.119.1/A";
+        let request = head.resolve(handle, &[], &[]).unwrap();
+        let to = decode_request(&request, Transport::Udp).unwrap().reply_to;
+        let question = Question {
+            request: &request,
+            id: 7,
+            handle,
+        };
+        let is_taken = |to: ReplyTo, handle| read(&answer(&to, handle), &question).is_some();
+        assert!(is_taken(to, handle));
+        assert!(is_taken(to, "88.119.1/a"), "another spelling");
+        let no_digest = ReplyTo { digest: None, ..to };
+        assert!(is_taken(no_digest, handle), "of a server that makes none");
+        assert!(!is_taken(to, "88.119.1/B"));
+        let md5 = Some(RequestDigest::Md5([0; 16]));
+        let sha1 = Some(RequestDigest::Sha1([0; 20]));
+        for wrong in [
+            ReplyTo { digest: md5, ..to },
+            ReplyTo { digest: sha1, ..to },
+            ReplyTo {
+                request_id: 8,
+                ..to
+            },
+            ReplyTo {
+                session_id: 1,
+                ..to
+            },
+        ] {
+            assert!(!is_taken(wrong, handle), "{wrong:?}");
+        }
+        let (op_code, mut out) = (OpCode::SITE_INFO, Vec::new());
+        let other = ReplyTo { op_code, ..to };
+        let code = idnode_proto::handle::ResponseCode::HANDLE_NOT_FOUND;
+        Reply::new(&other, 1, 0).error(&mut out, code, "").unwrap();
+        assert!(read(&out, &question).is_none(), "another operation");
+    }
 }

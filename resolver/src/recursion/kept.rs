@@ -25,6 +25,11 @@ const ENTRY_BYTES: usize = 500;
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     pub(super) answer: Answer,
+    /// Where the question started that it answers.
+    origin: u64,
+    /// Of what is not registered, how it was spelled: who takes other spellings of an identifier
+    /// for other handles may have it under one of them.
+    spelling: Option<Box<str>>,
     weight: usize,
     lasts: Duration,
 }
@@ -50,15 +55,26 @@ impl Remote {
         Self::new(Answer::Found(resolved), weight, lasts_s)
     }
 
-    /// It is not registered.
-    pub(super) fn missing() -> Self {
-        Self::new(Answer::Missing(Missing::Identifier), 0, NEGATIVE_TTL_S)
+    /// It is not registered under this spelling.
+    pub(super) fn missing(spelling: &str) -> Self {
+        let answer = Answer::Missing(Missing::Identifier);
+        Self {
+            spelling: Some(spelling.into()),
+            ..Self::new(answer, spelling.len(), NEGATIVE_TTL_S)
+        }
+    }
+
+    /// The same as the answer to a question that started there.
+    pub(super) fn from(self, origin: u64) -> Self {
+        Self { origin, ..self }
     }
 
     fn new(answer: Answer, weight: usize, lasts_s: u32) -> Self {
         let lasts_s = lasts_s.clamp(*TTL_S.start(), *TTL_S.end());
         Self {
             answer,
+            origin: 0,
+            spelling: None,
             weight: weight + ENTRY_BYTES,
             lasts: Duration::from_secs(lasts_s.into()),
         }
@@ -116,8 +132,11 @@ impl Kept {
         }
     }
 
-    pub(super) fn answer(&self, key: &[u8]) -> Option<Answer> {
-        self.answers.get(key).map(|kept| kept.answer)
+    /// What was answered to a question that started there and was spelled like this.
+    pub(super) fn answer(&self, key: &[u8], origin: u64, spelling: &str) -> Option<Answer> {
+        let kept = self.answers.get(key)?;
+        let is_spelled_so = kept.spelling.as_deref().is_none_or(|it| it == spelling);
+        (kept.origin == origin && is_spelled_so).then_some(kept.answer)
     }
 
     pub(super) fn keep(&self, key: &[u8], remote: Remote) {

@@ -8,31 +8,33 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `way` | one question's way from service to service |
 //! | `exchange` | one question to one server |
+//! | `under_way` | questions that are asked at the moment, and how many may be |
 //! | `kept` | answers and servers, kept |
 
 mod exchange;
 mod kept;
 #[cfg(test)]
 mod tests;
+mod under_way;
+mod way;
 
 use crate::clock::now_s;
 use crate::resolve::Answer;
 use bytes::Bytes;
-use exchange::{Server, ask_within};
-use idnode_proto::handle::{OpFlags, RequestHead, Response, ResponseBody, ResponseCode, Site};
+use exchange::Server;
+use idnode_proto::handle::{Response, ResponseCode, Site};
 use idnode_proto::identifier::{Identifier, Prefix};
-use idnode_proto::value::{Value, types};
 use ipnet::IpNet;
-use kept::{Kept, MAX_SERVERS, Remote};
+use kept::{Kept, Remote};
 use metrics::Counter;
-use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::{OnceCell, Semaphore};
+use under_way::{Asked, Places, UnderWay};
+use way::Way;
 
 /// Services that one question may pass through, this one among them.
 pub const MAX_HOPS: u8 = 8;
@@ -44,7 +46,7 @@ pub struct RecursionOptions {
     pub upstream: Vec<SocketAddr>,
     /// How long all of a question's hops may take together.
     pub timeout: Duration,
-    /// Questions under way at once.
+    /// Clients that wait for others' answers at once; a quarter of them for one delegate's.
     pub max_in_flight: usize,
     /// Memory for answers, bytes.
     pub capacity_bytes: u64,
@@ -102,17 +104,16 @@ pub enum RecursionError {
 }
 
 type Outcome = Result<Answer, RecursionError>;
-/// A question that is answered once for all who ask it.
-type Question = OnceCell<Outcome>;
 
 /// Asks others.
 #[derive(Debug)]
 pub struct Recursion {
     options: RecursionOptions,
     kept: Kept,
-    /// Questions under way, by identifier: who asks the same meanwhile waits for the answer.
-    under_way: Mutex<HashMap<Box<[u8]>, Weak<Question>>>,
-    places: Semaphore,
+    under_way: UnderWay,
+    places: Places,
+    /// Tells delegations apart.
+    hasher: RandomState,
     asked: Counter,
     failed: Counter,
     from_memory: Counter,
@@ -124,8 +125,9 @@ impl Recursion {
         let outcome = |outcome| metrics::counter!("idnode_recursion_total", "outcome" => outcome);
         Self {
             kept: Kept::new(options.capacity_bytes),
-            under_way: Mutex::default(),
-            places: Semaphore::new(options.max_in_flight.min(Semaphore::MAX_PERMITS)),
+            under_way: UnderWay::default(),
+            places: Places::new(options.max_in_flight),
+            hasher: RandomState::new(),
             asked: outcome("answered"),
             failed: outcome("failed"),
             from_memory: outcome("kept"),
@@ -133,43 +135,27 @@ impl Recursion {
         }
     }
 
-    /// What was answered before and still holds. Never waits.
-    pub fn kept(&self, identifier: &Identifier) -> Option<Answer> {
-        let answer = self.kept.answer(identifier.key())?;
+    /// What was answered before, from the same start, and still holds. Never waits.
+    pub fn kept(&self, identifier: &Identifier, start: Start<'_>) -> Option<Answer> {
+        let (origin, spelling) = (self.origin(start), identifier.display());
+        let answer = self.kept.answer(identifier.key(), origin, &spelling)?;
         self.from_memory.increment(1);
         Some(answer)
     }
 
-    /// Asks for an identifier, `handle` being how it is spelled to others. `hops`: the services
-    /// that the question has passed through before it came here.
+    /// Asks for an identifier. `hops`: the services that the question has passed through before it
+    /// came here.
     ///
     /// # Errors
     /// [`RecursionError`].
-    pub async fn resolve(
-        &self,
-        identifier: &Identifier,
-        handle: &str,
-        start: Start<'_>,
-        hops: u8,
-    ) -> Outcome {
+    pub async fn resolve(&self, identifier: &Identifier, start: Start<'_>, hops: u8) -> Outcome {
         if hops >= MAX_HOPS {
             return Err(RecursionError::TooDeep);
         }
-        if let Some(answer) = self.kept(identifier) {
+        if let Some(answer) = self.kept(identifier, start) {
             return Ok(answer);
         }
-        let question = self.join(identifier.key());
-        let ask = async {
-            let _place = self
-                .places
-                .try_acquire()
-                .map_err(|_| RecursionError::Busy)?;
-            let walk = self.walk(identifier, handle, start, hops);
-            let outcome = tokio::time::timeout(self.options.timeout, walk).await;
-            outcome.unwrap_or(Err(RecursionError::NoWay))
-        };
-        let outcome = question.get_or_init(|| ask).await.clone();
-        self.under_way.lock().remove(identifier.key());
+        let outcome = self.ask(identifier, start, hops).await;
         match outcome {
             Ok(_) => self.asked.increment(1),
             Err(_) => self.failed.increment(1),
@@ -177,53 +163,69 @@ impl Recursion {
         outcome
     }
 
-    fn join(&self, key: &[u8]) -> Arc<Question> {
-        let mut under_way = self.under_way.lock();
-        if let Some(question) = under_way.get(key).and_then(Weak::upgrade) {
-            return question;
-        }
-        // Those that everybody has ceased to wait for.
-        if under_way.len() > 2 * self.options.max_in_flight {
-            under_way.retain(|_, question| question.strong_count() > 0);
-        }
-        let question = Arc::default();
-        under_way.insert(key.into(), Arc::downgrade(&question));
-        question
-    }
-
-    async fn walk(
-        &self,
-        identifier: &Identifier,
-        handle: &str,
-        start: Start<'_>,
-        hops: u8,
-    ) -> Outcome {
-        let mut way = Way {
-            recursion: self,
-            visited: Vec::new(),
+    /// Asks, or waits for who asks the same already.
+    async fn ask(&self, identifier: &Identifier, start: Start<'_>, hops: u8) -> Outcome {
+        // Who waits for another's answer takes as much as who asks.
+        let place = self.places.take(self.delegate(identifier, start));
+        let _place = place.ok_or(RecursionError::Busy)?;
+        let asked = Asked {
+            spelling: identifier.display().into(),
+            origin: self.origin(start),
             hops,
         };
+        let question = self.under_way.join(asked);
+        question.answer(self.walk(identifier, start, hops)).await
+    }
+
+    /// Tells starts apart: what was answered from one does not answer from another, as after a
+    /// delegation has changed.
+    fn origin(&self, start: Start<'_>) -> u64 {
+        match start {
+            Start::Sites(sites) => self.hasher.hash_one(sites),
+            Start::Upstream => 0,
+        }
+    }
+
+    /// Tells apart whose silence a question may have to wait for: a delegation's servers, or above
+    /// those of a prefix.
+    fn delegate(&self, identifier: &Identifier, start: Start<'_>) -> u64 {
+        match start {
+            Start::Sites(_) => self.origin(start),
+            Start::Upstream => {
+                let prefix = identifier.prefix_handle().or_else(|| identifier.prefix());
+                self.hasher.hash_one(prefix.as_ref().map(Prefix::key))
+            }
+        }
+    }
+
+    async fn walk(&self, identifier: &Identifier, start: Start<'_>, hops: u8) -> Outcome {
+        // As it is recognised: others take what is around it for a part of the handle.
+        let handle = identifier.display();
+        let mut way = Way::new(self, hops);
         let (known, mut servers) = self.first(identifier, start);
+        // Whom a referral has named may be gone, in which case those above need time.
+        let mut others = usize::from(known.is_some());
         loop {
-            let answered = way.ask(&servers, handle, &[]).await;
+            let answered = way.ask(&servers, &handle, &[], others).await;
+            others = 0;
             let (server, response) = match answered {
                 // Who served the prefix may have changed: those above know.
-                Err(_) if known.is_some() && way.hops == hops + 1 => {
+                Err(_) if known.is_some() && way.hops() == hops + 1 => {
                     known
                         .iter()
                         .for_each(|prefix| self.kept.forget_servers(prefix.key()));
                     servers = self.upstream();
-                    way.ask(&servers, handle, &[]).await?
+                    way.ask(&servers, &handle, &[], 0).await?
                 }
                 answered => answered?,
             };
             let remote = match response.code {
                 ResponseCode::SUCCESS => Remote::values(response.values(), now_s()),
                 ResponseCode::VALUES_NOT_FOUND => Remote::values(&[], now_s()),
-                ResponseCode::HANDLE_NOT_FOUND => Remote::missing(),
+                ResponseCode::HANDLE_NOT_FOUND => Remote::missing(&handle),
                 ResponseCode::SERVICE_REFERRAL | ResponseCode::PREFIX_REFERRAL => {
                     let ttl_s;
-                    (servers, ttl_s) = way.referred(&servers, &response).await?;
+                    (servers, ttl_s) = way.referred(server, &response).await?;
                     // Kept for the prefix that was asked for and no other, whatever the referral
                     // says that it is for: who was asked must not speak for others.
                     if let (Some(prefix), Start::Upstream) = (named_prefix(identifier), start) {
@@ -232,10 +234,11 @@ impl Recursion {
                     }
                     continue;
                 }
-                code => return Err(refused(server, code, &response)),
+                code => return Err(refused(server.address, code, &response)),
             };
             let answer = remote.answer.clone();
-            self.kept.keep(identifier.key(), remote);
+            let origin = self.origin(start);
+            self.kept.keep(identifier.key(), remote.from(origin));
             return Ok(answer);
         }
     }
@@ -286,113 +289,4 @@ fn refused(server: IpAddr, code: ResponseCode, response: &Response) -> Recursion
         code: code.0,
         message: response.message().unwrap_or_default().to_owned(),
     }
-}
-
-/// One question's way through the services.
-struct Way<'a> {
-    recursion: &'a Recursion,
-    visited: Vec<Server>,
-    /// Services it has passed through, those before this node among them.
-    hops: u8,
-}
-
-impl Way<'_> {
-    /// The first answer that one of the servers gives to a resolution of public values. One that
-    /// says it is not responsible shares the site with one that is.
-    async fn ask(
-        &mut self,
-        servers: &[Server],
-        handle: &str,
-        value_types: &[&str],
-    ) -> Result<(IpAddr, Response), RecursionError> {
-        self.hops += 1;
-        if self.hops > MAX_HOPS {
-            return Err(RecursionError::TooDeep);
-        }
-        let mut failure = RecursionError::NoWay;
-        for server in servers.iter().take(MAX_SERVERS) {
-            if !self.recursion.may_ask(server) {
-                continue;
-            }
-            if self.recursion.is_own(server) || self.visited.contains(server) {
-                failure = RecursionError::Circle;
-                continue;
-            }
-            if value_types.is_empty() {
-                self.visited.push(*server);
-            }
-            match self.exchange(server, handle, value_types).await {
-                Ok(response) if response.code == ResponseCode::NOT_RESPONSIBLE => {
-                    failure = refused(server.address, response.code, &response);
-                }
-                Ok(response) => return Ok((server.address, response)),
-                Err(error) => {
-                    failure = RecursionError::Unreachable {
-                        server: server.address,
-                        cause: error.to_string(),
-                    };
-                }
-            }
-        }
-        Err(failure)
-    }
-
-    async fn exchange(
-        &self,
-        server: &Server,
-        handle: &str,
-        value_types: &[&str],
-    ) -> std::io::Result<Response> {
-        let id = getrandom::u32().map_err(std::io::Error::other)?;
-        let mut head = RequestHead::new(id);
-        head.flags = OpFlags::PUBLIC_ONLY | OpFlags::REQUEST_DIGEST;
-        head.recursion_count = self.hops;
-        let request = head
-            .resolve(handle, &[], value_types)
-            .map_err(std::io::Error::other)?;
-        ask_within(server, &request, id, self.recursion.options.timeout).await
-    }
-
-    /// The servers that a referral names, and how long it holds, seconds.
-    async fn referred(
-        &mut self,
-        by: &[Server],
-        referral: &Response,
-    ) -> Result<(Vec<Server>, u32), RecursionError> {
-        let ResponseBody::Referral { handle, sites } = &referral.body else {
-            return Err(RecursionError::NoWay);
-        };
-        let mut values = sites.clone();
-        let mut of = handle.clone();
-        // A handle alone: whoever names it resolves it, to sites or to the service that has them.
-        while !values.iter().any(is_site) {
-            let next = service(&values).unwrap_or(of);
-            let wanted = [types::HS_SITE, types::HS_SERV];
-            let (_, response) = self.ask(by, &next, &wanted).await?;
-            if response.values().is_empty() {
-                return Err(RecursionError::NoWay);
-            }
-            values = response.values().to_vec();
-            of = next;
-        }
-        let servers: Vec<_> = values
-            .iter()
-            .filter(|value| is_site(value))
-            .filter_map(|value| Site::decode(&value.data).ok())
-            .flat_map(|site| Server::of_site(&site).collect::<Vec<_>>())
-            .take(MAX_SERVERS)
-            .collect();
-        let ttl_s = values.iter().map(|value| value.ttl.remaining_s(now_s()));
-        Ok((servers, ttl_s.min().unwrap_or(0)))
-    }
-}
-
-fn is_site(value: &Value) -> bool {
-    value.value_type == types::HS_SITE
-}
-
-/// The handle of a service, HS_SERV.
-fn service(values: &[Value]) -> Option<String> {
-    let value = values.iter().find(|it| it.value_type == types::HS_SERV)?;
-    String::from_utf8(value.data.clone()).ok()
 }

@@ -88,6 +88,9 @@ fn a_delegated_handle_is_asked_for_and_kept() {
         there.registers("88.118.9/B", "https://there.example/b");
         let long = "x".repeat(40_000);
         there.registers("88.118.9/Long", &format!("https://there.example/{long}"));
+        // Too long for a datagram to ask for.
+        let named = format!("88.118.9/{}", "N".repeat(700));
+        there.registers(&named, "https://there.example/named");
         here.delegates("88.118.9", &there, transports);
         assert_eq!(here.ask("88.118.9/A", &[])["code"], 303);
         for options in [&["--recurse"][..], &["--recurse", "--tcp"]] {
@@ -96,6 +99,7 @@ fn a_delegated_handle_is_asked_for_and_kept() {
             assert_eq!(answer["handle"], "88.118.9/A");
         }
         assert_eq!(here.recurse("88.118.9/none")["code"], 100);
+        assert_eq!(urls(&here.recurse(&named)), ["https://there.example/named"]);
         let filtered = here.ask("88.118.9/A", &["--recurse", "--type", "EMAIL"]);
         assert_eq!(filtered["code"], 200);
         let answer = here.ask("88.118.9/Long", &["--recurse", "--tcp"]);

@@ -403,9 +403,14 @@ fn a_verification_is_one_octet_behind_the_digest() {
 fn an_error_names_the_values_that_caused_it() {
     let request = HEAD.add_values("88.118.8/a", &[]).unwrap();
     let read = decode_request(&request, Transport::Tcp).unwrap();
+    let body = [
+        &[0, 0, 0, 5][..],
+        b"taken",
+        &[0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2],
+    ];
     let mut out = Vec::new();
     Reply::new(&read.reply_to, 1, 0)
-        .value_error(&mut out, ResponseCode::VALUE_EXISTS, "taken", &[1, 2])
+        .raw(&mut out, ResponseCode::VALUE_EXISTS, &body.concat())
         .unwrap();
     let expected = ResponseBody::Error {
         message: "taken".to_string(),

@@ -184,3 +184,26 @@ fn what_does_not_belong_to_the_exchange_ends_it() {
         Err(ExchangeError::Response(ResponseError::IsRequest))
     ));
 }
+
+/// A server that has somebody else's nonce and digest could cut them so that the proof for it is
+/// the one that the other server waits for: nonce and first half as its nonce, the second half as
+/// an MD5 that cannot be compared.
+#[test]
+fn a_challenge_with_a_digest_that_cannot_be_compared_is_not_answered() {
+    let (user, key) = (user(), ClientKey::secret(SECRET));
+    let head = head(OpFlags::NONE);
+    let request = head.delete("88.118.8/a").unwrap();
+    let (victims, _) = challenge(&head.delete("88.118.8/b").unwrap(), 1);
+    let (first, second) = victims.digest.as_bytes().split_at(16);
+    let cut = Challenge {
+        digest: RequestDigest::Md5(second.try_into().unwrap()),
+        nonce: [&victims.nonce, first].concat(),
+    };
+    assert_eq!(cut.covered(), victims.covered());
+    let to = decode_request(&request, Transport::Tcp).unwrap().reply_to;
+    let mut message = Vec::new();
+    let reply = Reply::new(&to, 1, 0);
+    reply.challenge(&mut message, &cut).unwrap();
+    let mut exchange = Exchange::new(head, request, Some((&user, &key)));
+    assert_eq!(exchange.receive(&message), Err(ExchangeError::Forged));
+}

@@ -56,7 +56,7 @@ fn answers() -> Vec<Vec<u8>> {
             all.push(out);
         };
         one(&|out| reply.resolution(out, "88.118.8/a", 2, [&values[..]]));
-        one(&|out| reply.site_info(out, &site()));
+        one(&|out| reply.raw(out, ResponseCode::SUCCESS, &site().encode()));
         one(&|out| reply.error(out, ResponseCode::BUSY, "busy"));
         let code = ResponseCode::SERVICE_REFERRAL;
         one(&|out| reply.referral(out, code, "0.NA/1", 2, [&values[..]]));

@@ -258,7 +258,7 @@ proptest! {
         prop_assert_eq!(&read.request, &Request::SiteInfo);
         let reply = Reply::new(&read.reply_to, 1, 0);
         let mut out = Vec::new();
-        reply.site_info(&mut out, &site).unwrap();
+        reply.raw(&mut out, ResponseCode::SUCCESS, &site.encode()).unwrap();
         let after = out.len();
         let answer = Response::decode(&out).unwrap();
         prop_assert_eq!(answer.site(), Some(&site));

@@ -230,6 +230,8 @@ fn messages_bytes_and_age_are_bounded() {
         assert!(reassembler.pending() <= 4);
     }
     assert_eq!(reassembler.pending(), 4);
+    assert_eq!(reassembler.take_displaced(), 6, "the oldest of ten");
+    assert_eq!(reassembler.take_displaced(), 0);
     for piece in &pieces[1..4] {
         assert_eq!(reassembler.accept(&9, piece, 1), Ok(None));
         assert!(reassembler.bytes() <= 3_000);

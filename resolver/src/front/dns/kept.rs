@@ -1,18 +1,16 @@
-//! Answers kept as bytes, by question: what is asked again is answered by copying. Each thread
-//! has its own, so that none waits for another. An answer is given again only while what it was
-//! made from stands: nothing that was acknowledged is ever missing in it.
+//! Answers kept as bytes, by question: what is asked again is answered by copying. An answer is
+//! given again only while what it was made from stands: nothing that was acknowledged is ever
+//! missing in it.
 
 use super::dnssec::{Dnssec, now_s};
 use super::edns::ClientEdns;
 use super::encode::Tail;
 use super::frame::Frame;
 use super::reply::{Keep, Reply};
+use crate::front::kept::{Answers, Weighed, answers};
 use crate::resolve::{Basis, Resolver};
-use foldhash::fast::RandomState;
 use hickory_proto::rr::DNSClass;
 use idnode_proto::dnsname::ZoneKind;
-use quick_cache::Weighter;
-use quick_cache::unsync::{Cache, DefaultLifecycle};
 
 /// Longest question key: one byte of flags, a name, two of type.
 const MAX_KEY_BYTES: usize = 3 + 255;
@@ -76,33 +74,23 @@ pub(super) struct KeptAnswer {
     until_s: u64,
 }
 
-#[derive(Debug, Clone)]
-struct ByBytes;
-
-impl Weighter<Box<[u8]>, KeptAnswer> for ByBytes {
-    fn weight(&self, key: &Box<[u8]>, answer: &KeptAnswer) -> u64 {
-        (key.len() + answer.tail.weight() + ENTRY_BYTES) as u64
+impl Weighed for KeptAnswer {
+    fn bytes(&self) -> usize {
+        self.tail.weight() + ENTRY_BYTES
     }
 }
 
 /// The answers of one thread.
 #[derive(Debug)]
 pub(super) struct KeptAnswers {
-    answers: Cache<Box<[u8]>, KeptAnswer, ByBytes, RandomState>,
+    answers: Answers<KeptAnswer>,
 }
 
 impl KeptAnswers {
     /// Room for about `capacity_bytes` of questions and answers.
     pub(super) fn new(capacity_bytes: u64) -> Self {
-        let estimate = usize::try_from(capacity_bytes / USUAL_ENTRY_BYTES).unwrap_or(usize::MAX);
         Self {
-            answers: Cache::with(
-                estimate,
-                capacity_bytes,
-                ByBytes,
-                RandomState::default(),
-                DefaultLifecycle::default(),
-            ),
+            answers: answers(capacity_bytes, USUAL_ENTRY_BYTES),
         }
     }
 

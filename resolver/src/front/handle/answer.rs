@@ -246,7 +246,12 @@ impl Answerer {
             Read::Question(question) => {
                 match self.core.resolver.resolve_blocking(&question.query()) {
                     _ if is_overdue() => self.overdue(&question.to, scratch),
-                    Ok(answer) if question.needs_proof(&answer) => return Attempt::NeedsTask,
+                    Ok(answer)
+                        if question.needs_proof(&answer)
+                            || self.beyond(&question, &answer).is_some() =>
+                    {
+                        return Attempt::NeedsTask;
+                    }
                     answer => self.write(&question, answer, scratch),
                 }
             }

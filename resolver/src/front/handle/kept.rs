@@ -1,14 +1,11 @@
-//! Answers kept as bytes, by request: what is asked again is answered by copying. Each thread has
-//! its own, so that none waits for another. An answer is given again only while what it was made
+//! Answers kept as bytes, by request: what is asked again is answered by copying. An answer is given again only while what it was made
 //! from stands: nothing that was acknowledged is ever missing in it.
 
 use super::answer::{MAX_EXPIRATION_S, MIN_EXPIRATION_S, now_s};
 use super::metrics::Outcome;
+use crate::front::kept::{Answers, Weighed, answers};
 use crate::resolve::{Basis, Resolver};
-use foldhash::fast::RandomState;
 use idnode_proto::handle::{OpCode, OpFlags};
-use quick_cache::Weighter;
-use quick_cache::unsync::{Cache, DefaultLifecycle};
 use std::ops::Range;
 
 /// The longest request whose answer is kept, bytes: one datagram.
@@ -82,19 +79,16 @@ struct KeptAnswer {
     basis: Basis,
 }
 
-#[derive(Debug, Clone)]
-struct ByBytes;
-
-impl Weighter<Box<[u8]>, KeptAnswer> for ByBytes {
-    fn weight(&self, key: &Box<[u8]>, answer: &KeptAnswer) -> u64 {
-        (key.len() + answer.reply.len() + ENTRY_BYTES) as u64
+impl Weighed for KeptAnswer {
+    fn bytes(&self) -> usize {
+        self.reply.len() + ENTRY_BYTES
     }
 }
 
 /// The answers of one thread.
 #[derive(Debug)]
 pub(super) struct KeptAnswers {
-    answers: Cache<Box<[u8]>, KeptAnswer, ByBytes, RandomState>,
+    answers: Answers<KeptAnswer>,
     /// The key of the request at hand.
     key: Vec<u8>,
 }
@@ -102,15 +96,8 @@ pub(super) struct KeptAnswers {
 impl KeptAnswers {
     /// Room for about `capacity_bytes` of requests and answers.
     pub(super) fn new(capacity_bytes: u64) -> Self {
-        let estimate = usize::try_from(capacity_bytes / USUAL_ENTRY_BYTES).unwrap_or(usize::MAX);
         Self {
-            answers: Cache::with(
-                estimate,
-                capacity_bytes,
-                ByBytes,
-                RandomState::default(),
-                DefaultLifecycle::default(),
-            ),
+            answers: answers(capacity_bytes, USUAL_ENTRY_BYTES),
             key: Vec::with_capacity(MAX_REQUEST_BYTES),
         }
     }

@@ -63,7 +63,7 @@ labels! {
         UdpInFlight = "handle_udp_in_flight",
         /// [`super::HandleOptions::udp_long_answer_bytes_per_s`].
         UdpLongAnswers = "handle_udp_long_answers",
-        /// [`super::HandleOptions::reassembly`], for one source.
+        /// [`super::HandleOptions::reassembly`], of one source or of all.
         UdpReassembly = "handle_udp_reassembly",
         /// [`super::HandleOptions::max_tcp_connections`].
         TcpConnections = "handle_tcp_connections",

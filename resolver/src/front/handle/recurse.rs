@@ -49,10 +49,9 @@ impl Answerer {
         said: &Answer,
         scratch: &mut Scratch,
     ) -> Outcome {
-        let (identifier, handle) = (&question.identifier, question.handle);
-        let hops = question.to.recursion_count;
+        let (identifier, hops) = (&question.identifier, question.to.recursion_count);
         let Beyond { recursion, start } = beyond;
-        let asked = recursion.resolve(identifier, handle, start, hops).await;
+        let asked = recursion.resolve(identifier, start, hops).await;
         let (code, outcome, error) = match asked {
             Ok(answer) => return self.write(question, Ok(answer), scratch),
             Err(RecursionError::NoWay) => return self.write(question, Ok(said.clone()), scratch),
@@ -82,7 +81,7 @@ impl Answerer {
         beyond: &Beyond<'_>,
         scratch: &mut Scratch,
     ) -> Option<Outcome> {
-        let kept = beyond.recursion.kept(&question.identifier)?;
+        let kept = beyond.recursion.kept(&question.identifier, beyond.start)?;
         Some(self.write(question, Ok(kept), scratch))
     }
 }

@@ -3,6 +3,9 @@
 //! One client in the field matches answers to requests by their order alone, reads a message's
 //! envelope with a single read, and waits for ever when a connection closes without an answer.
 
+#[cfg(test)]
+mod tests;
+
 use super::Tasks;
 use super::answer::{Answerer, Attempt, Scratch};
 use super::desk::Desk;
@@ -10,7 +13,7 @@ use super::metrics::Bound;
 use super::operation::Client;
 use crate::front::desks::Desks;
 use futures_util::FutureExt;
-use idnode_proto::handle::{FrameStatus, Transport, tcp_frame};
+use idnode_proto::handle::{FrameStatus, MAX_DATAGRAM_LEN, Transport, tcp_frame};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +31,8 @@ const MAX_READ: usize = 65_536;
 const FLUSH: usize = 65_536;
 /// Memory an idle connection keeps in each buffer, bytes.
 const IDLE_BUFFER: usize = 2048;
+/// How many times what a read needs the buffer of a request that has begun may have.
+const SPARE: usize = 4;
 /// Connections above the bound that are told so at the same time; any more are just closed.
 const MAX_REFUSALS: usize = 64;
 /// How long a connection above the bound may take to say what it wants.
@@ -146,19 +151,9 @@ impl Connections {
 
     /// Answers a connection's requests to its end. `busy`: one request, with code 3.
     async fn converse<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, busy: bool) {
-        let idle = if busy { REFUSAL_TIME } else { self.idle };
         let shutdown = self.shutdown.clone();
-        let connection = Connection {
-            stream,
-            deadline: Instant::now() + idle,
-            idle,
-            shared: self,
-            inbound: Vec::new(),
-            client: None,
-            scratch: Scratch::default(),
-            busy,
-        };
-        let timer = pin!(tokio::time::sleep(idle));
+        let connection = Connection::new(self, stream, busy);
+        let timer = pin!(tokio::time::sleep(connection.idle));
         connection.run(timer, pin!(shutdown.cancelled())).await;
     }
 }
@@ -207,6 +202,20 @@ enum Arrived {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(shared: Connections, stream: S, busy: bool) -> Self {
+        let idle = if busy { REFUSAL_TIME } else { shared.idle };
+        Self {
+            stream,
+            deadline: Instant::now() + idle,
+            idle,
+            shared,
+            inbound: Vec::new(),
+            client: None,
+            scratch: Scratch::default(),
+            busy,
+        }
+    }
+
     async fn run(mut self, mut timer: Pin<&mut Sleep>, mut stopped: Pin<&mut impl Future>) {
         let mut last_bytes = None;
         loop {
@@ -293,6 +302,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             {
                 break Next::Ask(length);
             }
+            // The filters of a long request may take longer than a desk should be kept for.
+            if length > MAX_DATAGRAM_LEN {
+                break Next::Ask(length);
+            }
             let desk = desk.get_or_insert_with(|| self.shared.desks.free());
             match desk.serve(message, Transport::Tcp, &mut self.scratch) {
                 Attempt::Done => answered += length,
@@ -363,14 +376,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         written
     }
 
+    /// Makes room for a read, and gives back what long requests and answers have left: the next
+    /// request may be a minute in coming.
     fn make_room(&mut self, missing: usize) {
-        if self.inbound.is_empty() {
-            self.scratch.shrink(IDLE_BUFFER);
-            if self.inbound.capacity() > IDLE_BUFFER {
-                self.inbound = Vec::new();
-            }
+        self.scratch.shrink(IDLE_BUFFER);
+        let needed = self.inbound.len() + missing.clamp(MIN_READ, MAX_READ);
+        // Within a request not for a little, which would only be asked for again.
+        let spare = if self.inbound.is_empty() { 1 } else { SPARE };
+        if self.inbound.capacity() > spare * needed.max(IDLE_BUFFER) {
+            self.inbound.shrink_to(needed);
         }
-        self.inbound.reserve(missing.clamp(MIN_READ, MAX_READ));
+        self.inbound.reserve(needed - self.inbound.len());
     }
 
     /// Reads what there is, or waits for it.
@@ -411,14 +427,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Ends the stream and reads what still comes: a close with unread bytes would make the
-    /// kernel take back the answer.
+    /// kernel take back the answer. The end may be a message too, which a client that does not
+    /// read keeps from being written.
     async fn linger(mut self) {
-        if self.stream.shutdown().await.is_err() {
-            return;
-        }
         self.inbound.clear();
         self.inbound.reserve(MIN_READ);
         let rest = async {
+            if self.stream.shutdown().await.is_err() {
+                return;
+            }
             while let Ok(1..) = self.stream.read_buf(&mut self.inbound).await {
                 self.inbound.clear();
             }

@@ -10,7 +10,6 @@ use crate::front::rate::{Rates, network_of};
 use crate::udp::{Path, Sender, Service};
 use idnode_proto::handle::{DatagramError, MAX_DATAGRAM_LEN, Reassembler, Transport, datagrams};
 use ipnet::IpNet;
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -263,9 +262,12 @@ impl Service for Datagrams {
         self.scratch.clear();
         let now_ms = self.began.elapsed().as_millis() as u64;
         match self.reassembler.accept(&path.source, datagram, now_ms) {
-            Ok(Some(Cow::Borrowed(message))) => self.respond(message, path),
-            // The filters of a long request may take longer than this loop should.
-            Ok(Some(Cow::Owned(message))) => self.put_off(message, path),
+            // The filters of a long request may take longer than this loop should, however many
+            // datagrams it has come in.
+            Ok(Some(message)) if message.len() > MAX_DATAGRAM_LEN => {
+                self.put_off(message.into_owned(), path);
+            }
+            Ok(Some(message)) => self.respond(&message, path),
             Ok(None) => {}
             Err(DatagramError::NoEnvelope { .. }) => self.respond(datagram, path),
             Err(error) => {
@@ -281,6 +283,11 @@ impl Service for Datagrams {
 
     fn batch_ended(&mut self, _: usize, took: Duration) {
         self.desk.batch_ended(took);
+        let displaced = self.reassembler.take_displaced();
+        if displaced > 0 {
+            let metrics = &self.shared.answerer.metrics;
+            metrics.counter(Bound::UdpReassembly).increment(displaced);
+        }
         self.hand_over();
     }
 }

@@ -115,6 +115,20 @@ impl Challenges {
         }
     }
 
+    /// What was challenged, if an answer with this session id is to a challenge that is known,
+    /// whether or not that still holds.
+    pub(super) fn operation(&self, client: &Client, session_id: u32) -> Option<OpCode> {
+        let log_in = client.log_in.as_ref();
+        if let Some(log_in) = log_in.filter(|it| it.session_id == session_id) {
+            return Some(log_in.op_code);
+        }
+        let kept = self.kept.lock();
+        let by_id = kept.by_session.get(&session_id);
+        let by_connection = || kept.by_session.get(&client.challenged?);
+        let found = by_id.or_else(by_connection).or(log_in);
+        found.map(|pending| pending.op_code)
+    }
+
     /// The challenge that an answer with this session id is for: the connection's log-in, the one
     /// under the id, or the last one on the connection. It is answered once.
     pub(super) fn take(&self, client: &mut Client, session_id: u32) -> Option<Pending> {
@@ -192,13 +206,17 @@ mod tests {
     #[test]
     fn a_challenge_expires() {
         let challenges = Challenges::default();
-        let old = Pending {
-            since: Instant::now().checked_sub(LASTS).unwrap(),
-            ..pending(7, 10)
-        };
         let mut client = Client::default();
-        challenges.keep(&mut client, old);
+        challenges.keep(&mut client, pending(7, 10));
+        {
+            let mut kept = challenges.kept.lock();
+            let old = kept.by_session.get_mut(&7).unwrap();
+            old.since = old.since.checked_sub(LASTS).unwrap();
+        }
+        let operation = challenges.operation(&client, 7);
+        assert_eq!(operation, Some(OpCode::CREATE), "its answer says which");
         assert!(challenges.take(&mut client, 7).is_none());
+        assert!(challenges.operation(&client, 7).is_none());
     }
 
     #[test]

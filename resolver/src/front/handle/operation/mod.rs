@@ -29,8 +29,8 @@ use idnode_proto::handle::auth::credential::Credential;
 use idnode_proto::handle::body::Operation;
 use idnode_proto::handle::body::change::encode_created;
 use idnode_proto::handle::{
-    Envelope, OpFlags, ReplyTo, Request, RequestFault, RequestMessage, ResponseCode, Transport,
-    decode_request,
+    Envelope, OpCode, OpFlags, ReplyTo, Request, RequestFault, RequestMessage, ResponseCode,
+    Transport, decode_request,
 };
 use idnode_registry::{Caller, Error};
 use sessions::{Session, Sessions};
@@ -108,10 +108,15 @@ impl Answerer {
         session: Option<&Session>,
         scratch: &mut Scratch,
     ) -> Outcome {
-        let request = match decode_request(message, transport) {
+        let mut request = match decode_request(message, transport) {
             Ok(request) => request,
             Err(refused) => return self.refuse(&refused, scratch),
         };
+        if request.message.header.op_code == OpCode::CHALLENGE_ANSWER {
+            let challenges = &self.operations.challenges;
+            let challenged = challenges.operation(client, request.reply_to.session_id);
+            request.reply_to.op_code = challenged.unwrap_or(OpCode::LOGIN);
+        }
         let signed = match self.session_of(&request, session.is_some()) {
             Ok(signed) => signed,
             Err(code) => {

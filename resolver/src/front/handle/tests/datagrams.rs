@@ -119,6 +119,32 @@ async fn what_needs_a_task_is_refused_when_there_are_enough() {
     assert_eq!(client.ask(&big).await.code, ResponseCode::BUSY);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_requests_are_not_answered_in_place_however_they_come() {
+    let node = Node::with(HandleOptions {
+        max_udp_in_flight: 0,
+        ..HandleOptions::default()
+    })
+    .await;
+    for _ in 0..2 {
+        let asked = node.tcp().await.ask(&resolution(HANDLE)).await;
+        assert_eq!(asked.code, ResponseCode::SUCCESS, "it is in memory now");
+    }
+    let client = node.udp().await;
+    let types: Vec<_> = (0..100).map(|number| format!("T{number}")).collect();
+    let types: Vec<_> = types.iter().map(String::as_str).collect();
+    let long = RequestHead::new(1).resolve(HANDLE, &[1], &types).unwrap();
+    assert!(long.len() > MAX_DATAGRAM_LEN);
+    // Whole in one datagram, whose parts the network puts together.
+    client.socket.send(&long).await.unwrap();
+    let response = Response::decode(&client.receive().await.0).unwrap();
+    assert_eq!(response.code, ResponseCode::BUSY);
+    let in_pieces = client.ask(&long).await;
+    assert_eq!(in_pieces.code, ResponseCode::BUSY);
+    let over_tcp = node.tcp().await.ask(&long).await;
+    assert_eq!(over_tcp.values().len(), 1);
+}
+
 /// SplitMix64: the same malformed datagrams on every run.
 struct Random(u64);
 

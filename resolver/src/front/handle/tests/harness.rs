@@ -233,6 +233,7 @@ impl Filling {
 /// first question about an identifier goes to the disk.
 pub struct Node {
     pub addr: SocketAddr,
+    pub core: Arc<Core>,
     pub shutdown: CancellationToken,
     pub serving: JoinHandle<()>,
     _dir: tempfile::TempDir,
@@ -275,12 +276,13 @@ impl Node {
             started_at_ms: 0,
             request_deadline: Duration::from_secs(5),
         });
-        let front = HandleFront::new(sockets, core, options);
+        let front = HandleFront::new(sockets, core.clone(), options);
         assert_eq!(front.local_addr(), addr);
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(front.serve(shutdown.clone()));
         Self {
             addr,
+            core,
             shutdown,
             serving,
             _dir: dir,

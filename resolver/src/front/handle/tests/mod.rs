@@ -10,5 +10,5 @@
 mod clients;
 mod connections;
 mod datagrams;
-mod harness;
+pub(super) mod harness;
 mod resolution;

@@ -1,6 +1,7 @@
 //! What is answered to what, over both transports.
 
 use super::harness::*;
+use idnode_proto::handle::auth::ClientKey;
 use idnode_proto::handle::*;
 use idnode_proto::value::types;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -232,6 +233,45 @@ async fn site_information_is_given_to_any_session_and_lists_tcp_first() {
     assert_eq!((resolved.envelope.session_id, code(&resolved)), (10_001, 1));
 }
 
+/// Changes, lists and log-ins.
+fn needs_connection(op_code: OpCode) -> bool {
+    matches!(op_code.0, 100..=106 | 300..=302 | 2000 | 2001)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_to_proofs_carry_what_was_challenged() {
+    let node = Node::start().await;
+    let key = ClientKey::secret(b"secret");
+    let user: AdminId = "300:0.NA/88.118.8".parse().unwrap();
+    let mut tcp = node.tcp().await;
+    // A proof that is none, of an unknown administrator, for a creation and for a log-in.
+    let head = RequestHead::new(3);
+    let create = head.create("88.118.8/new", &[]).unwrap();
+    let log_in = head.log_in(&user).unwrap();
+    for (request, op_code) in [(create, OpCode::CREATE), (log_in, OpCode::LOGIN)] {
+        let challenged = tcp.ask(&request).await;
+        let ResponseBody::Challenge(challenge) = &challenged.body else {
+            panic!("{challenged:?}");
+        };
+        let head = RequestHead {
+            session_id: challenged.envelope.session_id,
+            ..head
+        };
+        let malformed = head.request(OpCode::CHALLENGE_ANSWER, &[1, 2, 3]).unwrap();
+        let proof = head.answer_challenge(&key, &user, challenge);
+        let proof = proof.unwrap().unwrap();
+        let late = OpCode::LOGIN;
+        for (message, expected) in [
+            (&malformed, (2, op_code)),
+            (&proof, (403, op_code)),
+            (&proof, (405, late)),
+        ] {
+            let response = tcp.ask(message).await;
+            assert_eq!((code(&response), response.header.op_code), expected);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operations_that_are_not_done_or_cannot_be_read_are_refused_by_name() {
     let node = Node::start().await;
@@ -249,14 +289,26 @@ async fn operations_that_are_not_done_or_cannot_be_read_are_refused_by_name() {
             _ => 2,
         };
         let request = head.request(op_code, &[]).unwrap();
+        // One client waits for ever when an answer carries operation 200.
+        let answered_as = match op_code {
+            OpCode::CHALLENGE_ANSWER => OpCode::LOGIN,
+            op_code => op_code,
+        };
         let response = tcp.ask(&request).await;
         assert_eq!(
             (code(&response), response.header.op_code),
-            (expected, op_code)
+            (expected, answered_as)
         );
         let response = udp.ask(&request).await;
-        let expected = if op_code.writes() { 4 } else { expected };
-        assert_eq!(code(&response), expected, "{op_code}");
+        let expected = if needs_connection(op_code) {
+            4
+        } else {
+            expected
+        };
+        assert_eq!(
+            (code(&response), response.header.op_code),
+            (expected, answered_as)
+        );
     }
     for (op_code, expected) in [(0, 4), (99, 2), (u32::MAX, 2)] {
         let response = node.ask(&head.request(OpCode(op_code), &[]).unwrap()).await;
