@@ -8,7 +8,7 @@ use crate::front::dns::{
     Keys, Secondary, StoreError as KeyStoreError,
 };
 use crate::front::grpc::{GrpcFront, GrpcOptions};
-use crate::front::handle::{HandleFront, HandleOptions, HandleSockets};
+use crate::front::handle::{HandleFront, HandleOptions, HandleSockets, SiteKey};
 use crate::front::http::{HttpFront, HttpOptions};
 use crate::front::proofs::Proofs;
 use crate::front::tls::{CertificateFiles, Reload};
@@ -16,6 +16,7 @@ use crate::recursion::{Recursion, RecursionOptions};
 use crate::resolve::Resolver;
 use crate::trust::{self, TrustError, Verdicts};
 use idnode_proto::dnsname::{NameError, Zones};
+use idnode_proto::handle::auth::KeyError;
 use idnode_proto::handle::site::{NodePorts, Server, Site};
 use idnode_registry::store::StoreOptions;
 use idnode_registry::write::{Command, Outcome};
@@ -59,6 +60,9 @@ pub enum NodeError {
     /// The files of trusted resolution can't be used.
     #[error("trust: {0}")]
     Trust(#[from] TrustError),
+    /// The key that signs has no public key that can be written.
+    #[error("trust.key_file: {0}")]
+    SiteKey(KeyError),
     /// A front can't listen.
     #[error("{front} front on {address}: {error}")]
     Bind {
@@ -197,7 +201,10 @@ impl Node {
                 None => None,
             },
         };
-        let own_site = own_site(config, ports);
+        let site_key = trust::endorser(&config.trust)?.map(|it| SiteKey::new(it.signer));
+        let public_key = site_key.as_ref().map(SiteKey::public);
+        let public_key = public_key.transpose().map_err(NodeError::SiteKey)?;
+        let own_site = own_site(config, ports, &public_key.unwrap_or_default());
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, own_site),
             registry: registry.clone(),
@@ -229,7 +236,11 @@ impl Node {
             .await
             .map_err(dns_error)?;
         let verdicts = Verdicts::open(&config.trust)?.map(Arc::new);
-        let handle_options = handle_options(config, verdicts);
+        let handle_options = HandleOptions {
+            verdicts,
+            site_key: site_key.map(Arc::new),
+            ..handle_options(config)
+        };
         let handle = HandleFront::new(sockets, core.clone(), handle_options);
         Ok(Self {
             core,
@@ -342,18 +353,19 @@ fn install_metrics() -> Result<PrometheusHandle, NodeError> {
 }
 
 /// The node's HS_SITE: the answer for prefixes served here, and to site information requests.
-fn own_site(config: &Config, ports: NodePorts) -> Vec<u8> {
+/// The node's site; `public_key` is HS_PUBKEY data of the key that it signs answers with, or empty.
+fn own_site(config: &Config, ports: NodePorts, public_key: &[u8]) -> Vec<u8> {
     let address = own_addresses(config)
         .next()
         .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let mut site = Site::of_node(
         config.handle.site_serial,
         &config.node.id,
-        Server::of_node(1, address, Vec::new(), ports),
+        Server::of_node(1, address, public_key.to_vec(), ports),
     );
     for (id, further) in (2..).zip(config.handle.public_addresses.iter().skip(1)) {
         site.servers
-            .push(Server::of_node(id, *further, Vec::new(), ports));
+            .push(Server::of_node(id, *further, public_key.to_vec(), ports));
     }
     site.encode()
 }
@@ -505,7 +517,7 @@ fn handle_sockets(config: &Config) -> Result<HandleSockets, NodeError> {
         .map_err(bind_error("handle", tls_listen))
 }
 
-fn handle_options(config: &Config, verdicts: Option<Arc<Verdicts>>) -> HandleOptions {
+fn handle_options(config: &Config) -> HandleOptions {
     HandleOptions {
         udp_long_answer_bytes_per_s: config.handle.udp_long_answer_kib_per_s << 10,
         udp_long_answer_exempt: networks(&config.handle.udp_long_answer_exempt),
@@ -513,7 +525,6 @@ fn handle_options(config: &Config, verdicts: Option<Arc<Verdicts>>) -> HandleOpt
         tcp_idle: Duration::from_secs(config.handle.tcp_idle_s.into()),
         max_tcp_connections: config.handle.max_tcp_connections as usize,
         max_udp_in_flight: config.handle.max_udp_in_flight as usize,
-        verdicts,
         ..HandleOptions::default()
     }
 }

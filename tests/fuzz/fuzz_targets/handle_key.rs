@@ -1,7 +1,7 @@
 //! Public keys in their encodings, and private keys as a client reads them.
 #![no_main]
 
-use idnode_proto::handle::auth::{PrivateKey, PublicKey, SessionKey};
+use idnode_proto::handle::auth::{HashName, PrivateKey, PublicKey, SessionKey};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -11,7 +11,9 @@ fuzz_target!(|bytes: &[u8]| {
         };
         let written = key.encode().expect("a key that was read is written");
         assert_eq!(PublicKey::decode(&written).expect("and read again"), key);
-        let _ = key.verify(key.usual_hash(), "0.NA/88.118.8", b"message", bytes);
+        for hash in [HashName::Sha1, HashName::Sha256, HashName::Sm3, HashName::Ed25519] {
+            let _ = key.verify(hash, "0.NA/88.118.8", b"message", bytes);
+        }
     }
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(key) = PrivateKey::from_pem(text)

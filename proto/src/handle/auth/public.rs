@@ -222,15 +222,6 @@ impl PublicKey {
         Ok(Self::Dsa(Box::new(key)))
     }
 
-    /// The digest that clients use with this kind of key, as peers of protocol 2.7 and later do.
-    pub fn usual_hash(&self) -> HashName {
-        match self {
-            Self::Rsa(_) | Self::Dsa(_) => HashName::Sha256,
-            Self::Ed25519(_) => HashName::Ed25519,
-            Self::Sm2(_) => HashName::Sm3,
-        }
-    }
-
     /// Whether `signature` is this key's over `message`, digested by `hash`.
     ///
     /// SM2 signs the 32 octets of SM3(`message`), which it digests once more by itself with

@@ -159,7 +159,7 @@ fn the_mac_of_the_rfc() {
 #[test]
 fn a_signed_answer_holds_for_the_key_of_the_site() {
     for (pem, public_pem) in PAIRS {
-        let (key, hash) = (private(pem), public(public_pem).usual_hash());
+        let (key, hash) = (private(pem), private(pem).hash_for(false));
         let mut message = ID_SDK_RESOLVE.to_vec();
         attach_signature(&mut message, &key, hash, "0.SITE/a", 1).unwrap();
         let whole = Message::decode(&message).unwrap();
@@ -175,4 +175,49 @@ fn a_signed_answer_holds_for_the_key_of_the_site() {
     assert_eq!(message, ID_SDK_RESOLVE);
     let none = credential::Credential::decode(&[9, 0, 0, 0]).unwrap_err();
     assert_eq!(none.part(), "credential version");
+}
+
+/// What OpenSSL signs of the answer to a resolution of 88.118.8/A with CERT, its flag among it.
+const SIGNED_BY_OPENSSL: &str = "\
+    a02a1b25f93ba9e2e6a41ccc9f31b619a9f89a46b241fdb5264e78c3b9a015accfc12f5f49c65be6a21809558f46\
+    de16fa16f0f49991b644c60c06df07943c66024ab2c757bccec127eda529d22390334d7886253243078726422014\
+    c7262dbf4de2cb2626c9662900fa8b813dd570027f246e79d780722b9f8d60ae90b32674495998583c244746da01\
+    d160984b744f4b2af26b09cc891f2f4b875767ff2d8d45cb16fe200f73237671a3bb06ac9eef47b0d39e692c2ed6\
+    61b044db38944e246b0041b5dce32c6dfc5ed7b19c37a0a0b2ea61b7e4e7a94b4d4d7bed3937b37b719faaf5692c\
+    5f1196486483bdfe6e96b46a47c9de385b71eb5b119a003dc4d8";
+
+#[test]
+fn a_signed_answer_to_the_byte() {
+    let contents: &[u8] = &[
+        0, 0, 0, 1, 0, 0, 0, 1, 0x51, 0, 0, 0, 0, 3, 0, 0, 0x60, 0, 0, 0, 0, 0, 0,
+        48, // header
+        0, 0, 0, 10, b'8', b'8', b'.', b'1', b'1', b'8', b'.', b'8', b'/', b'A', // handle
+        0, 0, 0, 1, // one value
+        0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0x51, 0x80, 0x0e, // index, timestamp, TTL, 1110
+        0, 0, 0, 3, b'U', b'R', b'L', 0, 0, 0, 1, b'x', 0, 0, 0, 0, // type, data, references
+    ];
+    let envelope = |length: [u8; 2]| {
+        let start = [2, 11, 2, 11, 0, 0, 0, 0, 0x0a, 0x0b, 0x0c, 0x0d, 0, 0, 0, 0];
+        [&start[..], &[0, 0], &length].concat()
+    };
+    let mut message = [&envelope([0, 76])[..], contents, &[0; 4]].concat();
+    let signer = "0.NA/88.118.8";
+    attach_signature(&mut message, &private(RSA), HashName::Sha256, signer, 300).unwrap();
+    let expected = [
+        &envelope([1, 133])[..],
+        contents,
+        &[0, 0, 1, 57], // the credential's length
+        &[0, 0, 0, 0],  // version, reserved, options
+        &[0, 0, 0, 13], // the handle with the key
+        signer.as_bytes(),
+        &[0, 0, 1, 44], // its index
+        &[0, 0, 0, 9],  // the type of the credential
+        b"HS_SIGNED",
+        &[0, 0, 1, 15], // the length of what follows
+        &[0, 0, 0, 7],  // the digest
+        b"SHA-256",
+        &[0, 0, 1, 0], // the signature
+        &hex(SIGNED_BY_OPENSSL),
+    ];
+    assert_eq!(message, expected.concat());
 }

@@ -3,6 +3,7 @@
 //! [`Answerer::consider`] never waits: desks call it in place; the few messages that need the disk
 //! go to [`Answerer::answer`] or, from a thread that may wait, [`Answerer::answer_blocking`].
 
+use super::certify::SiteKey;
 use super::metrics::{Bound, Metrics, Outcome};
 use super::operation::{Client, Operations};
 pub(super) use crate::clock::now_s;
@@ -98,6 +99,7 @@ pub(super) struct Answerer {
     pub(super) operations: Operations,
     pub(super) metrics: Metrics,
     verdicts: Option<Arc<Verdicts>>,
+    pub(super) site_key: Option<Arc<SiteKey>>,
 }
 
 impl Answerer {
@@ -110,6 +112,7 @@ impl Answerer {
             operations: Operations::default(),
             metrics: Metrics::new(),
             verdicts: None,
+            site_key: None,
             core,
         }
     }
@@ -117,6 +120,11 @@ impl Answerer {
     /// The same with somebody who says whether an answer is trusted.
     pub(super) fn with_verdicts(self, verdicts: Option<Arc<Verdicts>>) -> Self {
         Self { verdicts, ..self }
+    }
+
+    /// The same with a key that answers are signed with.
+    pub(super) fn with_site_key(self, site_key: Option<Arc<SiteKey>>) -> Self {
+        Self { site_key, ..self }
     }
 
     /// How answers are found.
@@ -316,6 +324,7 @@ impl Answerer {
         let to = request.reply_to;
         match request.request {
             _ if !request.message.credential.is_empty() => Read::Operation,
+            _ if self.certifies(to.flags) => Read::Operation,
             Request::Resolve(asked) => match self.question(to, &asked, &STRANGER, scratch) {
                 Ok(question) => Read::Question(question),
                 Err(outcome) => Read::Answered(outcome),
@@ -429,7 +438,7 @@ enum Read<'m> {
     Answered(Outcome),
     /// A resolution.
     Question(Question<'m>),
-    /// More than that, or from somebody who may be more than a stranger.
+    /// More than that, from somebody who may be more than a stranger, or to be signed.
     Operation,
 }
 

@@ -69,6 +69,8 @@ labels! {
         TcpConnections = "handle_tcp_connections",
         /// [`super::HandleOptions::tcp_write`].
         TcpWrite = "handle_tcp_write",
+        /// Answers that wait for their signatures.
+        Signatures = "handle_signatures",
         /// How long a TLS handshake may take.
         TlsHandshakes = "handle_tls_handshakes",
         /// A frame above the message limit.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `answer` | a request's bytes to its answer's bytes, for both transports |
 //! | `operation` | changes, lists, challenges, log-ins, sessions |
+//! | `certify` | signed answers |
 //! | `outcome` | how the core's answers read in this protocol |
 //! | `desk` | requests answered at once, with what is kept or from memory |
 //! | `kept` | encoded answers by request |
@@ -15,6 +16,7 @@
 //! | `metrics` | what is counted |
 
 mod answer;
+mod certify;
 mod desk;
 mod kept;
 mod metrics;
@@ -46,6 +48,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use certify::SiteKey;
+
 /// Connections the kernel keeps until they are accepted.
 const TCP_BACKLOG: u32 = 1024;
 /// How often another port is tried when UDP does not get the one that TCP was given.
@@ -74,6 +78,8 @@ pub struct HandleOptions {
     pub answer_cache_bytes: u64,
     /// Who says whether an answer is trusted; `None`: none is.
     pub verdicts: Option<Arc<Verdicts>>,
+    /// What answers are signed with for clients that want it; `None`: none is.
+    pub site_key: Option<Arc<SiteKey>>,
 }
 
 impl Default for HandleOptions {
@@ -91,6 +97,7 @@ impl Default for HandleOptions {
             ],
             answer_cache_bytes: 64 << 20,
             verdicts: None,
+            site_key: None,
         }
     }
 }
@@ -186,9 +193,12 @@ pub struct HandleFront {
 impl HandleFront {
     /// A front on sockets that are bound already.
     pub fn new(sockets: HandleSockets, core: Arc<Core>, options: HandleOptions) -> Self {
+        let answerer = Answerer::new(core)
+            .with_verdicts(options.verdicts.clone())
+            .with_site_key(options.site_key.clone());
         Self {
             sockets,
-            answerer: Arc::new(Answerer::new(core).with_verdicts(options.verdicts.clone())),
+            answerer: Arc::new(answerer),
             options,
         }
     }

@@ -1,5 +1,6 @@
 //! Trusted resolution: what the node signs, what `idctl` verifies, what trusted queries are told.
 
+mod certified;
 mod files;
 mod native;
 mod signing;

@@ -112,8 +112,11 @@ impl Answerer {
     pub(in super::super) async fn go_on(&self, client: &mut Client, scratch: &mut Scratch) {
         if let Some(listing) = client.listing.take() {
             let begin = scratch.reply.len();
-            let session = listing.session.clone();
-            let _counted_already = self.list(listing, client, scratch).await;
+            let (session, to) = (listing.session.clone(), listing.to);
+            let outcome = self.list(listing, client, scratch).await;
+            if session.is_none() && self.certifies(to.flags) {
+                let _counted_already = self.certify(&to, begin, outcome, scratch).await;
+            }
             if let Some(session) = session {
                 self.seal_or_fail(&session, begin, scratch);
                 if let Some(rest) = &mut client.listing {

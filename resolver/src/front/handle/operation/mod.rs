@@ -69,7 +69,12 @@ impl Answerer {
             return self.plain(message, transport, client, None, scratch).await;
         };
         if !envelope.flags.encrypted() {
-            return self.plain(message, transport, client, None, scratch).await;
+            let begin = scratch.reply.len();
+            let outcome = self.plain(message, transport, client, None, scratch).await;
+            return match self.to_certify(message, transport) {
+                Some(to) => self.certify(&to, begin, outcome, scratch).await,
+                None => outcome,
+            };
         }
         let to = ReplyTo::envelope(&envelope);
         let Some(session) = self.operations.sessions.get(envelope.session_id) else {

@@ -1,0 +1,137 @@
+//! Answers that are signed with the site's key, for clients that want it (CERT, RFC 3652 §2.2.2.3;
+//! §2.2.4 for the credential). A signature takes up to some milliseconds of a core and strangers
+//! ask for it: one is made at a time, and few wait.
+
+use super::answer::{Answerer, Scratch};
+use super::metrics::{Bound, Outcome};
+use idnode_proto::handle::auth::credential::{AttachError, attach_signature};
+use idnode_proto::handle::auth::{KeyError, PrivateKey};
+use idnode_proto::handle::{
+    Message, OpFlags, ReplyTo, ResponseCode, Transport, Version, decode_request,
+};
+use idnode_proto::trust::{Signer, ValueName};
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Answers that wait for their signatures.
+const MOST: usize = 64;
+/// Where the first octet of a message's options is (RFC 3652 §2.2.2), and the bit of it that says
+/// that the message is signed.
+const FIRST_FLAGS: usize = 28;
+const CERTIFY: u8 = (OpFlags::CERTIFY.0 >> 24) as u8;
+
+/// The key that answers are signed with; its public part is in the node's site information.
+pub struct SiteKey {
+    key: Arc<PrivateKey>,
+    name: ValueName,
+    places: Arc<Semaphore>,
+    one: Arc<Semaphore>,
+}
+
+impl fmt::Debug for SiteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SiteKey").field("name", &self.name).finish()
+    }
+}
+
+/// Why an answer was not signed.
+enum Unsigned {
+    /// Too many wait.
+    Busy,
+    /// It cannot be.
+    Failed(AttachError),
+}
+
+impl SiteKey {
+    /// The key that signs what is registered.
+    pub fn new(signer: Signer) -> Self {
+        Self {
+            key: Arc::new(signer.key),
+            name: signer.name,
+            places: Arc::new(Semaphore::new(MOST)),
+            one: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// Its public part, HS_PUBKEY data.
+    ///
+    /// # Errors
+    /// The key has none that can be written.
+    pub fn public(&self) -> Result<Vec<u8>, KeyError> {
+        self.key.public_key()?.encode()
+    }
+
+    /// An answer with its signature, for a client of this version.
+    async fn sign(&self, mut message: Vec<u8>, version: Version) -> Result<Vec<u8>, Unsigned> {
+        let place = self.places.clone().try_acquire_owned();
+        let place = place.map_err(|_| Unsigned::Busy)?;
+        let turn = self.one.clone().acquire_owned().await;
+        let turn = turn.map_err(|_| Unsigned::Busy)?;
+        let (key, name) = (self.key.clone(), self.name.clone());
+        let signed = tokio::task::spawn_blocking(move || {
+            let _until_it_is_done = (place, turn);
+            // It is a part of what is signed.
+            if let Some(flags) = message.get_mut(FIRST_FLAGS) {
+                *flags |= CERTIFY;
+            }
+            let hash = key.hash_for(version < Version::V2_7);
+            attach_signature(&mut message, &key, hash, &name.handle, name.index)
+                .map(|()| message)
+                .map_err(Unsigned::Failed)
+        });
+        signed.await.unwrap_or(Err(Unsigned::Busy))
+    }
+}
+
+impl Answerer {
+    /// Whether answers to requests with these options are signed.
+    pub(super) fn certifies(&self, flags: OpFlags) -> bool {
+        self.site_key.is_some() && flags.contains(OpFlags::CERTIFY)
+    }
+
+    /// What the signed answer to a message takes over from it; `None`: it is not to be signed.
+    pub(super) fn to_certify(&self, message: &[u8], transport: Transport) -> Option<ReplyTo> {
+        self.site_key.as_ref()?;
+        let flags = Message::decode(message).ok()?.header.flags;
+        if !self.certifies(flags) {
+            return None;
+        }
+        let request = decode_request(message, transport).ok()?;
+        Some(request.reply_to)
+    }
+
+    /// Signs the answer that begins at `begin`. One that cannot be signed is taken back: the client
+    /// would take it for forged.
+    pub(super) async fn certify(
+        &self,
+        to: &ReplyTo,
+        begin: usize,
+        outcome: Outcome,
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        let answer = scratch.reply.split_off(begin.min(scratch.reply.len()));
+        let Some(site_key) = self.site_key.as_ref().filter(|_| !answer.is_empty()) else {
+            scratch.reply.extend_from_slice(&answer);
+            return outcome;
+        };
+        match site_key.sign(answer, to.version).await {
+            Ok(signed) => {
+                scratch.reply.extend_from_slice(&signed);
+                outcome
+            }
+            Err(Unsigned::Busy) => {
+                self.metrics.bound(Bound::Signatures);
+                let text = "too many answers wait for their signatures";
+                self.error(to, ResponseCode::BUSY, text, scratch);
+                Outcome::Busy
+            }
+            Err(Unsigned::Failed(AttachError::TooLong(error))) => {
+                let text = format!("with its signature {error}");
+                self.error(to, ResponseCode::ERROR, &text, scratch);
+                Outcome::Failed
+            }
+            Err(Unsigned::Failed(error)) => self.failed(to, &error.to_string(), scratch),
+        }
+    }
+}
