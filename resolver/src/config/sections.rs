@@ -58,7 +58,7 @@ sections! {
         /// Size of one message of a gRPC stream.
         stream_message_mib: u32 = 4, [1 to 64 MiB];
         /// Chunks of one import that are taken in before the first of them is committed.
-        max_in_flight_imports: u32 = 16, [1 to 1024 chunks];
+        max_in_flight_imports: u32 = 32, [1 to 1024 chunks];
     }
 
     /// The gRPC front.

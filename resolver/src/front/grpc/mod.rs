@@ -89,7 +89,7 @@ impl Default for GrpcOptions {
             max_streams_per_connection: 256,
             reflection: true,
             message_limit_bytes: 4 << 20,
-            max_in_flight_imports: 16,
+            max_in_flight_imports: 32,
             batch_items: 10_000,
             max_exports: 16,
         }
