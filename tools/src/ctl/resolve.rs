@@ -7,6 +7,7 @@ use idnode_proto::api::resolution_service_client::ResolutionServiceClient;
 use idnode_proto::api::resolve_response::Outcome;
 use idnode_proto::api::value::Data;
 use idnode_proto::api::{ResolveRequest, ResolveResponse, Value};
+use idnode_proto::value::types;
 
 use super::error::Failure;
 use super::json;
@@ -21,11 +22,17 @@ use crate::bulk::field;
 pub(crate) struct Args {
     /// Of any scheme, in any accepted spelling
     identifier: String,
+    /// Go on to the identifier that an HS_ALIAS value names, and on from there
+    #[arg(long)]
+    follow_alias: bool,
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
     server: Server,
 }
+
+/// Most aliases that are followed.
+const MAX_ALIASES: usize = 8;
 
 /// Whom to ask, and how.
 #[derive(Debug, clap::Args)]
@@ -94,11 +101,50 @@ impl Server {
 }
 
 pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
-    let request = args.filters.request(args.identifier);
-    let answer = args.server.resolve(request, session).await?;
+    let answer = if args.follow_alias {
+        resolve_aliased(&args, session).await?
+    } else {
+        let request = args.filters.request(args.identifier);
+        args.server.resolve(request, session).await?
+    };
     session
         .out
         .show(|| json::resolved(&answer), || table(&answer))
+}
+
+/// The answer for the identifier behind all aliases.
+async fn resolve_aliased(args: &Args, session: &Session) -> Result<ResolveResponse, Failure> {
+    let mut request = args.filters.request(args.identifier.clone());
+    // Filters must not hide that it is an alias; what is none has no such value to show.
+    if !request.types.is_empty() || !request.indexes.is_empty() {
+        request.types.push(types::HS_ALIAS.to_owned());
+    }
+    for _ in 0..=MAX_ALIASES {
+        let answer = args.server.resolve(request.clone(), session).await?;
+        match alias(&answer) {
+            Some(aliased) => request.identifier = aliased.to_owned(),
+            None => return Ok(answer),
+        }
+    }
+    Err(Failure::Answer(format!(
+        "{} leads through more than {MAX_ALIASES} aliases, or in a circle",
+        args.identifier
+    )))
+}
+
+/// The identifier that an identifier is an alias of.
+fn alias(answer: &ResolveResponse) -> Option<&str> {
+    let Some(Outcome::Record(record)) = &answer.outcome else {
+        return None;
+    };
+    let mut aliases = record
+        .values
+        .iter()
+        .filter(|value| value.r#type.eq_ignore_ascii_case(types::HS_ALIAS));
+    aliases.find_map(|value| match &value.data {
+        Some(Data::Text(text)) => Some(text.trim()),
+        _ => None,
+    })
 }
 
 fn table(answer: &ResolveResponse) -> Table {

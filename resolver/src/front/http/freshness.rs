@@ -33,6 +33,14 @@ impl Freshness {
         }
     }
 
+    /// That of what rests on two kinds of values.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            max_age_s: self.max_age_s.min(other.max_age_s),
+            private: self.private || other.private,
+        }
+    }
+
     /// Says so in an answer. A stranger's answer must not be taken for its owner's.
     pub(super) fn stamp<B>(self, response: &mut Response<B>) {
         let scope = if self.private { "private, " } else { "" };

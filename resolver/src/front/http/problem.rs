@@ -69,6 +69,12 @@ impl Problem {
         self
     }
 
+    /// The same with words in front of its detail.
+    pub(super) fn because(mut self, lead: &str) -> Self {
+        self.detail.insert_str(0, lead);
+        self
+    }
+
     /// The answer; `instance` is the request's path.
     pub(super) fn response(&self, instance: &str) -> Response<Body> {
         let title = self.name.replace('-', " ");

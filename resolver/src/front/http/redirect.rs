@@ -1,5 +1,8 @@
-//! `GET /{identifier}`: a redirect to what the identifier's URL value says.
+//! `GET /{identifier}`: a redirect to what the identifier's values say.
 
+mod destination;
+
+use self::destination::{Destination, Wish};
 use super::answer::Style;
 use super::auth::{Shown, authenticate};
 use super::call::Call;
@@ -18,13 +21,15 @@ use axum::http::header::{self, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode, Uri};
 use idnode_proto::identifier::{Identifier, IdentifierError, Scheme};
-use idnode_proto::value::types;
 use idnode_registry::prefix_table::PrefixEntry;
 use idnode_registry::{Caller, Error};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How often a GS1 key is asked for with one qualifier less; no key has more.
 const MAX_QUALIFIERS: usize = 8;
+/// Most aliases that one request is led through.
+const MAX_ALIASES: usize = 8;
 
 /// `GET /{identifier}`.
 pub(super) async fn get(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
@@ -57,16 +62,131 @@ async fn answer(shared: &Arc<Shared>, parts: &Parts) -> Result<Response<Body>, P
         return Ok(negotiated(handles::get(&call, headers).await));
     }
     let (identifier, answer) = nearest(shared, identifier, &caller, deadline).await?;
-    match answer {
-        Answer::Found(found) if parameters.no_redirect => {
-            Ok(to_page(shared, &identifier, &found, &caller, uri))
+    if let (Answer::Found(found), true) = (&answer, parameters.no_redirect) {
+        let handle = path_of(&identifier, uri);
+        return Ok(to_page(shared, &identifier, &handle, found, &caller));
+    }
+    let journey = Journey {
+        shared,
+        parts,
+        caller: &caller,
+        deadline,
+        wants_page,
+    };
+    journey.follow(identifier, answer).await
+}
+
+/// A request on its way from alias to alias.
+struct Journey<'a> {
+    shared: &'a Shared,
+    parts: &'a Parts,
+    caller: &'a Caller,
+    deadline: Deadline,
+    wants_page: bool,
+}
+
+impl Journey<'_> {
+    /// The answer for an identifier, or for the one that it is an alias of.
+    async fn follow(
+        &self,
+        mut identifier: Identifier,
+        mut answer: Answer,
+    ) -> Result<Response<Body>, Problem> {
+        let wish = Wish {
+            caller: self.caller,
+            schemes: &self.shared.options.redirect_schemes,
+        };
+        let mut handle = path_of(&identifier, &self.parts.uri);
+        let mut aliases = Aliases::default();
+        loop {
+            let found = match answer {
+                Answer::Found(found) => found,
+                Answer::Referral(entry) => {
+                    return Ok(to_node(&identifier, &handle, &entry, self.parts));
+                }
+                Answer::Missing(missing) => {
+                    let problem = nothing(&self.shared.core, &identifier, &missing);
+                    return Err(aliases.explain(problem));
+                }
+            };
+            let problem = match wish.of(&identifier, &found) {
+                Destination::Location(location, freshness) => {
+                    let mut response = redirect(StatusCode::FOUND, location);
+                    aliases.joined(freshness).stamp(&mut response);
+                    return Ok(response);
+                }
+                Destination::Alias(aliased, freshness) => {
+                    match aliases.step(&identifier, &aliased, freshness) {
+                        Ok(()) => {
+                            let next = nearest(self.shared, aliased, self.caller, self.deadline);
+                            (identifier, answer) = next.await?;
+                            handle = target::as_path(&spelled(&identifier));
+                            continue;
+                        }
+                        Err(problem) => problem,
+                    }
+                }
+                Destination::Nowhere(reasons) => {
+                    let problem = no_url(&identifier, &reasons);
+                    aliases.explain(problem.values(values_url(self.shared, &handle)))
+                }
+            };
+            if self.wants_page {
+                let page = to_page(self.shared, &identifier, &handle, &found, self.caller);
+                return Ok(page);
+            }
+            return Err(problem);
         }
-        Answer::Found(found) => match to_url(shared, &identifier, &found, &caller, uri) {
-            Err(_) if wants_page => Ok(to_page(shared, &identifier, &found, &caller, uri)),
-            answer => answer,
-        },
-        Answer::Referral(entry) => Ok(to_node(&identifier, &entry, parts)),
-        Answer::Missing(missing) => Err(nothing(&shared.core, &identifier, &missing)),
+    }
+}
+
+/// The aliases that one request was led through.
+#[derive(Debug, Default)]
+struct Aliases {
+    passed: Vec<Identifier>,
+    freshness: Option<Freshness>,
+}
+
+impl Aliases {
+    /// Goes on from one identifier to the one that it is an alias of.
+    fn step(
+        &mut self,
+        from: &Identifier,
+        to: &Identifier,
+        freshness: Freshness,
+    ) -> Result<(), Problem> {
+        self.passed.push(from.clone());
+        self.freshness = Some(self.joined(freshness));
+        let problem = |name, detail| {
+            let problem = Problem::new(StatusCode::NOT_FOUND, name, detail);
+            Err(problem.part("identifier"))
+        };
+        if self.passed.contains(to) {
+            let detail = format!("{from} is an alias of {to}, which leads back to it");
+            return problem("alias-circle", detail);
+        }
+        if self.passed.len() > MAX_ALIASES {
+            let detail = format!(
+                "{} leads through more than {MAX_ALIASES} aliases, the last one {from}",
+                self.passed.first().unwrap_or(from)
+            );
+            return problem("too-many-aliases", detail);
+        }
+        Ok(())
+    }
+
+    /// How long an answer may be kept that rests on all of them as well.
+    fn joined(&self, freshness: Freshness) -> Freshness {
+        self.freshness
+            .map_or(freshness, |passed| passed.and(freshness))
+    }
+
+    /// A problem at the end of them says how the request came there.
+    fn explain(&self, problem: Problem) -> Problem {
+        match self.passed.last() {
+            Some(alias) => problem.because(&format!("{alias} is an alias: ")),
+            None => problem,
+        }
     }
 }
 
@@ -142,57 +262,26 @@ async fn ask(
     Ok(resolved(shared, &query, deadline).await?)
 }
 
-/// 302 to the first URL value that may be redirected to.
-fn to_url(
-    shared: &Shared,
-    identifier: &Identifier,
-    found: &Resolved,
-    caller: &Caller,
-    uri: &Uri,
-) -> Result<Response<Body>, Problem> {
-    let filter = Filter {
-        types: vec![types::URL.to_owned()],
-        ..Filter::default()
-    };
-    let query = Query {
-        identifier,
-        filter: &filter,
-        caller,
-        public_only: false,
-    };
-    let mut reasons = Vec::new();
-    for value in found.values(&query) {
-        match target::of_url(value.data(), &shared.options.redirect_schemes) {
-            Ok(location) => {
-                let mut response = redirect(StatusCode::FOUND, location);
-                Freshness::of([value].iter()).stamp(&mut response);
-                return Ok(response);
-            }
-            Err(reason) => reasons.push(format!("value {} {reason}", value.index())),
-        }
-    }
+/// That there is no value to redirect to.
+fn no_url(identifier: &Identifier, reasons: &[String]) -> Problem {
     let detail = if reasons.is_empty() {
         format!("{identifier} has no URL value")
     } else {
-        reasons.truncate(8);
         format!(
             "{identifier} has no URL value to redirect to: {}",
             reasons.join(", ")
         )
     };
-    let values = values_url(shared, identifier, uri);
-    Err(Problem::new(StatusCode::NOT_FOUND, "no-url-value", detail)
-        .part("identifier")
-        .values(values))
+    Problem::new(StatusCode::NOT_FOUND, "no-url-value", detail).part("identifier")
 }
 
 /// A page of all that the caller may see.
 fn to_page(
     shared: &Shared,
     identifier: &Identifier,
+    handle: &str,
     found: &Resolved,
     caller: &Caller,
-    uri: &Uri,
 ) -> Response<Body> {
     let filter = Filter::default();
     let query = Query {
@@ -202,7 +291,7 @@ fn to_page(
         public_only: false,
     };
     let values: Vec<_> = found.values(&query).collect();
-    let json = values_url(shared, identifier, uri);
+    let json = values_url(shared, handle);
     let schemes = &shared.options.redirect_schemes;
     let mut response = page::of_values(&identifier.display(), &values, schemes, &json);
     Freshness::of(values.iter()).stamp(&mut response);
@@ -217,20 +306,37 @@ fn negotiated(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// Where the identifier's values are, spelled as it was asked for.
-fn values_url(shared: &Shared, identifier: &Identifier, uri: &Uri) -> String {
-    let handle = match identifier.scheme() {
-        Scheme::Gs1 => target::as_path(&identifier.canonical()),
+/// An identifier for another's eyes: as it was spelled, GS1 keys as element strings.
+fn spelled(identifier: &Identifier) -> Cow<'_, str> {
+    match identifier.scheme() {
+        Scheme::Gs1 => Cow::Owned(identifier.canonical()),
+        _ => identifier.display(),
+    }
+}
+
+/// An identifier as a path, spelled as it was asked for.
+fn path_of(identifier: &Identifier, uri: &Uri) -> String {
+    match identifier.scheme() {
+        Scheme::Gs1 => target::as_path(&spelled(identifier)),
         _ => uri.path().strip_prefix('/').unwrap_or_default().to_owned(),
-    };
+    }
+}
+
+/// Where the values of the identifier with this path are.
+fn values_url(shared: &Shared, handle: &str) -> String {
     let base = shared.options.public_url.trim_end_matches('/');
     format!("{base}{}{handle}", handles::PATH)
 }
 
 /// 307 to the node that the prefix is delegated to, 300 with its sites if that speaks no HTTP.
-fn to_node(identifier: &Identifier, entry: &PrefixEntry, parts: &Parts) -> Response<Body> {
+fn to_node(
+    identifier: &Identifier,
+    handle: &str,
+    entry: &PrefixEntry,
+    parts: &Parts,
+) -> Response<Body> {
     let location = target::of_delegation(&entry.record, target::prefers_https(parts))
-        .and_then(|address| target::at_node(&address, parts.uri.path(), None));
+        .and_then(|address| target::at_node(&address, &format!("/{handle}"), None));
     match location {
         Some(location) => {
             let mut response = redirect(StatusCode::TEMPORARY_REDIRECT, location);

@@ -2,6 +2,7 @@
 
 use super::{Node, draft, url};
 use crate::front::http::HttpOptions;
+use idnode_proto::value::{Permissions, Ttl, Value, types};
 use idnode_registry::write::Command;
 
 #[test]
@@ -226,4 +227,141 @@ fn a_redirect_follows_an_acknowledged_write() {
             Some(&*target)
         );
     }
+}
+
+fn alias(index: u32, of: &str, ttl_s: u32) -> Value {
+    Value {
+        ttl: Ttl::RelativeS(ttl_s),
+        ..Value::new(index, types::HS_ALIAS, of)
+    }
+}
+
+#[test]
+fn an_alias_leads_where_the_identifier_it_names_does() {
+    let node = Node::start();
+    node.write(draft("88.118.8/a1", vec![alias(3, "88.118.8/A2", 60)]));
+    node.write(draft(
+        "88.118.8/a2",
+        vec![alias(1, "hdl:88.118.8/second", 900)],
+    ));
+    let answer = node.get("/88.118.8/a1");
+    assert_eq!(
+        (answer.status, answer.field("location")),
+        (302, Some("https://example.com/second"))
+    );
+    // No longer than the first of the three values may be kept.
+    assert_eq!(answer.field("cache-control"), Some("max-age=60"));
+    // The API shows the alias itself.
+    let shown = node.handle("88.118.8/a1").json();
+    assert_eq!(shown["values"][0]["type"], "HS_ALIAS");
+    assert_eq!(node.get("/88.118.8/a1?noredirect").json(), shown);
+    // Its own URL goes first; what names no identifier is passed over.
+    let own = vec![
+        alias(1, "88.118.8/a1", 60),
+        url(2, "https://example.com/own"),
+    ];
+    node.write(draft("88.118.8/a3", own));
+    let answer = node.get("/88.118.8/a3");
+    assert_eq!(answer.field("location"), Some("https://example.com/own"));
+    let several = vec![alias(1, "?", 60), alias(2, "88.118.8/a2", 60)];
+    node.write(draft("88.118.8/a4", several));
+    let answer = node.get("/88.118.8/a4");
+    assert_eq!(answer.field("location"), Some("https://example.com/second"));
+    // Of any scheme, at another node, with characters that a path encodes.
+    for (name, of, status, location) in [
+        (
+            "a5",
+            "(01)09506000134352(10)AB/C",
+            302,
+            "https://example.com/batch",
+        ),
+        (
+            "a6",
+            "88.118.9/x?y",
+            307,
+            "http://192.0.2.7:8000/88.118.9/x%3Fy",
+        ),
+    ] {
+        node.write(draft(&format!("88.118.8/{name}"), vec![alias(1, of, 60)]));
+        let answer = node.get(&format!("/88.118.8/{name}"));
+        assert_eq!(
+            (answer.status, answer.field("location")),
+            (status, Some(location))
+        );
+    }
+}
+
+#[test]
+fn an_alias_that_leads_nowhere_says_so() {
+    let node = Node::start();
+    for (name, of, status, problem, part) in [
+        (
+            "lost",
+            "88.118.8/nothing",
+            404,
+            "identifier-not-found",
+            "identifier",
+        ),
+        (
+            "late",
+            "88.118.8/gone",
+            410,
+            "identifier-deleted",
+            "identifier",
+        ),
+        ("far", "88.999/x", 404, "prefix-not-found", "prefix"),
+        ("bare", "88.118.8/nourl", 404, "no-url-value", "identifier"),
+        ("self", "88.118.8/SELF", 404, "alias-circle", "identifier"),
+        ("junk", "..", 404, "no-url-value", "identifier"),
+    ] {
+        node.write(draft(&format!("88.118.8/{name}"), vec![alias(1, of, 60)]));
+        let answer = node.get(&format!("/88.118.8/{name}"));
+        answer.assert_problem(status, problem, part);
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(&format!("88.118.8/{name}")), "{detail}");
+    }
+    let bare = node.get("/88.118.8/bare").json();
+    assert!(
+        bare["values"]
+            .as_str()
+            .unwrap()
+            .ends_with("/88.118.8/nourl")
+    );
+    // Hidden from strangers, an alias leads its owner only.
+    let hidden = Value {
+        permissions: Permissions(0b1100),
+        ..alias(1, "88.118.8/second", 60)
+    };
+    node.write(draft("88.118.8/hidden-alias", vec![hidden]));
+    node.get("/88.118.8/hidden-alias")
+        .assert_problem(404, "no-url-value", "identifier");
+    let field = format!("Authorization: Bearer {}", node.owner_token);
+    let shown = node.curl("/88.118.8/hidden-alias", &["-H", &field]);
+    assert_eq!(shown.field("location"), Some("https://example.com/second"));
+    assert_eq!(shown.field("cache-control"), Some("private, max-age=60"));
+    // A browser gets the page of where it ends.
+    let page = node.curl("/88.118.8/self", &["-H", "Accept: text/html"]);
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("HS_ALIAS"), "{page:?}");
+}
+
+#[test]
+fn eight_aliases_are_followed_and_no_more() {
+    let node = Node::start();
+    node.write(draft(
+        "88.118.8/s0",
+        vec![url(1, "https://example.com/end")],
+    ));
+    for step in 1..=9 {
+        let of = format!("88.118.8/s{}", step - 1);
+        node.write(draft(&format!("88.118.8/s{step}"), vec![alias(1, &of, 60)]));
+    }
+    let answer = node.get("/88.118.8/s8");
+    assert_eq!(answer.field("location"), Some("https://example.com/end"));
+    node.get("/88.118.8/s9")
+        .assert_problem(404, "too-many-aliases", "identifier");
+    node.write(draft("88.118.8/c1", vec![alias(1, "88.118.8/c2", 60)]));
+    node.write(draft("88.118.8/c2", vec![alias(1, "88.118.8/c1", 60)]));
+    node.get("/88.118.8/c1")
+        .assert_problem(404, "alias-circle", "identifier");
 }

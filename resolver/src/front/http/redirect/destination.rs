@@ -1,0 +1,87 @@
+//! Where an identifier's values lead: to a URL, or to the identifier that it is an alias of.
+
+use super::super::freshness::Freshness;
+use super::super::target;
+use crate::resolve::{Filter, Query, Resolved};
+use axum::http::header::HeaderValue;
+use idnode_proto::handle::decode_handle_data;
+use idnode_proto::identifier::Identifier;
+use idnode_proto::value::{ValueRef, types};
+use idnode_registry::Caller;
+
+/// Reasons that are told; an identifier may have 2,048 values.
+const MAX_REASONS: usize = 8;
+
+/// Where it leads, and how long that may be kept.
+#[derive(Debug)]
+pub(super) enum Destination {
+    /// Elsewhere.
+    Location(HeaderValue, Freshness),
+    /// To what another identifier leads to (RFC 3651 §3.2.4).
+    Alias(Identifier, Freshness),
+    /// Nowhere: why not, for each value that might have led somewhere.
+    Nowhere(Vec<String>),
+}
+
+/// What is asked of an identifier's values.
+#[derive(Debug)]
+pub(super) struct Wish<'a> {
+    /// Who is led.
+    pub(super) caller: &'a Caller,
+    /// Schemes that the operator lets people be led to.
+    pub(super) schemes: &'a [String],
+}
+
+impl Wish<'_> {
+    /// Where an identifier leads, as far as the caller may read it: to the first URL that it may
+    /// be led to, else to the first identifier that it is an alias of.
+    pub(super) fn of(&self, identifier: &Identifier, found: &Resolved) -> Destination {
+        let mut reasons = Vec::new();
+        let url = self.first(identifier, found, types::URL, &mut reasons, |value| {
+            target::of_url(value.data(), self.schemes).map_err(|reason| reason.to_string())
+        });
+        if let Some((location, freshness)) = url {
+            return Destination::Location(location, freshness);
+        }
+        let alias = self.first(identifier, found, types::HS_ALIAS, &mut reasons, aliased);
+        match alias {
+            Some((aliased, freshness)) => Destination::Alias(aliased, freshness),
+            None => Destination::Nowhere(reasons),
+        }
+    }
+
+    /// What can be made of the first value of a type that anything can be made of.
+    fn first<T>(
+        &self,
+        identifier: &Identifier,
+        found: &Resolved,
+        value_type: &str,
+        reasons: &mut Vec<String>,
+        make: impl Fn(&ValueRef<'_>) -> Result<T, String>,
+    ) -> Option<(T, Freshness)> {
+        let filter = Filter {
+            types: vec![value_type.to_owned()],
+            ..Filter::default()
+        };
+        let query = Query {
+            identifier,
+            filter: &filter,
+            caller: self.caller,
+            public_only: false,
+        };
+        for value in found.values(&query) {
+            match make(&value) {
+                Ok(made) => return Some((made, Freshness::of([value].iter()))),
+                Err(_) if reasons.len() >= MAX_REASONS => {}
+                Err(reason) => reasons.push(format!("value {} {reason}", value.index())),
+            }
+        }
+        None
+    }
+}
+
+/// The identifier that an HS_ALIAS value names.
+fn aliased(value: &ValueRef<'_>) -> Result<Identifier, String> {
+    let text = decode_handle_data(value.data()).map_err(|error| error.to_string())?;
+    Identifier::parse(text.trim()).map_err(|error| format!("names no identifier: {error}"))
+}
