@@ -72,36 +72,3 @@ fn a_connection_may_be_opened_for_each_request_and_the_clock_may_rule() {
     assert_eq!(result["mismatched"], 10, "{result}");
     world.node.stop();
 }
-
-#[test]
-fn handles_are_registered_each_once() {
-    let world = World::with(&[]);
-    let token = world.dir.token_file();
-    let each = [
-        "--create",
-        "--token-file",
-        token.to_str().unwrap(),
-        "--digits",
-        "7",
-        "--order",
-        "shuffle",
-        "--queries",
-        &SMALL.to_string(),
-        "--connections",
-        "8",
-        "--in-flight",
-        "8",
-    ];
-    let result = bench(world.node.at.http, "http", &each);
-    assert_eq!(result["answered"], SMALL, "{result}");
-    assert_eq!(result["mismatched"], 0, "{result}");
-    // They are there, with their four values, and are not registered again.
-    let values = success(
-        Command::new("curl").args(["-sS", &world.node.http("/api/handles/88.118.8/n0000000")]),
-    );
-    let values: Value = serde_json::from_str(&values).unwrap();
-    assert_eq!(values["values"].as_array().unwrap().len(), 4, "{values}");
-    let again = bench(world.node.at.http, "http", &each);
-    assert_eq!(again["mismatched"], SMALL, "{again}");
-    world.node.stop();
-}

@@ -1,4 +1,4 @@
-//! GET and PUT /api/handles over HTTP/1.1 (RFC 9112), on connections that are kept.
+//! GET /api/handles over HTTP/1.1 (RFC 9112), on connections that are kept.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,48 +12,22 @@ use crate::bench::window::Window;
 const MAX_HEAD_BYTES: usize = 16 << 10;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// What a handle is registered with: four values of about sixty bytes, as products have them.
-const VALUES: &str = r#"{"values":[{"index":1,"type":"URL","data":{"format":"string","value":"https://trace.example.com/products/ye3-132m-4/serial/000001"}},{"index":2,"type":"DESC","data":{"format":"string","value":"YE3-132M-4 three-phase asynchronous motor, 7.5 kW, IE3"}},{"index":3,"type":"EMAIL","data":{"format":"string","value":"quality-assurance.line-07@manufacturer.example.com"}},{"index":4,"type":"URL","data":{"format":"string","value":"https://trace.example.com/certificates/2026/000001/report.pdf"}}]}"#;
-
-/// Requests for all values of handles, or for their registration.
+/// Requests for all values of handles.
 #[derive(Debug)]
 pub(super) struct Http {
     handles: Handles,
-    /// What every request begins with, before the handle.
-    lead: &'static str,
-    /// What follows the handle.
+    /// What follows the target of every request.
     tail: String,
-    creates: bool,
 }
 
 impl Http {
     pub(super) fn new(handles: Handles, server: SocketAddr) -> Self {
         let tail = format!(" HTTP/1.1\r\nHost: {server}\r\nAccept: application/json\r\n\r\n");
-        Self {
-            handles,
-            lead: "GET /api/handles/",
-            tail,
-            creates: false,
-        }
-    }
-
-    /// Registers each handle, as the holder of `token`.
-    pub(super) fn creating(handles: Handles, server: SocketAddr, token: &str) -> Self {
-        let tail = format!(
-            "?overwrite=false HTTP/1.1\r\nHost: {server}\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{VALUES}",
-            VALUES.len()
-        );
-        Self {
-            lead: "PUT /api/handles/",
-            tail,
-            creates: true,
-            ..Self::new(handles, server)
-        }
+        Self { handles, tail }
     }
 
     fn push(&self, into: &mut Vec<u8>, question: u32) {
-        into.extend_from_slice(self.lead.as_bytes());
+        into.extend_from_slice(b"GET /api/handles/");
         for byte in self.handles.get(question).bytes() {
             match byte {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
@@ -104,7 +78,6 @@ impl Protocol for Http {
             return;
         };
         let is_right = match self.handles.is_registered(waiting.question) {
-            true if self.creates => matches!(status, 200 | 201),
             true => {
                 let handle = self.handles.get(waiting.question).as_bytes();
                 status == 200 && memchr::memmem::find(answer, handle).is_some()

@@ -4,15 +4,13 @@
 //! |---|---|
 //! | `handles` | what is asked: handles that are registered, and some that are not |
 //! | `native` | the Handle protocol, over UDP, TCP and TLS |
-//! | `http` | GET /api/handles, and PUT to register, over HTTP/1.1 |
+//! | `http` | GET /api/handles, over HTTP/1.1 |
 
 mod handles;
 mod http;
 mod native;
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -32,7 +30,7 @@ use native::Native;
 /// Loops and latencies are those of `idbench dns`. Handles come from --handles, or from
 /// --pattern and --count; --missing makes some of the questions ask for handles that are not
 /// registered. Over UDP, TCP and TLS answers are matched by request ID, over HTTP by their order
-/// on a connection. With --create they are registered instead. An answer with another code than the question should get is mismatched, as
+/// on a connection. An answer with another code than the question should get is mismatched, as
 /// is one that names another handle.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -45,13 +43,6 @@ pub(super) struct Args {
     transport: Transport,
     #[command(flatten)]
     what: handles::Args,
-    /// Register the handles instead, each with four values of about sixty bytes, by PUT: over HTTP
-    /// alone, each once (--order file or shuffle, at most as many --queries as handles)
-    #[arg(long, requires = "token_file")]
-    create: bool,
-    /// File with the bearer token of who registers them
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
     #[command(flatten)]
     load: Load,
     /// Requests after which a connection is closed and another opened: 1 for a connection a
@@ -79,23 +70,12 @@ enum Transport {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let handles = Handles::new(&args.what)?;
     match args.transport {
-        Transport::Http => args.measure(args.http(handles)?, http::code_name),
-        _ if args.create => Err(Failure::Usage(
-            "--create: is for --transport http alone".to_owned(),
-        )),
+        Transport::Http => args.measure(Http::new(handles, args.server), http::code_name),
         _ => args.measure(Native::new(handles)?, native::code_name),
     }
 }
 
 impl Args {
-    fn http(&self, handles: Handles) -> Result<Http, Failure> {
-        let Some(path) = self.token_file.as_ref().filter(|_| self.create) else {
-            return Ok(Http::new(handles, self.server));
-        };
-        let token = fs::read_to_string(path).map_err(Failure::io(path.display().to_string()))?;
-        Ok(Http::creating(handles, self.server, token.trim()))
-    }
-
     fn measure<P: Protocol>(
         &self,
         protocol: P,
