@@ -5,7 +5,9 @@
 //! | [`mod@bench`] | `idbench`, the load generator |
 //! | [`bulk`] | the files of bulk registration (批量注册): CSV and JSON Lines, compression, chunks |
 //! | [`ctl`] | `idctl`, the operator and enterprise CLI |
+//! | `handle_client` | a connection to a Handle server, for both |
 
 pub mod bench;
 pub mod bulk;
 pub mod ctl;
+mod handle_client;

@@ -10,7 +10,7 @@ use super::error::Failure;
 use super::order::Order;
 use super::pace::{Clock, Limits};
 use super::protocol::Protocol;
-use super::report::Report;
+use super::report::{Counted, Report};
 use super::run::{Division, Job, Sender};
 use super::tally::Tally;
 
@@ -164,6 +164,7 @@ impl Run<'_> {
         let mut conditions = self.conditions;
         conditions.extend(load.conditions());
         Ok(Report {
+            counted: Counted::Answers,
             conditions,
             code_name: self.code_name,
             tally,

@@ -4,7 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `dns` | load over DNS |
-//! | `handle` | load over the Handle protocol and its HTTP JSON API |
+//! | `handle` | load over the Handle protocol and its HTTP JSON API: resolutions, registrations |
 //! | `mixed` | reads, writes, transfers and malformed packets at once, every answer checked |
 //! | `load` | the options that loads have in common, and a measured run |
 //! | `run` | the senders of a run |
@@ -58,6 +58,7 @@ struct Cli {
 enum Command {
     Dns(Box<dns::Args>),
     Handle(Box<handle::Args>),
+    Create(Box<handle::create::Args>),
     Mixed(Box<mixed::Args>),
 }
 
@@ -74,6 +75,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Dns(args) => dns::run(&args).map(|()| true),
         Command::Handle(args) => handle::run(&args).map(|()| true),
+        Command::Create(args) => handle::create::run(&args).map(|()| true),
         Command::Mixed(args) => mixed::run(*args),
     };
     match done {

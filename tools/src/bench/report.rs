@@ -8,9 +8,38 @@ use serde_json::{Map, Value, json};
 use super::error::Failure;
 use super::tally::Tally;
 
+/// What rates and costs are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Answers, whatever they say.
+    Answers,
+    /// Creates: answers that are not mismatched.
+    Creates,
+}
+
+impl Counted {
+    /// The rate and the cost in JSON.
+    fn keys(self) -> [&'static str; 2] {
+        match self {
+            Self::Answers => ["qps", "server_cpu_us_per_query"],
+            Self::Creates => ["creates_per_s", "server_cpu_us_per_create"],
+        }
+    }
+
+    /// The same in a table.
+    fn titles(self) -> [&'static str; 2] {
+        match self {
+            Self::Answers => ["answers/s", "server CPU us/query"],
+            Self::Creates => ["creates/s", "server CPU us/create"],
+        }
+    }
+}
+
 /// What a run has shown.
 #[derive(Debug)]
 pub(super) struct Report {
+    /// What rates and costs are of.
+    pub(super) counted: Counted,
     /// What was asked, and how: `server`, `transport`, `mode` and so on.
     pub(super) conditions: Vec<(&'static str, Value)>,
     /// What response codes are called.
@@ -44,13 +73,22 @@ impl Report {
         self.tally.last_ns as f64 / 1e9
     }
 
-    fn answered_qps(&self) -> f64 {
-        ratio(self.tally.answered as f64, self.elapsed_s())
+    fn count(&self) -> f64 {
+        let tally = &self.tally;
+        let count = match self.counted {
+            Counted::Answers => tally.answered,
+            Counted::Creates => tally.answered.saturating_sub(tally.mismatched),
+        };
+        count as f64
     }
 
-    fn cpu_us_per_query(&self) -> Option<f64> {
+    fn rate_per_s(&self) -> f64 {
+        ratio(self.count(), self.elapsed_s())
+    }
+
+    fn server_cpu_us(&self) -> Option<f64> {
         let cpu_s = self.server_cpu_s?;
-        Some(ratio(cpu_s * 1e6, self.tally.answered as f64))
+        Some(ratio(cpu_s * 1e6, self.count()))
     }
 
     /// Latencies in microseconds, by name.
@@ -84,6 +122,7 @@ impl Report {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect();
+        let [rate, cost] = self.counted.keys();
         let results = json!({
             "elapsed_s": rounded(self.elapsed_s(), 6),
             "sent": tally.sent,
@@ -94,7 +133,7 @@ impl Report {
             "reconnects": tally.reconnects,
             "truncated": tally.truncated,
             "rcodes": self.codes().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
-            "qps": rounded(self.answered_qps(), 1),
+            rate: rounded(self.rate_per_s(), 1),
             "latency_us": self
                 .latencies_us()
                 .into_iter()
@@ -102,7 +141,7 @@ impl Report {
                 .collect::<Map<_, _>>(),
             "answer_bytes": tally.answer_bytes,
             "server_cpu_s": self.server_cpu_s.map(|cpu_s| rounded(cpu_s, 6)),
-            "server_cpu_us_per_query": self.cpu_us_per_query().map(|us| rounded(us, 4)),
+            cost: self.server_cpu_us().map(|us| rounded(us, 4)),
             "client_cpu_s": rounded(self.client_cpu_s, 2),
         });
         if let Value::Object(results) = results {
@@ -141,7 +180,8 @@ impl Report {
         for (name, count) in self.codes() {
             row(&name, count.to_string());
         }
-        row("answers/s", format!("{:.0}", self.answered_qps()));
+        let [rate, cost] = self.counted.titles();
+        row(rate, format!("{:.0}", self.rate_per_s()));
         for (name, us) in self.latencies_us() {
             row(&format!("{name} us"), format!("{us:.1}"));
         }
@@ -152,9 +192,9 @@ impl Report {
                 ratio(tally.answer_bytes as f64, tally.answered as f64)
             ),
         );
-        if let (Some(cpu_s), Some(us)) = (self.server_cpu_s, self.cpu_us_per_query()) {
+        if let (Some(cpu_s), Some(us)) = (self.server_cpu_s, self.server_cpu_us()) {
             row("server CPU s", format!("{cpu_s:.3}"));
-            row("server CPU us/query", format!("{us:.2}"));
+            row(cost, format!("{us:.2}"));
         }
         row("client CPU s", format!("{:.2}", self.client_cpu_s));
         if let Some(values) = table.column_mut(1) {

@@ -17,6 +17,7 @@ use super::json;
 use super::output::Table;
 use super::page::PageArgs;
 use super::session::Session;
+use crate::handle_client::without_line_end;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -71,11 +72,7 @@ pub(crate) struct AdministratorKeyArgs {
 impl AdministratorKeyArgs {
     fn read(self) -> Result<Option<Key>, Failure> {
         if let Some(path) = self.secret_key_file {
-            let mut secret = contents(path)?;
-            if secret.ends_with(b"\n") {
-                secret.pop();
-                secret.pop_if(|last| *last == b'\r');
-            }
+            let secret = without_line_end(contents(path)?);
             return Ok(Some(Key::SecretKey(secret)));
         }
         let public = self.public_key_file.map(contents).transpose()?;

@@ -54,6 +54,33 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Handles that differ by a number.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    text: String,
+    digits: usize,
+}
+
+impl Pattern {
+    /// With so many digits at least.
+    ///
+    /// # Errors
+    /// There is no place for a number.
+    pub(super) fn new(text: &str, digits: usize) -> Result<Self, Failure> {
+        if !text.contains(PLACE) {
+            return Err(Failure::Usage(format!("--pattern: has no {PLACE}")));
+        }
+        let text = text.to_owned();
+        Ok(Self { text, digits })
+    }
+
+    /// The handle with this number.
+    pub(super) fn handle(&self, number: u64) -> String {
+        let number = format!("{number:0digits$}", digits = self.digits);
+        self.text.replace(PLACE, &number)
+    }
+}
+
 /// Handles by question: first those that are registered, then the others.
 #[derive(Debug)]
 pub(super) struct Handles {
@@ -72,12 +99,12 @@ impl Handles {
                 let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
                 lines.map(Box::from).collect()
             }
-            (None, Some(pattern)) if pattern.contains(PLACE) => {
-                let number = |number| format!("{number:0digits$}", digits = args.digits);
-                let handle = |at| pattern.replace(PLACE, &number(at)).into();
+            (None, pattern) => {
+                let pattern = pattern.as_deref().unwrap_or_default();
+                let pattern = Pattern::new(pattern, args.digits)?;
+                let handle = |number: u32| pattern.handle(number.into()).into();
                 (0..args.count.unwrap_or(1)).map(handle).collect()
             }
-            _ => return Err(Failure::Usage(format!("--pattern: has no {PLACE}"))),
         };
         let registered = add_missing(&mut names, args.missing);
         match u32::try_from(names.len()) {

@@ -28,14 +28,7 @@ impl Http {
 
     fn push(&self, into: &mut Vec<u8>, question: u32) {
         into.extend_from_slice(b"GET /api/handles/");
-        for byte in self.handles.get(question).bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                    into.push(byte);
-                }
-                other => into.extend_from_slice(format!("%{other:02X}").as_bytes()),
-            }
-        }
+        push_path(into, self.handles.get(question));
         into.extend_from_slice(self.tail.as_bytes());
     }
 }
@@ -55,25 +48,12 @@ impl Protocol for Http {
     }
 
     fn split<'b>(&self, received: &'b [u8]) -> io::Result<Option<(&'b [u8], &'b [u8])>> {
-        let searched = received.get(..MAX_HEAD_BYTES).unwrap_or(received);
-        let Some(end) = memchr::memmem::find(searched, HEAD_END) else {
-            return match received.len() < MAX_HEAD_BYTES {
-                true => Ok(None),
-                false => Err(broken("an HTTP answer without an end of its head")),
-            };
-        };
-        let head = received.get(..end).unwrap_or_default();
-        let length = content_length(head)
-            .ok_or_else(|| broken("an HTTP answer without a Content-Length"))?;
-        Ok(received.split_at_checked(end + HEAD_END.len() + length))
+        let lengths = answer_lengths(received)?;
+        Ok(lengths.and_then(|(head, body)| received.split_at_checked(head + body)))
     }
 
     fn count(&self, answer: &[u8], window: &mut Window, tally: &mut Tally, now_ns: u64) {
-        let status = answer
-            .get(9..12)
-            .and_then(|it| std::str::from_utf8(it).ok());
-        let status: Option<u16> = status.and_then(|it| it.parse().ok());
-        let (Some(status), Some(waiting)) = (status, window.take_oldest()) else {
+        let (Some(status), Some(waiting)) = (status_of(answer), window.take_oldest()) else {
             tally.unexpected += 1;
             return;
         };
@@ -89,6 +69,42 @@ impl Protocol for Http {
         }
         tally.answer(Seen::code(status), answer.len(), &waiting, now_ns);
     }
+}
+
+/// Appends a handle as a part of a request's target (RFC 3986 §2.1).
+pub(super) fn push_path(into: &mut Vec<u8>, handle: &str) {
+    for byte in handle.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                into.push(byte);
+            }
+            other => into.extend_from_slice(format!("%{other:02X}").as_bytes()),
+        }
+    }
+}
+
+/// The lengths of the first answer's head, with the empty line behind it, and of its body, bytes;
+/// `None`: not all of the head is there.
+///
+/// # Errors
+/// What came is no answer with a length.
+pub(super) fn answer_lengths(received: &[u8]) -> io::Result<Option<(usize, usize)>> {
+    let searched = received.get(..MAX_HEAD_BYTES).unwrap_or(received);
+    let Some(end) = memchr::memmem::find(searched, HEAD_END) else {
+        return match received.len() < MAX_HEAD_BYTES {
+            true => Ok(None),
+            false => Err(broken("an HTTP answer without an end of its head")),
+        };
+    };
+    let head = received.get(..end).unwrap_or_default();
+    let length =
+        content_length(head).ok_or_else(|| broken("an HTTP answer without a Content-Length"))?;
+    Ok(Some((end + HEAD_END.len(), length)))
+}
+
+/// An answer's status.
+pub(super) fn status_of(answer: &[u8]) -> Option<u16> {
+    std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
 }
 
 fn broken(what: &str) -> io::Error {

@@ -3,9 +3,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `handles` | what is asked: handles that are registered, and some that are not |
+//! | `create` | `idbench create`: registrations over both |
 //! | `native` | the Handle protocol, over UDP, TCP and TLS |
 //! | `http` | GET /api/handles, over HTTP/1.1 |
 
+pub(super) mod create;
 mod handles;
 mod http;
 mod native;
