@@ -5,9 +5,10 @@
 //! | [`mod@bench`] | `idbench`, the load generator |
 //! | [`bulk`] | the files of bulk registration (批量注册): CSV and JSON Lines, compression, chunks |
 //! | [`ctl`] | `idctl`, the operator and enterprise CLI |
-//! | `handle_client` | a connection to a Handle server, for both |
+//! | `handle_client`, `tls` | connections to a Handle server, and whom TLS trusts, for both |
 
 pub mod bench;
 pub mod bulk;
 pub mod ctl;
 mod handle_client;
+mod tls;

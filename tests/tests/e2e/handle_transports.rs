@@ -6,6 +6,7 @@
 //! | `bounds` | half-sent requests, junk, silence, many connections, answers that are long |
 //! | `kept` | answers that are kept encoded |
 //! | `load` | the load generator, over every transport |
+//! | `writes` | `idctl handle`, over TCP and TLS |
 //! | `tls` | connections with TLS, and their certificate |
 
 mod bounds;
@@ -13,3 +14,4 @@ mod kept;
 mod load;
 mod tls;
 mod world;
+mod writes;

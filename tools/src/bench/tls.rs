@@ -1,19 +1,19 @@
 //! TLS for the encrypted transports.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::error::Failure;
+use crate::tls::{read_roots, server_name};
 
 /// How servers are authenticated.
 #[derive(Debug, clap::Args)]
@@ -46,18 +46,20 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .map_err(broken)?;
         let builder = match &args.ca {
-            Some(path) => builder.with_root_certificates(read_roots(path)?),
+            Some(path) => {
+                let broken = |reason| Failure::File {
+                    path: path.clone(),
+                    reason,
+                };
+                builder.with_root_certificates(read_roots(path).map_err(broken)?)
+            }
             None => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
         };
         let mut config = builder.with_no_client_auth();
         config.alpn_protocols = alpn.into_iter().map(<[u8]>::to_vec).collect();
-        let name = match &args.server_name {
-            Some(name) => ServerName::try_from(name.clone())
-                .map_err(|error| Failure::Usage(format!("--server-name: {error}")))?,
-            None => ServerName::IpAddress(server.ip().into()),
-        };
+        let name = server_name(args.server_name.as_deref(), server).map_err(Failure::Usage)?;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
             name,
@@ -76,26 +78,6 @@ impl std::fmt::Debug for Tls {
         f.debug_struct("Tls")
             .field("name", &self.name)
             .finish_non_exhaustive()
-    }
-}
-
-fn read_roots(path: &Path) -> Result<RootCertStore, Failure> {
-    let broken = |reason: String| Failure::File {
-        path: path.to_owned(),
-        reason,
-    };
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| broken(error.to_string()))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| broken(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| broken(error.to_string()))?;
-    }
-    match roots.is_empty() {
-        true => Err(broken("holds no certificate".to_owned())),
-        false => Ok(roots),
     }
 }
 

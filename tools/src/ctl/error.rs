@@ -255,18 +255,9 @@ fn out_of_time(status: &Status) -> bool {
 impl Refusal {
     /// What a Handle server refused (RFC 3652 §2.2.2.2).
     pub(crate) fn of_handle_server(code: ResponseCode, message: String) -> Self {
-        let gone = [
-            ResponseCode::HANDLE_NOT_FOUND,
-            ResponseCode::VALUES_NOT_FOUND,
-        ];
         let words = code.words().unwrap_or("unknown code");
         Self {
-            code: match code {
-                _ if gone.contains(&code) => code_name(Code::NotFound),
-                ResponseCode::INVALID_HANDLE => code_name(Code::InvalidArgument),
-                ResponseCode::BUSY => code_name(Code::Unavailable),
-                _ => code_name(Code::FailedPrecondition),
-            },
+            code: code_name(kind_of(code)),
             reason: words.to_ascii_uppercase().replace(' ', "_"),
             message: if message.is_empty() {
                 words.to_owned()
@@ -277,6 +268,12 @@ impl Refusal {
             metadata: BTreeMap::from([("response_code".to_owned(), code.0.to_string())]),
             may_be_retried: false,
         }
+    }
+
+    /// Adds a fact.
+    pub(crate) fn with(mut self, key: &str, fact: String) -> Self {
+        self.metadata.insert(key.to_owned(), fact);
+        self
     }
 
     fn to_json(&self) -> Value {
@@ -311,6 +308,27 @@ impl std::fmt::Display for Refusal {
             write!(f, "\n  {key} = {value}")?;
         }
         Ok(())
+    }
+}
+
+/// The `google.rpc.Code` that the node's API would answer with.
+fn kind_of(code: ResponseCode) -> Code {
+    match code {
+        ResponseCode::HANDLE_NOT_FOUND | ResponseCode::VALUES_NOT_FOUND => Code::NotFound,
+        ResponseCode::HANDLE_EXISTS | ResponseCode::VALUE_EXISTS => Code::AlreadyExists,
+        ResponseCode::INVALID_HANDLE | ResponseCode::INVALID_VALUE => Code::InvalidArgument,
+        ResponseCode::BUSY => Code::Unavailable,
+        ResponseCode::NOT_SUPPORTED => Code::Unimplemented,
+        ResponseCode::INVALID_ADMIN | ResponseCode::NO_PERMISSION => Code::PermissionDenied,
+        ResponseCode::AUTHENTICATION_NEEDED
+        | ResponseCode::AUTHENTICATION_FAILED
+        | ResponseCode::INVALID_CREDENTIAL
+        | ResponseCode::AUTHENTICATION_TIMEOUT
+        | ResponseCode::UNABLE_TO_AUTHENTICATE => Code::Unauthenticated,
+        ResponseCode::DAILY_QUOTA
+        | ResponseCode::REGISTRATION_QUOTA
+        | ResponseCode::PREFIX_QUOTA => Code::ResourceExhausted,
+        _ => Code::FailedPrecondition,
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `output` | tables and JSON lines |
 //! | `json` | the API's messages as JSON |
 //! | `value_arg`, `admin_arg` | values on the command line |
+//! | `wire_value` | values as the Handle protocol has them |
 //! | `page` | listings page by page, versions and idempotency keys of writes |
 
 mod admin_arg;
@@ -20,6 +21,7 @@ mod dnssec_rollover;
 mod enterprise;
 mod error;
 mod export;
+mod handle;
 mod identifier;
 mod import;
 mod json;
@@ -37,6 +39,7 @@ mod template;
 mod trust;
 mod value_arg;
 mod watch;
+mod wire_value;
 
 use std::process::ExitCode;
 
@@ -72,6 +75,9 @@ enum Command {
     /// Identifiers (标识) and their values, one at a time
     #[command(subcommand)]
     Identifier(identifier::Command),
+    /// Handles over the Handle protocol, as their administrator
+    #[command(subcommand)]
+    Handle(handle::Command),
     Import(import::Args),
     Export(export::Args),
     Resolve(resolve::Args),
@@ -141,6 +147,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Prefix(command) => prefix::run(command, &session).await,
         Command::Template(command) => template::run(command, &session).await,
         Command::Identifier(command) => identifier::run(command, &session).await,
+        Command::Handle(command) => handle::run(command, &session).await,
         Command::Import(args) => import::run(args, &session).await,
         Command::Export(args) => export::run(args, &session).await,
         Command::Resolve(args) => resolve::run(args, &session).await,

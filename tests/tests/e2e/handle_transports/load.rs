@@ -84,24 +84,10 @@ fn created(command: &mut Command) -> Value {
     serde_json::from_str(&success(command)).unwrap()
 }
 
-/// Gives the prefix an administrator with a secret; the options of who writes.
-fn administrator(world: &World, secret: &str) -> [String; 4] {
-    let path = world.dir.beside("administrator.secret");
-    std::fs::write(&path, format!("{secret}\n")).unwrap();
-    let path = path.to_str().unwrap().to_owned();
-    let idctl = world.node.idctl(Some(&world.dir.token_file()));
-    let id = "300:0.NA/88.118.8";
-    let enterprise = idctl.json(&["prefix", "get", "88.118.8"]);
-    let enterprise = enterprise["enterprise_id"].as_str().unwrap();
-    let add = ["key", "add-administrator", id, "--secret-key-file", &path];
-    idctl.json(&[&add[..], &["--enterprise-id", enterprise]].concat());
-    ["--identity", id, "--secret-file", &path].map(str::to_owned)
-}
-
 #[test]
 fn registrations_are_acknowledged_one_by_one_over_both_protocols() {
     let world = World::with(&[]);
-    let native = administrator(&world, "open sesame");
+    let native = world.administrator("open sesame");
     let native = native.each_ref().map(String::as_str);
     let token = world.dir.token_file();
     let token = ["--token-file", token.to_str().unwrap()];
@@ -170,7 +156,7 @@ fn registrations_are_acknowledged_one_by_one_over_both_protocols() {
 #[test]
 fn registrations_need_a_credential_that_holds() {
     let world = World::with(&[]);
-    let native = administrator(&world, "open sesame");
+    let native = world.administrator("open sesame");
     let at = world.node.at;
     let pattern = ["--pattern", "88.118.8/w{}", "--count", "3"];
     let wrong = world.dir.beside("wrong.secret");

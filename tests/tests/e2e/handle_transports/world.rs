@@ -57,6 +57,25 @@ impl World {
         metric(&self.node, &series)
     }
 
+    /// Gives the prefix's enterprise an administrator with a secret; the options of who writes.
+    pub fn administrator(&self, secret: &str) -> [String; 4] {
+        let path = self.dir.beside("administrator.secret");
+        std::fs::write(&path, format!("{secret}\n")).unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        let id = "300:0.NA/88.118.8";
+        self.has_administrator(id, ["--secret-key-file", &path]);
+        ["--identity", id, "--secret-file", &path].map(str::to_owned)
+    }
+
+    /// Whoever proves the key is the prefix's enterprise.
+    pub fn has_administrator(&self, id: &str, key: [&str; 2]) {
+        let idctl = self.node.idctl(Some(&self.dir.token_file()));
+        let prefix = idctl.json(&["prefix", "get", "88.118.8"]);
+        let enterprise = prefix["enterprise_id"].as_str().unwrap();
+        let add = [&["key", "add-administrator", id][..], &key].concat();
+        idctl.json(&[&add[..], &["--enterprise-id", enterprise]].concat());
+    }
+
     /// Whether the node answers as always.
     pub fn serves(&self) -> bool {
         let client = Udp::from([127, 0, 0, 1].into(), self.node.at.handle);

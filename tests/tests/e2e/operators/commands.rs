@@ -123,6 +123,7 @@ fn every_command_works_on_a_real_node() {
     names(&session);
     log_and_counters(&session);
     keys(&session, &enterprise);
+    handles(&session);
     dnssec(&session);
     trust(&session);
     the_end_of_a_prefix(&session);
@@ -567,6 +568,34 @@ fn keys(session: &Session, enterprise: &str) {
     );
     let listed = session.read(&["key", "list", "--enterprise-id", enterprise], id);
     assert!(!listed.to_string().contains("geheim"), "{listed}");
+}
+
+/// As the administrator that `keys` has made.
+fn handles(session: &Session) {
+    let secret = session.dir.beside("administrator.key");
+    let at = session.node.at.handle.to_string();
+    let identity = ["--identity", "301:0.NA/88.118.8", "--secret-file"];
+    let who = [
+        &["--handle", &at][..],
+        &identity,
+        &[secret.to_str().unwrap()],
+    ]
+    .concat();
+    let done = |arguments: &[&str]| {
+        let done = session.once(&[arguments, &who].concat());
+        assert_eq!(done["response_code"], 1, "{done}");
+    };
+    let name = "88.118.8/native";
+    done(&["handle", "create", name, "--value", "URL=https://e.cn/n"]);
+    done(&["handle", "add-values", name, "--value", "2:DESC=second"]);
+    done(&["handle", "modify-values", name, "--value", "2:DESC=changed"]);
+    let found = session.once(&["identifier", "get", name]);
+    assert_eq!(found["values"][1]["data"]["value"], "changed", "{found}");
+    done(&["handle", "remove-values", name, "2"]);
+    let list = [&["handle", "list", "88.118.8"][..], &who].concat();
+    let listed = session.read(&list, name);
+    assert_eq!(listed["handles"].as_array().unwrap().len(), 4, "{listed}");
+    done(&["handle", "delete", name]);
 }
 
 fn dnssec(session: &Session) {

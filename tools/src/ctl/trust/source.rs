@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use idnode_proto::api;
 use idnode_proto::api::resolve_response::Outcome;
-use idnode_proto::api::value::{Data, Ttl as ApiTtl};
 use idnode_proto::trust::name::same_handle;
-use idnode_proto::value::{Permissions, Reference, Ttl, Value, ValueRef, Values, encode_values};
+use idnode_proto::value::{ValueRef, Values, encode_values};
 use serde::Deserialize;
 
 use crate::bulk::json::ValueIn;
 use crate::ctl::error::Failure;
 use crate::ctl::resolve::Server;
 use crate::ctl::session::Session;
+use crate::ctl::wire_value::wire_value;
 
 /// Where values are looked for.
 #[derive(Debug, clap::Args)]
@@ -133,41 +133,6 @@ impl Source<'_> {
             None => Ok(Vec::new()),
         }
     }
-}
-
-/// A value as it is signed. Errors: its permissions fit no encoding.
-fn wire_value(value: api::Value) -> Result<Value, String> {
-    let index = value.index;
-    let permissions = match value.permissions {
-        None => Permissions::default(),
-        Some(bits) => u8::try_from(bits).map(Permissions).map_err(|_| {
-            format!("the permissions of value {index} are {bits}, which is above 255")
-        })?,
-    };
-    Ok(Value {
-        index,
-        value_type: value.r#type,
-        data: match value.data {
-            Some(Data::Text(text)) => text.into_bytes(),
-            Some(Data::Raw(bytes)) => bytes,
-            None => Vec::new(),
-        },
-        ttl: match value.ttl {
-            Some(ApiTtl::TtlS(seconds)) => Ttl::RelativeS(seconds),
-            Some(ApiTtl::ExpiresAtS(seconds)) => Ttl::AbsoluteS(seconds),
-            None => Ttl::DEFAULT,
-        },
-        timestamp_s: value.timestamp_s,
-        permissions,
-        references: value
-            .references
-            .into_iter()
-            .map(|reference| Reference {
-                handle: reference.handle,
-                index: reference.index,
-            })
-            .collect(),
-    })
 }
 
 #[cfg(test)]
