@@ -19,6 +19,7 @@
 //! | [`site`] | HS_SITE data |
 //! | [`admin`] | administrators: their ids and rights, HS_ADMIN and HS_VLIST data |
 //! | [`predefined`] | HS_SERV and HS_ALIAS data |
+//! | [`locations`] | `10320/loc` data |
 //!
 //! A server's path: [`tcp_frame`] or [`Reassembler::accept`], then [`decode_request`], then a
 //! method of [`Reply`], and over UDP [`datagrams`]. Of operations other than the two common ones
@@ -35,6 +36,7 @@ pub mod envelope;
 pub mod exchange;
 pub mod frame;
 pub mod header;
+pub mod locations;
 pub mod message;
 pub mod predefined;
 pub mod reply;

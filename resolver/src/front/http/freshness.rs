@@ -41,6 +41,14 @@ impl Freshness {
         }
     }
 
+    /// That of what must be asked for again each time.
+    pub(super) fn stale(self) -> Self {
+        Self {
+            max_age_s: 0,
+            ..self
+        }
+    }
+
     /// Says so in an answer. A stranger's answer must not be taken for its owner's.
     pub(super) fn stamp<B>(self, response: &mut Response<B>) {
         let scope = if self.private { "private, " } else { "" };

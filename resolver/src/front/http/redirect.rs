@@ -72,6 +72,7 @@ async fn answer(shared: &Arc<Shared>, parts: &Parts) -> Result<Response<Body>, P
         caller: &caller,
         deadline,
         wants_page,
+        location: parameters.locatt.as_ref(),
     };
     journey.follow(identifier, answer).await
 }
@@ -83,6 +84,8 @@ struct Journey<'a> {
     caller: &'a Caller,
     deadline: Deadline,
     wants_page: bool,
+    /// The attribute and its value that a location should have.
+    location: Option<&'a (String, String)>,
 }
 
 impl Journey<'_> {
@@ -95,6 +98,7 @@ impl Journey<'_> {
         let wish = Wish {
             caller: self.caller,
             schemes: &self.shared.options.redirect_schemes,
+            location: self.location.map(|(name, value)| (&**name, &**value)),
         };
         let mut handle = path_of(&identifier, &self.parts.uri);
         let mut aliases = Aliases::default();

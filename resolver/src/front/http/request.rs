@@ -87,6 +87,8 @@ pub(super) struct Parameters {
     pub(super) do_not_refer: bool,
     /// `noredirect`: values instead of a redirect.
     pub(super) no_redirect: bool,
+    /// `locatt`: an attribute and its value that a location should have (redirects only).
+    pub(super) locatt: Option<(String, String)>,
     /// `pretty`: JSON for people.
     pub(super) pretty: bool,
     /// `callback`: a function of the page that wants a script (JSONP).
@@ -118,6 +120,7 @@ impl Parameters {
                 "publicOnly" => parameters.public_only = Some(flag("publicOnly", value)?),
                 "doNotRefer" => parameters.do_not_refer = flag("doNotRefer", value)?,
                 "noredirect" => parameters.no_redirect = flag("noredirect", value)?,
+                "locatt" => parameters.locatt = locatt(value)?,
                 "pretty" => parameters.pretty = flag("pretty", value)?,
                 "callback" => parameters.callback = Some(callback(value)?),
                 _ => {}
@@ -183,6 +186,19 @@ fn number(name: &'static str, value: &str) -> Result<u32, ParameterError> {
             format!("{} is no number from 0 on", Quoted::new(value)),
         )
     })
+}
+
+/// `id:1`; a form's empty field asks for nothing.
+fn locatt(value: &str) -> Result<Option<(String, String)>, ParameterError> {
+    let text = form_decoded("locatt", value)?;
+    match text.split_once(':') {
+        Some((name, value)) => Ok(Some((name.to_owned(), value.to_owned()))),
+        None if text.is_empty() => Ok(None),
+        None => {
+            let reason = format!("{} is no attribute:value", Quoted::new(&text));
+            Err(wrong("locatt", reason))
+        }
+    }
 }
 
 /// -1 asks for all, as if nothing was said.
@@ -275,6 +291,9 @@ mod tests {
             (write.prefix.as_deref(), write.page_size),
             (Some("88.118"), None)
         );
+        let location = Parameters::parse(Some("locatt=&locatt=href:http://a%3Fb&x")).unwrap();
+        let wanted = ("href".to_owned(), "http://a?b".to_owned());
+        assert_eq!(location.locatt, Some(wanted));
         assert_eq!(Parameters::parse(None), Ok(Parameters::default()));
         for (query, name) in [
             ("index=-1", "index"),
@@ -286,6 +305,7 @@ mod tests {
             ("pretty=maybe", "pretty"),
             ("type=%ff", "type"),
             ("callback=", "callback"),
+            ("locatt=cn", "locatt"),
         ] {
             assert_eq!(
                 Parameters::parse(Some(query)).unwrap_err().name,

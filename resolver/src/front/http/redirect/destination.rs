@@ -1,10 +1,11 @@
-//! Where an identifier's values lead: to a URL, or to the identifier that it is an alias of.
+//! Where an identifier's values lead: to one of several locations, to a URL, or to the identifier that it is an alias of.
 
 use super::super::freshness::Freshness;
 use super::super::target;
 use crate::resolve::{Filter, Query, Resolved};
 use axum::http::header::HeaderValue;
 use idnode_proto::handle::decode_handle_data;
+use idnode_proto::handle::locations::{LOCATIONS, Location, Locations};
 use idnode_proto::identifier::Identifier;
 use idnode_proto::value::{ValueRef, types};
 use idnode_registry::Caller;
@@ -30,13 +31,28 @@ pub(super) struct Wish<'a> {
     pub(super) caller: &'a Caller,
     /// Schemes that the operator lets people be led to.
     pub(super) schemes: &'a [String],
+    /// The attribute and its value that a location should have (`locatt`).
+    pub(super) location: Option<(&'a str, &'a str)>,
 }
 
 impl Wish<'_> {
-    /// Where an identifier leads, as far as the caller may read it: to the first URL that it may
-    /// be led to, else to the first identifier that it is an alias of.
+    /// Where an identifier leads, as far as the caller may read it: to one of its locations, else
+    /// to the first URL, of what it may be led to; else to the first identifier that it is an
+    /// alias of.
     pub(super) fn of(&self, identifier: &Identifier, found: &Resolved) -> Destination {
         let mut reasons = Vec::new();
+        let chosen = self.first(identifier, found, LOCATIONS, &mut reasons, |value| {
+            self.chosen(value)
+        });
+        if let Some(((location, by_chance), freshness)) = chosen {
+            // The next time it may be another one.
+            let freshness = if by_chance {
+                freshness.stale()
+            } else {
+                freshness
+            };
+            return Destination::Location(location, freshness);
+        }
         let url = self.first(identifier, found, types::URL, &mut reasons, |value| {
             target::of_url(value.data(), self.schemes).map_err(|reason| reason.to_string())
         });
@@ -47,6 +63,26 @@ impl Wish<'_> {
         match alias {
             Some((aliased, freshness)) => Destination::Alias(aliased, freshness),
             None => Destination::Nowhere(reasons),
+        }
+    }
+
+    /// The one of a value's locations that is chosen, and whether by chance.
+    fn chosen(&self, value: &ValueRef<'_>) -> Result<(HeaderValue, bool), String> {
+        let locations = Locations::parse(value.data()).map_err(|error| error.to_string())?;
+        let lead = |it: &Location| target::of_url(it.href.as_bytes(), self.schemes);
+        // Without chance the choice is one of those that might have been made.
+        let draw = getrandom::u64().unwrap_or_default();
+        let choice = locations.choose(|it| lead(it).is_ok(), self.location, draw);
+        match (choice, locations.all().first()) {
+            (Some(choice), _) => lead(choice.location)
+                .map(|location| (location, choice.by_chance))
+                .map_err(|reason| reason.to_string()),
+            (None, None) => Err("has no location".to_owned()),
+            (None, Some(first)) => {
+                let reason = lead(first).err().map(|reason| reason.to_string());
+                let reason = reason.unwrap_or_default();
+                Err(format!("has no location to lead to: the first {reason}"))
+            }
         }
     }
 

@@ -365,3 +365,89 @@ fn eight_aliases_are_followed_and_no_more() {
     node.get("/88.118.8/c1")
         .assert_problem(404, "alias-circle", "identifier");
 }
+
+fn locations(text: &str) -> Value {
+    Value {
+        ttl: Ttl::RelativeS(600),
+        ..Value::new(1_000, "10320/LOC", format!("<locations>{text}</locations>"))
+    }
+}
+
+#[test]
+fn one_of_several_locations_is_chosen() {
+    let node = Node::start();
+    let places = r#"<location id="0" href="https://cn.example.com/" country="cn" weight="0"/>
+        <location id="1" href="https://one.example.com/"/>
+        <location id="2" href="https://two.example.com/?a=1&amp;b=产"/>
+        <location id="3" href="javascript:alert(1)"/>"#;
+    let values = vec![url(1, "https://example.com/url"), locations(places)];
+    node.write(draft("88.118.8/places", values));
+    // Locations go before the URL; what may not be led to is not among them.
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..40 {
+        let answer = node.get("/88.118.8/places");
+        assert_eq!(answer.status, 302);
+        assert_eq!(answer.field("cache-control"), Some("max-age=0"));
+        seen.insert(answer.field("location").unwrap().to_owned());
+    }
+    let two = "https://two.example.com/?a=1&b=%E4%BA%A7";
+    assert_eq!(
+        seen,
+        ["https://one.example.com/", two].map(str::to_owned).into()
+    );
+    for (wanted, location) in [
+        ("id:0", "https://cn.example.com/"),
+        ("country:CN", "https://cn.example.com/"),
+        ("id:2", two),
+        ("href:https://one.example.com/", "https://one.example.com/"),
+    ] {
+        let answer = node.get(&format!("/88.118.8/places?locatt={wanted}"));
+        assert_eq!(answer.field("location"), Some(location), "{wanted}");
+        assert_eq!(answer.field("cache-control"), Some("max-age=600"));
+    }
+    let other = node.get("/88.118.8/places?locatt=id:3");
+    assert!(seen.contains(other.field("location").unwrap()), "{other:?}");
+    node.get("/88.118.8/places?locatt=x")
+        .assert_problem(400, "invalid-parameter", "locatt");
+    // An alias leads to one of them as well.
+    node.write(draft(
+        "88.118.8/to-places",
+        vec![alias(1, "88.118.8/places", 60)],
+    ));
+    let aliased = node.get("/88.118.8/to-places?locatt=id:1");
+    assert_eq!(aliased.field("location"), Some("https://one.example.com/"));
+}
+
+#[test]
+fn locations_that_cannot_be_used_leave_the_url() {
+    let node = Node::start();
+    let bomb =
+        "<!DOCTYPE locations [<!ENTITY a 'x'>]><locations><location href='&a;'/></locations>";
+    let long = format!("<locations>{}</locations>", " ".repeat(64 << 10));
+    for (name, data, reason) in [
+        ("bomb", bomb, "value 1000 has a document type"),
+        ("long", &long, "value 1000 is 65559 bytes long"),
+        ("none", "<locations/>", "value 1000 has no location"),
+        (
+            "text",
+            "https://example.com/",
+            "value 1000 is no well-formed XML",
+        ),
+        (
+            "script",
+            "<locations><location href='javascript:x'/></locations>",
+            "the first has the scheme javascript",
+        ),
+    ] {
+        let bad = || Value::new(1_000, "10320/loc", data);
+        node.write(draft(&format!("88.118.8/loc-{name}"), vec![bad()]));
+        let answer = node.get(&format!("/88.118.8/loc-{name}"));
+        answer.assert_problem(404, "no-url-value", "identifier");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(reason), "{detail}");
+        let with_url = vec![url(1, "https://example.com/url"), bad()];
+        node.write(draft(&format!("88.118.8/loc-{name}-url"), with_url));
+        let answer = node.get(&format!("/88.118.8/loc-{name}-url"));
+        assert_eq!(answer.field("location"), Some("https://example.com/url"));
+    }
+}

@@ -1,0 +1,290 @@
+//! The little XML that Handle values hold: elements and their attributes, as a tree of bounded
+//! size. Text between elements means nothing there and is passed over.
+//!
+//! Document types are refused, and with them every entity but the five that XML itself has: what
+//! a value says must not depend on anything but the value, nor grow when it is read.
+
+use quick_xml::events::attributes::AttrError;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+use thiserror::Error;
+
+/// Longest document, bytes.
+pub const MAX_BYTES: usize = 64 << 10;
+/// Elements may lie inside each other this deep.
+pub const MAX_DEPTH: usize = 16;
+/// Most elements of a document.
+pub const MAX_ELEMENTS: usize = 2_048;
+/// Most attributes of an element.
+pub const MAX_ATTRIBUTES: usize = 64;
+
+/// Why a document is refused. Offsets are bytes from its start.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum XmlError {
+    /// Longer than [`MAX_BYTES`].
+    #[error("is {0} bytes long, at most {MAX_BYTES} are read")]
+    TooLong(usize),
+    /// Not UTF-8.
+    #[error("is not UTF-8 from byte {0} on")]
+    NotUtf8(usize),
+    /// More of something than is read.
+    #[error("has {what} at byte {offset}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// Where.
+        offset: u64,
+    },
+    /// A document type (`<!DOCTYPE`).
+    #[error("has a document type at byte {0}, which is not taken")]
+    DocumentType(u64),
+    /// An entity that XML itself does not have.
+    #[error("has an entity at byte {0} that XML itself does not define")]
+    Entity(u64),
+    /// Not well-formed.
+    #[error("is no well-formed XML at byte {offset}: {reason}")]
+    Malformed {
+        /// What is wrong.
+        reason: String,
+        /// Where.
+        offset: u64,
+    },
+}
+
+/// An element.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Element {
+    /// Its name, as it is written.
+    pub name: String,
+    /// Names and values of its attributes, in order; no name twice.
+    pub attributes: Vec<(String, String)>,
+    /// What is inside it, in order.
+    pub children: Vec<Element>,
+}
+
+impl Element {
+    /// An attribute's value.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let mut attributes = self.attributes.iter();
+        attributes.find_map(|(key, value)| (key == name).then_some(value.as_str()))
+    }
+
+    /// Reads a document: its one outermost element.
+    ///
+    /// # Errors
+    /// It is not well-formed, or more than is read.
+    pub fn parse(document: &[u8]) -> Result<Self, XmlError> {
+        if document.len() > MAX_BYTES {
+            return Err(XmlError::TooLong(document.len()));
+        }
+        let text = std::str::from_utf8(document)
+            .map_err(|error| XmlError::NotUtf8(error.valid_up_to()))?;
+        let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
+        let mut tree = Tree::default();
+        loop {
+            let offset = reader.buffer_position();
+            let event = reader
+                .read_event()
+                .map_err(|error| malformed(&error, reader.error_position()))?;
+            match event {
+                Event::Start(start) => tree.open(&start, offset)?,
+                Event::Empty(start) => {
+                    tree.open(&start, offset)?;
+                    tree.close(offset)?;
+                }
+                Event::End(_) => tree.close(offset)?,
+                Event::DocType(_) => return Err(XmlError::DocumentType(offset)),
+                Event::GeneralRef(reference) => check_reference(&reference, offset)?,
+                Event::Text(_) | Event::CData(_) => {}
+                Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+                Event::Eof => return tree.finish(offset),
+            }
+        }
+    }
+}
+
+fn malformed(reason: &impl ToString, offset: u64) -> XmlError {
+    XmlError::Malformed {
+        reason: reason.to_string(),
+        offset,
+    }
+}
+
+fn check_reference(reference: &BytesRef<'_>, offset: u64) -> Result<(), XmlError> {
+    const OF_XML: [&str; 5] = ["amp", "lt", "gt", "quot", "apos"];
+    let name: &str = reference;
+    if reference.is_char_ref() || OF_XML.contains(&name) {
+        return Ok(());
+    }
+    Err(XmlError::Entity(offset))
+}
+
+/// What has been read of a document.
+#[derive(Debug, Default)]
+struct Tree {
+    /// Elements that have begun and not ended, the outermost first.
+    open: Vec<Element>,
+    root: Option<Element>,
+    elements: usize,
+}
+
+impl Tree {
+    fn open(&mut self, start: &BytesStart<'_>, offset: u64) -> Result<(), XmlError> {
+        let too_many = |what| Err(XmlError::TooMany { what, offset });
+        if self.root.is_some() {
+            return Err(malformed(&"a second outermost element", offset));
+        }
+        if self.open.len() >= MAX_DEPTH {
+            return too_many("elements more than 16 deep");
+        }
+        if self.elements >= MAX_ELEMENTS {
+            return too_many("more than 2,048 elements");
+        }
+        self.elements += 1;
+        let name: &str = start.name().0;
+        let mut element = Element {
+            name: name.to_owned(),
+            ..Element::default()
+        };
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|error: AttrError| malformed(&error, offset))?;
+            if element.attributes.len() >= MAX_ATTRIBUTES {
+                return too_many("an element of more than 64 attributes");
+            }
+            let value = attribute
+                .normalized_value(XmlVersion::Implicit1_0)
+                .map_err(|_| XmlError::Entity(offset))?;
+            let key: &str = attribute.key.0;
+            element
+                .attributes
+                .push((key.to_owned(), value.into_owned()));
+        }
+        self.open.push(element);
+        Ok(())
+    }
+
+    fn close(&mut self, offset: u64) -> Result<(), XmlError> {
+        let Some(closed) = self.open.pop() else {
+            return Err(malformed(&"an end without a beginning", offset));
+        };
+        match self.open.last_mut() {
+            Some(around) => around.children.push(closed),
+            None => self.root = Some(closed),
+        }
+        Ok(())
+    }
+
+    fn finish(self, offset: u64) -> Result<Element, XmlError> {
+        match (self.open.last(), self.root) {
+            (Some(open), _) => {
+                let reason = format!("<{:.40}> does not end", open.name);
+                Err(malformed(&reason, offset))
+            }
+            (None, Some(root)) => Ok(root),
+            (None, None) => Err(malformed(&"there is no element", offset)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<Element, XmlError> {
+        Element::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn elements_and_attributes_are_read() {
+        let text = "\u{feff}<?xml version='1.0'?><!-- a -->\n<a x='1&amp;2&#x33;' y=\"\n\">\
+            t &lt; <![CDATA[<z/>]]><b/><c><d z='产'/></c></a><!-- b -->\n";
+        let root = parse(text).unwrap();
+        assert_eq!(root.name, "a");
+        assert_eq!(root.attribute("x"), Some("1&23"));
+        assert_eq!(root.attribute("y"), Some(" "));
+        assert_eq!(root.attribute("z"), None);
+        let names: Vec<&str> = root.children.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["b", "c"]);
+        let inner = root.children.iter().flat_map(|it| &it.children);
+        assert!(inner.eq([&Element {
+            name: "d".into(),
+            attributes: vec![("z".into(), "产".into())],
+            children: vec![],
+        }]));
+    }
+
+    #[test]
+    fn what_could_grow_or_reach_out_is_refused() {
+        let laughs = "<!DOCTYPE a [<!ENTITY l 'ha'><!ENTITY m '&l;&l;'>]><a x='&m;'/>";
+        assert_eq!(parse(laughs), Err(XmlError::DocumentType(0)));
+        let outside = "<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>";
+        assert_eq!(parse(outside), Err(XmlError::DocumentType(0)));
+        assert!(matches!(parse("<a>&m;</a>"), Err(XmlError::Entity(3))));
+        assert!(matches!(parse("<a x='&m;'/>"), Err(XmlError::Entity(_))));
+        assert!(matches!(
+            parse(&" ".repeat(MAX_BYTES + 1)),
+            Err(XmlError::TooLong(_))
+        ));
+        let nested = |depth| "<a>".repeat(depth) + &"</a>".repeat(depth);
+        assert!(parse(&nested(MAX_DEPTH)).is_ok());
+        assert!(matches!(
+            parse(&nested(MAX_DEPTH + 1)),
+            Err(XmlError::TooMany { .. })
+        ));
+        let many = |count| format!("<a>{}</a>", "<b/>".repeat(count));
+        assert!(parse(&many(MAX_ELEMENTS - 1)).is_ok());
+        assert!(matches!(
+            parse(&many(MAX_ELEMENTS)),
+            Err(XmlError::TooMany { .. })
+        ));
+        let wide = |count| {
+            let attributes: String = (0..count).map(|it| format!(" x{it}=''")).collect();
+            format!("<a{attributes}/>")
+        };
+        assert!(parse(&wide(MAX_ATTRIBUTES)).is_ok());
+        assert!(matches!(
+            parse(&wide(MAX_ATTRIBUTES + 1)),
+            Err(XmlError::TooMany { .. })
+        ));
+        assert_eq!(Element::parse(b"<a>\xff</a>"), Err(XmlError::NotUtf8(3)));
+    }
+
+    #[test]
+    fn what_is_not_well_formed_is_refused() {
+        for text in [
+            "",
+            "text",
+            "<a>",
+            "</a>",
+            "<a></b>",
+            "<a/><b/>",
+            "<a",
+            "<a x/>",
+            "<a x=1 x=2/>",
+            "<a x='1' x='2'/>",
+            "<a><b></a></b>",
+            "<a x='&'/>",
+            "<!--",
+            "<a><![CDATA[</a>",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn junk_is_refused_or_bounded(pieces in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "<a>", "</a>", "<b x='1'/>", "<", ">", "/", "&amp;", "&x;", "'", "\"", "=", "x",
+                "<!--", "-->", "<![CDATA[", "]]>", "<?", "?>", "<!DOCTYPE", "产", "\0", " ",
+            ]), 0..60)) {
+            let text = pieces.concat();
+            match parse(&text) {
+                Ok(root) => prop_assert!(!root.name.is_empty()),
+                Err(error) => prop_assert!(!error.to_string().is_empty()),
+            }
+        }
+    }
+}
