@@ -189,7 +189,7 @@ fn weighted<'a>(left: &[&'a Location], draw: u64) -> Option<&'a Location> {
         rest -= location.weight;
     }
     // Rounding may leave a little behind the last one.
-    weighing().last()
+    weighing().next_back()
 }
 
 #[cfg(test)]
