@@ -142,6 +142,9 @@ impl Tree {
         }
         self.elements += 1;
         let name: &str = start.name().0;
+        if name.is_empty() {
+            return Err(malformed(&"an element without a name", offset));
+        }
         let mut element = Element {
             name: name.to_owned(),
             ..Element::default()
@@ -155,6 +158,9 @@ impl Tree {
                 .normalized_value(XmlVersion::Implicit1_0)
                 .map_err(|_| XmlError::Entity(offset))?;
             let key: &str = attribute.key.0;
+            if key.is_empty() {
+                return Err(malformed(&"an attribute without a name", offset));
+            }
             element
                 .attributes
                 .push((key.to_owned(), value.into_owned()));
@@ -194,6 +200,16 @@ mod tests {
 
     fn parse(text: &str) -> Result<Element, XmlError> {
         Element::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn everything_has_a_name() {
+        for text in ["< x='1'/>", "<a ='1'/>"] {
+            assert!(
+                matches!(parse(text), Err(XmlError::Malformed { .. })),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -87,10 +87,14 @@ async fn service(delay: Duration, script: Box<Script>) -> Service {
 
 /// A service that takes requests over both transports and never answers.
 async fn silent() -> (SocketAddr, (UdpSocket, TcpListener)) {
-    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let address = udp.local_addr().unwrap();
-    let tcp = TcpListener::bind(address).await.unwrap();
-    (address, (udp, tcp))
+    // A port that is free for one may be another test's for the other.
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = udp.local_addr().unwrap();
+        if let Ok(tcp) = TcpListener::bind(address).await {
+            return (address, (udp, tcp));
+        }
+    }
 }
 
 fn values(to: &ReplyTo, handle: &str, values: &[Value]) -> Vec<u8> {

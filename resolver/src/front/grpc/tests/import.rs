@@ -117,7 +117,7 @@ async fn every_item_has_a_result_and_a_bad_one_stops_no_other() {
         Import::start(&node, &token, "load-1", api::ImportMode::Unspecified).await;
     assert_eq!(
         (started.last_chunk, started.max_items, started.max_in_flight),
-        (0, 10_000, 16)
+        (0, 10_000, 32)
     );
     let broken = api::ImportItem {
         values: vec![text(1, "URL", ""), private(1, "X", "")],
