@@ -100,22 +100,26 @@ def killed_importing(bench, server, data):
 
 
 class Import:
-    """An import of further identifiers, again and again until it is ended."""
+    """An import of further identifiers, again and again until it is ended: with two sets of values
+    by turns, so that each of them writes."""
 
     def __init__(self, bench, server, data, mark="YE4"):
         self.bench = bench
         self.server = server
-        self.file = data.made(f"more-{mark}.csv", lambda path: zone.write_import(path, MORE, mark))
+        self.files = [
+            data.made(f"more-{mark}-{edition}.csv",
+                      lambda path: zone.write_import(path, MORE, mark, f"?{edition}"))
+            for edition in range(2)]
         self.child = None
 
     def __enter__(self):
         call = self.server.call(self.server.process, self.server.path("data"))
         # It gives way to the load generator, whose processor it shares.
-        again = 'while "$@"; do :; done'
+        again = 'one=$1 two=$2; shift 2; while "$@" "$one" && "$@" "$two"; do :; done'
         self.child = subprocess.Popen(
             ["taskset", "-c", str(self.bench.client_processor), "nice", "-n", "19", "sh", "-c",
-             again, "sh"] + call + ["import", "--restart", "--mode", "upsert", "--retry-for", "1",
-                                    self.file],
+             again, "sh"] + self.files + call + ["import", "--restart", "--mode", "upsert",
+                                                 "--retry-for", "1"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True)
         return self

@@ -38,12 +38,13 @@ def write_zone(path, names):
             )
 
 
-def write_import(path, names, mark="YE3"):
-    """The same as CSV for idctl import; with another mark, other identifiers."""
+def write_import(path, names, mark="YE3", edition=""):
+    """The same as CSV for idctl import; with another mark, other identifiers, with an edition
+    other values."""
     with open(path, "w", buffering=1 << 20) as out:
         out.write("identifier,index,type,data,ttl\n")
         for number in range(names):
-            out.write(f"{PREFIX}/{mark}{number:010d},1,URL,{url(number)},{TTL_S}\n")
+            out.write(f"{PREFIX}/{mark}{number:010d},1,URL,{url(number)}{edition},{TTL_S}\n")
 
 
 def write_questions(path, numbers, seed, missing_share=0.0):

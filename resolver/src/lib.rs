@@ -9,11 +9,14 @@
 //! | [`udp`] | the batched UDP loop of the fronts |
 //! | `clock` | the time of day |
 //! | `odds` | whether asking memory first is worth it |
+//! | `urgency` | UDP threads before others |
 //! | [`trust`] | the key that signs what is registered, verdicts for trusted queries |
 //! | [`node`] | the one place that knows all parts |
+//! | [`allocator`] | what memory goes back to the system |
 //! | [`config`], [`cli`], [`logging`] | what an operator sets |
 //! | [`demo`] | the real data set of `idnode demo` |
 
+pub mod allocator;
 pub mod cache;
 pub mod cli;
 mod clock;
@@ -27,3 +30,4 @@ pub mod recursion;
 pub mod resolve;
 pub mod trust;
 pub mod udp;
+mod urgency;

@@ -29,6 +29,7 @@ const MAX_BLOCKING_THREADS: usize = 64;
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
+    idnode_resolver::allocator::keep_freed_memory();
     let result = match cli::parse().command {
         Command::Config(command) => {
             let printed = config::command::run(

@@ -437,6 +437,7 @@ fn dns_options(config: &Config) -> io::Result<DnsOptions> {
         max_waiting_queries: dns.max_waiting_queries as usize,
         max_udp_payload: dns.max_udp_payload_bytes,
         udp_threads: dns.udp_threads as usize,
+        udp_realtime: dns.udp_realtime,
         answer_cache_bytes: u64::from(dns.answer_cache_mib) << 20,
         nsid: match dns.nsid.as_str() {
             "" => config.node.id.clone(),
@@ -525,6 +526,7 @@ fn handle_options(config: &Config) -> HandleOptions {
         tcp_idle: Duration::from_secs(config.handle.tcp_idle_s.into()),
         max_tcp_connections: config.handle.max_tcp_connections as usize,
         max_udp_in_flight: config.handle.max_udp_in_flight as usize,
+        udp_realtime: config.handle.udp_realtime,
         ..HandleOptions::default()
     }
 }

@@ -3,17 +3,25 @@
 //! where most do, as when the store is far larger than memory and everything in it is asked for,
 //! it is better left out.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Certainty.
 const ONE: u32 = 1 << 16;
-/// From this on asking memory is taken to pay: what a search costs of all that follows when it was
-/// in vain, as an estimate.
+/// From this on asking memory is taken to pay where a read is handed over by itself: what a search
+/// costs of all that follows when it was in vain, as an estimate.
 const WORTHWHILE: u32 = ONE / 4;
+/// The same where reads are handed over together: that costs little then, and most of what is left
+/// is the search, which is made twice. Between never asking and this lay 4 % of a query's cost, between
+/// this and [`WORTHWHILE`] 11 %, when a tenth of the store fitted into memory.
+const WORTHWHILE_TOGETHER: u32 = ONE / 4 * 3;
+/// So many reads at once share what handing them over costs.
+const TOGETHER: usize = 8;
 /// How much one outcome counts against those before it: one in so many.
 const WEIGHT: u32 = 64;
 /// Where asking does not pay, one in so many asks all the same, to learn whether it does again.
 const TRIAL: u32 = 4;
+/// The same where reads are handed over together, which happens when there are many of them.
+const TRIAL_TOGETHER: u32 = 64;
 
 /// What was learnt of the last outcomes. Threads share it without care: an outcome that gets lost
 /// between them changes nothing.
@@ -22,6 +30,8 @@ pub(crate) struct Odds {
     /// The share of those who asked memory that it had an answer for, of [`ONE`].
     known: AtomicU32,
     turn: AtomicU32,
+    /// Whether the last reads of the disk were handed over together.
+    together: AtomicBool,
 }
 
 impl Default for Odds {
@@ -29,6 +39,7 @@ impl Default for Odds {
         Self {
             known: AtomicU32::new(ONE),
             turn: AtomicU32::new(0),
+            together: AtomicBool::new(false),
         }
     }
 }
@@ -36,12 +47,17 @@ impl Default for Odds {
 impl Odds {
     /// Whether to ask memory now.
     pub fn worth_asking(&self) -> bool {
-        if self.known.load(Ordering::Relaxed) >= WORTHWHILE {
+        let (worthwhile, trial) = if self.together.load(Ordering::Relaxed) {
+            (WORTHWHILE_TOGETHER, TRIAL_TOGETHER)
+        } else {
+            (WORTHWHILE, TRIAL)
+        };
+        if self.known.load(Ordering::Relaxed) >= worthwhile {
             return true;
         }
         let turn = self.turn.load(Ordering::Relaxed).wrapping_add(1);
         self.turn.store(turn, Ordering::Relaxed);
-        turn.is_multiple_of(TRIAL)
+        turn.is_multiple_of(trial)
     }
 
     /// Notes whether memory had an answer.
@@ -50,6 +66,11 @@ impl Odds {
         let gain = if known { ONE / WEIGHT } else { 0 };
         self.known
             .store(before - before / WEIGHT + gain, Ordering::Relaxed);
+    }
+
+    /// Notes how many reads of the disk were handed over at once.
+    pub fn handed_over(&self, reads: usize) {
+        self.together.store(reads >= TOGETHER, Ordering::Relaxed);
     }
 }
 
@@ -77,6 +98,28 @@ mod tests {
         assert_eq!(asked(&odds, 160, false), 40);
         // One in four tries, until a quarter of the last ones knew.
         asked(&odds, 4 * 64, true);
+        assert_eq!(asked(&odds, 100, true), 100);
+    }
+
+    #[test]
+    fn what_is_read_together_is_asked_for_when_most_is_known() {
+        let odds = Odds::default();
+        for turn in 0..1_000 {
+            odds.learn(turn % 2 == 0);
+        }
+        assert_eq!(asked(&odds, 100, true), 100);
+        for turn in 0..1_000 {
+            odds.learn(turn % 2 == 0);
+        }
+        odds.handed_over(TOGETHER);
+        assert!(asked(&odds, 640, false) <= 10);
+        // One in 64 tries, until three quarters of the last ones knew.
+        asked(&odds, 64 * 128, true);
+        assert_eq!(asked(&odds, 100, true), 100);
+        for turn in 0..1_000 {
+            odds.learn(turn % 2 == 0);
+        }
+        odds.handed_over(1);
         assert_eq!(asked(&odds, 100, true), 100);
     }
 

@@ -323,6 +323,7 @@ impl Resolver {
     /// # Errors
     /// [`Error::Storage`].
     pub fn read_many(&self, identifiers: &[&Identifier]) -> Result<Vec<Arc<CacheEntry>>> {
+        self.odds.handed_over(identifiers.len());
         let keys: Vec<&[u8]> = identifiers.iter().map(|it| it.key()).collect();
         let (read_at, records) = self.registry.read_many(&keys)?;
         let entries = keys.into_iter().zip(records).map(|(key, record)| {
@@ -468,6 +469,7 @@ impl Resolver {
 
     /// Reads a key and keeps what it found. May block on the disk.
     fn read(&self, key: &[u8]) -> Result<Arc<CacheEntry>> {
+        self.odds.handed_over(1);
         let (read_at, record) = self.registry.read(key)?;
         let entry = Arc::new(CacheEntry {
             read_at,

@@ -8,6 +8,7 @@
 //! sent, and answer from that (RFC 3542 §6.1; RFC 2181 §4.1): clients, and the firewalls before
 //! them, take no answer from another.
 
+use crate::urgency::Urgency;
 use nix::errno::Errno;
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{
@@ -62,21 +63,43 @@ pub trait Service {
     /// now or ever. Never waits.
     fn answer(&mut self, datagram: &[u8], path: Path, answer: &mut Vec<u8>) -> bool;
 
-    /// A batch has been answered: how many datagrams it had, and how long it took.
-    fn batch_ended(&mut self, datagrams: usize, took: Duration);
+    /// A batch has been answered: how many datagrams it had, and how long it took. Returns how
+    /// many of them it has left to other threads.
+    fn batch_ended(&mut self, datagrams: usize, took: Duration) -> usize;
 }
 
 /// Sends what could not be answered at once.
 #[derive(Debug, Clone)]
 pub struct Sender {
     socket: Arc<UdpSocket>,
+    /// Its address.
+    own: IpAddr,
 }
 
 impl Sender {
     /// Sends from a socket.
-    pub fn new(socket: UdpSocket) -> Self {
+    pub fn new(socket: impl Into<Arc<UdpSocket>>) -> Self {
+        let socket = socket.into();
+        // Room for the longer kind of address does no harm.
+        let unknown = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         Self {
-            socket: Arc::new(socket),
+            own: socket.local_addr().map_or(unknown, |own| own.ip()),
+            socket,
+        }
+    }
+
+    /// Sends many back, in one system call where the way is the same. What cannot be sent is lost,
+    /// as datagrams may be.
+    pub fn send_many(&self, answers: &[(Vec<u8>, Path)]) {
+        for answers in answers.chunks(BATCH) {
+            let mut headers = headers(self.own, answers.len());
+            let slices: Vec<_> = answers.iter().map(|(it, _)| [IoSlice::new(it)]).collect();
+            let to: Vec<_> = answers
+                .iter()
+                .map(|(_, path)| Some(path.source.into()))
+                .collect();
+            let from: Vec<_> = answers.iter().map(|(_, path)| path.local).collect();
+            send_all(&self.socket, &mut headers, &slices, &to, &from);
         }
     }
 
@@ -189,27 +212,27 @@ impl Sockets {
     }
 
     /// Serves each socket on a thread of its own, named `name`, with what `service` makes for
-    /// it, until `shutdown`; returns when the threads have ended.
+    /// it, until `shutdown`; returns when the threads have ended. `realtime`: the threads go before
+    /// others ([`Urgency`]).
     ///
     /// # Errors
     /// A thread cannot be started.
     pub async fn serve<S: Service + Send + 'static>(
         self,
         name: &str,
+        realtime: bool,
         mut service: impl FnMut(Sender) -> S,
         shutdown: CancellationToken,
     ) -> io::Result<()> {
         let ended = CancellationToken::new();
         let mut threads = Vec::new();
         for socket in self.sockets {
-            let service = service(Sender {
-                socket: socket.clone(),
-            });
+            let service = service(Sender::new(socket.clone()));
             let (stop, guard) = (shutdown.clone(), ended.clone().drop_guard());
             let thread = thread::Builder::new().name(name.to_owned());
             threads.push(thread.spawn(move || {
                 let _ends_the_others = guard;
-                if let Err(error) = run(&socket, service, &stop) {
+                if let Err(error) = run(&socket, service, realtime, &stop) {
                     tracing::error!(%error, "a UDP socket ended");
                 }
             })?);
@@ -248,21 +271,27 @@ fn bind(addr: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Headers of a batch, with room for the address that each datagram is sent to or from where
+/// Headers of so many datagrams, with room for the address that each datagram is sent to or from where
 /// that is told.
-fn headers(local: IpAddr) -> MultiHeaders<SockaddrStorage> {
+fn headers(local: IpAddr, count: usize) -> MultiHeaders<SockaddrStorage> {
     let control = local.is_unspecified().then(|| match local {
         IpAddr::V4(_) => nix::cmsg_space!(in_pktinfo),
         IpAddr::V6(_) => nix::cmsg_space!(in6_pktinfo),
     });
-    MultiHeaders::preallocate(BATCH, control)
+    MultiHeaders::preallocate(count, control)
 }
 
 /// Receives, answers and sends until told to stop.
-fn run<S: Service>(socket: &UdpSocket, mut service: S, stop: &CancellationToken) -> io::Result<()> {
+fn run<S: Service>(
+    socket: &UdpSocket,
+    mut service: S,
+    realtime: bool,
+    stop: &CancellationToken,
+) -> io::Result<()> {
+    let mut urgency = Urgency::of_this_thread(realtime);
     let own = socket.local_addr()?.ip();
     let mut incoming = vec![0_u8; S::DATAGRAM_BYTES * BATCH];
-    let mut receiving = headers(own);
+    let mut receiving = headers(own, BATCH);
     let mut outgoing = Outgoing::new(own);
     while !stop.is_cancelled() {
         let mut slices = Vec::with_capacity(BATCH);
@@ -305,10 +334,11 @@ fn run<S: Service>(socket: &UdpSocket, mut service: S, stop: &CancellationToken)
             }
         }
         outgoing.send(socket);
-        service.batch_ended(datagrams, began.elapsed());
+        let handed_over = service.batch_ended(datagrams, began.elapsed());
+        urgency.look(began, datagrams, handed_over);
         if is_untold {
             // A datagram without leaves no room in its headers for the next one's.
-            receiving = headers(own);
+            receiving = headers(own, BATCH);
         }
     }
     Ok(())
@@ -328,7 +358,7 @@ impl Outgoing {
     /// Of a socket with this address.
     fn new(own: IpAddr) -> Self {
         Self {
-            headers: headers(own),
+            headers: headers(own, BATCH),
             answers: array::from_fn(|_| Vec::with_capacity(ANSWER_BYTES)),
             to: [None; BATCH],
             from: [None; BATCH],
@@ -357,42 +387,58 @@ impl Outgoing {
         }
     }
 
-    /// Sends all of them. One that the system refuses is left out: its way may be barred, which
-    /// is no reason to keep the others back.
+    /// Sends all of them.
     fn send(&mut self, socket: &UdpSocket) {
+        let filled = std::mem::take(&mut self.filled);
         let answers = &self.answers;
         let slices: [[IoSlice<'_>; 1]; BATCH] =
             array::from_fn(|at| [IoSlice::new(answers.get(at).map_or(&[], Vec::as_slice))]);
-        let filled = std::mem::take(&mut self.filled);
-        let mut done = 0;
-        while done < filled {
-            let Some(from) = self.from.get(done..filled) else {
-                return;
-            };
-            // One call has one origin: nearly always the same one for the whole batch.
-            let first = from.first().copied().flatten();
-            let same = from.iter().take_while(|it| **it == first).count();
-            let origin = first.map(Origin::of);
-            let end = done + same;
-            let (Some(slices), Some(to)) = (slices.get(done..end), self.to.get(done..end)) else {
-                return;
-            };
-            let control = origin.as_ref().map(Origin::control);
-            let sent = sendmmsg(
-                socket.as_raw_fd(),
-                &mut self.headers,
-                slices.iter(),
-                to,
-                control.as_slice(),
-                MsgFlags::empty(),
-            );
-            match sent {
-                Ok(sent) => done += sent.count().max(1),
-                Err(Errno::EINTR) => {}
-                Err(error) => {
-                    tracing::debug!(%error, "a datagram could not be sent");
-                    done += 1;
-                }
+        let (Some(slices), Some(to), Some(from)) = (
+            slices.get(..filled),
+            self.to.get(..filled),
+            self.from.get(..filled),
+        ) else {
+            return;
+        };
+        send_all(socket, &mut self.headers, slices, to, from);
+    }
+}
+
+/// Sends datagrams, of which there are no more than `headers` has room for. One that the system
+/// refuses is left out: its way may be barred, which is no reason to keep the others back.
+fn send_all(
+    socket: &UdpSocket,
+    headers: &mut MultiHeaders<SockaddrStorage>,
+    slices: &[[IoSlice<'_>; 1]],
+    to: &[Option<SockaddrStorage>],
+    from: &[Option<IpAddr>],
+) {
+    let mut done = 0;
+    while let Some(rest) = from.get(done..)
+        && let Some(first) = rest.first()
+    {
+        // One call has one origin: nearly always the same one for the whole batch.
+        let same = rest.iter().take_while(|it| *it == first).count();
+        let origin = first.map(Origin::of);
+        let end = done + same;
+        let (Some(slices), Some(to)) = (slices.get(done..end), to.get(done..end)) else {
+            return;
+        };
+        let control = origin.as_ref().map(Origin::control);
+        let sent = sendmmsg(
+            socket.as_raw_fd(),
+            headers,
+            slices.iter(),
+            to,
+            control.as_slice(),
+            MsgFlags::empty(),
+        );
+        match sent {
+            Ok(sent) => done += sent.count().max(1),
+            Err(Errno::EINTR) => {}
+            Err(error) => {
+                tracing::debug!(%error, "a datagram could not be sent");
+                done += 1;
             }
         }
     }

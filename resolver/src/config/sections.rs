@@ -147,6 +147,9 @@ sections! {
         max_udp_payload_bytes: u16 = 1232, [512 to 4096 bytes];
         /// UDP sockets, each with a thread of its own; 0 takes one for each core.
         udp_threads: u32 = 0, [0 to 1024 threads];
+        /// Whether its UDP threads go before others, such as those of a bulk load, where the system
+        /// permits it (CAP_SYS_NICE, or RLIMIT_RTPRIO of 1); not while they are flooded.
+        udp_realtime: bool = true, [true or false];
         /// Memory for encoded answers of UDP, and as much for those of TCP and TLS.
         answer_cache_mib: u32 = 64, [1 to 65536 MiB];
         /// What it answers to those who ask for its name (NSID, RFC 5001); "" means node.id.
@@ -201,6 +204,9 @@ sections! {
         max_tcp_connections: u32 = 10_000, [1 to 1000000 connections];
         /// UDP sockets, each with a thread of its own; 0 takes one for each core.
         udp_threads: u32 = 0, [0 to 1024 threads];
+        /// Whether its UDP threads go before others, such as those of a bulk load, where the system
+        /// permits it (CAP_SYS_NICE, or RLIMIT_RTPRIO of 1); not while they are flooded.
+        udp_realtime: bool = true, [true or false];
         /// Memory for encoded answers of UDP, and as much for those of TCP and TLS.
         answer_cache_mib: u32 = 64, [1 to 65536 MiB];
         /// UDP answers in several datagrams to one network (IPv4 /24, IPv6 /56) in a second; further ones are dropped, and clients go on to TCP; 0 sets no limit.

@@ -9,16 +9,13 @@ use crate::udp::{Path, Sender, Service};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Queries that one thread of the runtime reads the disk for, one after the other: enough that
-/// handing them over costs little, so few that a slow disk is asked for many at a time.
-const READS: usize = 16;
-
 /// A query that waits for the disk.
 #[derive(Debug)]
 struct Late {
     waiting: Box<Waiting>,
     path: Path,
-    place: Place,
+    /// Held until the answer is sent: whoever shuts the node down waits for it.
+    _place: Place,
 }
 
 /// The DNS front's part of one UDP thread.
@@ -60,7 +57,7 @@ impl Datagrams {
             self.late.push(Late {
                 waiting,
                 path,
-                place,
+                _place: place,
             });
         }
     }
@@ -68,23 +65,17 @@ impl Datagrams {
     /// Hands over what this batch has put off.
     fn hand_over(&mut self) {
         while !self.late.is_empty() {
-            let count = self.late.len().min(READS);
+            let count = self.late.len().min(self.desk.exchange().reads_together());
             let mut late: Vec<_> = self.late.drain(..count).collect();
             let (exchange, sender) = (self.desk.exchange().clone(), self.sender.clone());
             self.runtime.spawn_blocking(move || {
                 exchange.read_ahead(late.iter_mut().map(|late| &mut *late.waiting));
-                for Late {
-                    waiting,
-                    path,
-                    place,
-                } in late
-                {
-                    if let Some(answer) = exchange.finish(&waiting) {
-                        sender.send(&answer, path);
-                    }
-                    // Held until here: whoever shuts the node down waits for it.
-                    drop(place);
-                }
+                let answers: Vec<_> = late
+                    .iter()
+                    .filter_map(|late| Some((exchange.finish(&late.waiting)?, late.path)))
+                    .collect();
+                sender.send_many(&answers);
+                drop(late);
             });
         }
     }
@@ -108,8 +99,10 @@ impl Service for Datagrams {
         }
     }
 
-    fn batch_ended(&mut self, datagrams: usize, took: Duration) {
+    fn batch_ended(&mut self, datagrams: usize, took: Duration) -> usize {
         self.desk.batch_ended(datagrams, took);
+        let handed_over = self.late.len();
         self.hand_over();
+        handed_over
     }
 }

@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
+use waiting::Pace;
 pub(super) use waiting::{Place, Waiting};
 
 /// The greatest answer over UDP to those without EDNS (RFC 1035 §4.2.1), bytes.
@@ -51,6 +52,7 @@ struct Shared {
     deadline: Duration,
     waiting: Arc<Semaphore>,
     max_waiting: u32,
+    pace: Pace,
     draining: AtomicBool,
     meters: Meters,
 }
@@ -106,6 +108,7 @@ impl Exchange {
             deadline,
             waiting: Arc::new(Semaphore::new(max_waiting as usize)),
             max_waiting,
+            pace: Pace::default(),
             draining: AtomicBool::new(false),
             meters: Meters::new(),
         };

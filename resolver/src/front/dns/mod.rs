@@ -148,6 +148,8 @@ pub struct DnsOptions {
     pub max_udp_payload: u16,
     /// UDP sockets, each with a thread of its own; 0: one a core.
     pub udp_threads: usize,
+    /// Whether they go before other threads.
+    pub udp_realtime: bool,
     /// Memory for encoded answers, bytes: all threads of UDP together, and as much for TCP
     /// and TLS.
     pub answer_cache_bytes: u64,
@@ -192,6 +194,7 @@ impl Default for DnsOptions {
             max_waiting_queries: 4_096,
             max_udp_payload: DEFAULT_MAX_UDP_PAYLOAD,
             udp_threads: 0,
+            udp_realtime: true,
             answer_cache_bytes: 64 << 20,
             nsid: String::new(),
             cookie_secret: None,
@@ -352,7 +355,7 @@ async fn serve_udp(
         shutdown.cancelled().await;
         exchange.ignore_datagrams();
     };
-    let serving = sockets.serve("dns-udp", service, shutdown.clone());
+    let serving = sockets.serve("dns-udp", options.udp_realtime, service, shutdown.clone());
     let (served, ()) = tokio::join!(serving, ignoring);
     if let Err(error) = served {
         tracing::error!(%error, "the DNS front's UDP threads cannot be started");

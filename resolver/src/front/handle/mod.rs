@@ -67,6 +67,8 @@ pub struct HandleOptions {
     /// UDP requests that wait for the disk, or whose answers are being sent in many pieces, at
     /// once; further ones get code 3 (busy).
     pub max_udp_in_flight: usize,
+    /// Whether UDP threads go before others.
+    pub udp_realtime: bool,
     /// Requests in several datagrams that are kept until they are complete, for each socket.
     pub reassembly: ReassemblyLimits,
     /// Bytes of UDP answers in several datagrams that go to one network (IPv4 /24, IPv6 /56) in
@@ -89,6 +91,7 @@ impl Default for HandleOptions {
             tcp_write: Duration::from_secs(10),
             max_tcp_connections: 10_000,
             max_udp_in_flight: 4096,
+            udp_realtime: true,
             reassembly: ReassemblyLimits::default(),
             udp_long_answer_bytes_per_s: 1 << 20,
             udp_long_answer_exempt: vec![
@@ -288,7 +291,10 @@ async fn serve_udp(
         let reassembler = Reassembler::new(options.reassembly);
         udp::Datagrams::new(shared.clone(), desk, reassembler, sender)
     };
-    if let Err(error) = sockets.serve("handle-udp", service, shutdown).await {
+    if let Err(error) = sockets
+        .serve("handle-udp", options.udp_realtime, service, shutdown)
+        .await
+    {
         tracing::error!(%error, "the Handle front's UDP threads cannot be started");
     }
 }

@@ -281,14 +281,16 @@ impl Service for Datagrams {
         !answer.is_empty()
     }
 
-    fn batch_ended(&mut self, _: usize, took: Duration) {
+    fn batch_ended(&mut self, _: usize, took: Duration) -> usize {
         self.desk.batch_ended(took);
         let displaced = self.reassembler.take_displaced();
         if displaced > 0 {
             let metrics = &self.shared.answerer.metrics;
             metrics.counter(Bound::UdpReassembly).increment(displaced);
         }
+        let handed_over = self.late.len();
         self.hand_over();
+        handed_over
     }
 }
 

@@ -6,8 +6,23 @@ use crate::front::dns::peer::Peer;
 use crate::front::dns::query::Asked;
 use crate::front::dns::reply::Reply;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
+
+/// Queries that one thread reads for, one after the other, where what is read comes from the
+/// system's memory: the more, the less each costs.
+const READS_FROM_MEMORY: usize = 64;
+/// The same where a disk is read: so few that it is asked for many at a time.
+const READS_FROM_DISK: usize = 8;
+/// A read that took longer was one of the disk: memory takes a few microseconds.
+const DISK_READ: Duration = Duration::from_micros(50);
+
+/// How fast the last reads were.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    is_disk: AtomicBool,
+}
 
 /// Room for one query that waits for the disk.
 pub(in crate::front::dns) type Place = OwnedSemaphorePermit;
@@ -32,6 +47,14 @@ impl Exchange {
         place
     }
 
+    /// How many queries to read for on one thread, by how long reads took last.
+    pub(in crate::front::dns) fn reads_together(&self) -> usize {
+        match self.shared.pace.is_disk.load(Ordering::Relaxed) {
+            true => READS_FROM_DISK,
+            false => READS_FROM_MEMORY,
+        }
+    }
+
     /// Reads what queries wait for that it can be read for together. May block on the disk.
     pub(in crate::front::dns) fn read_ahead<'a>(
         &self,
@@ -49,7 +72,11 @@ impl Exchange {
             .collect();
         // Where that fails each is read by itself, and says why it cannot be.
         let resolver = &self.shared.responder.core.resolver;
+        let began = Instant::now();
         let read = resolver.read_many(&identifiers).unwrap_or_default();
+        let reads = u32::try_from(identifiers.len().max(1)).unwrap_or(u32::MAX);
+        let is_disk = began.elapsed() / reads > DISK_READ;
+        self.shared.pace.is_disk.store(is_disk, Ordering::Relaxed);
         for (waiting, entry) in waiting.iter_mut().zip(read) {
             if let Deferred::Record(identifier) = &waiting.deferred {
                 waiting.deferred = Deferred::Read(identifier.clone(), entry);

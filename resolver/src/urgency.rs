@@ -1,0 +1,135 @@
+//! UDP threads before others. A thread that answers datagrams works for microseconds and waits for
+//! the next ones; a bulk load works for seconds. Where both have to share a processor, the system's
+//! usual scheduling lets the answers wait for milliseconds, so these threads ask for its real-time
+//! class (`SCHED_FIFO`, sched(7)). One that a flood keeps busy takes its turn with the others: it
+//! would leave writes next to nothing. So does one that leaves much to other threads: it would
+//! interrupt them for every datagram, instead of finding a batch when they are done.
+
+#![expect(unsafe_code, reason = "libc is the only way to sched_setscheduler(2)")]
+
+use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
+use std::time::{Duration, Instant};
+
+/// How long a thread's work is watched before it is judged.
+const WINDOW: Duration = Duration::from_millis(100);
+/// A thread that worked more than this share of a window is as urgent as any other.
+const TOO_BUSY: f64 = 0.6;
+/// One that worked less than this is urgent again.
+const AT_EASE: f64 = 0.4;
+
+/// A thread that hands over more than one in so many datagrams is as urgent as any other.
+const HANDED_OVER: usize = 8;
+
+/// What one thread asks of the system's scheduler. Stays on its thread.
+#[derive(Debug)]
+pub(crate) struct Urgency {
+    /// Whether the thread is in the real-time class; `None`: the system does not permit it.
+    urgent: Option<bool>,
+    window_began: Instant,
+    worked_before: Duration,
+    /// In this window.
+    datagrams: usize,
+    handed_over: usize,
+}
+
+impl Urgency {
+    /// Of this thread; not `wanted`: it stays as it is.
+    pub fn of_this_thread(wanted: bool) -> Self {
+        Self {
+            urgent: (wanted && set(true)).then_some(true),
+            window_began: Instant::now(),
+            worked_before: worked(),
+            datagrams: 0,
+            handed_over: 0,
+        }
+    }
+
+    /// Judges the thread's work once in a while, to be called after each batch: how many datagrams
+    /// it had, and how many of them were left to other threads.
+    pub fn look(&mut self, now: Instant, datagrams: usize, handed_over: usize) {
+        self.datagrams += datagrams;
+        self.handed_over += handed_over;
+        let passed = now.duration_since(self.window_began);
+        let Some(urgent) = self.urgent else { return };
+        if passed < WINDOW {
+            return;
+        }
+        let worked = worked();
+        let done = worked.saturating_sub(self.worked_before);
+        let should = should_be_urgent(urgent, done.div_duration_f64(passed))
+            && self.handed_over * HANDED_OVER <= self.datagrams;
+        (self.window_began, self.worked_before) = (now, worked);
+        (self.datagrams, self.handed_over) = (0, 0);
+        if should != urgent {
+            self.urgent = set(should).then_some(should);
+        }
+    }
+}
+
+fn should_be_urgent(is_urgent: bool, share: f64) -> bool {
+    share < if is_urgent { TOO_BUSY } else { AT_EASE }
+}
+
+/// What this thread has worked since it began.
+fn worked() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+/// Puts this thread into the real-time class, at its lowest priority, or back; threads that it
+/// starts are not in it. `false`: the system refuses.
+fn set(urgent: bool) -> bool {
+    let (policy, sched_priority) = if urgent {
+        (libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, 1)
+    } else {
+        (libc::SCHED_OTHER, 0)
+    };
+    let parameters = libc::sched_param { sched_priority };
+    // SAFETY: the call reads `parameters`, which lives until it returns, and writes nothing; 0
+    // stands for the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    match Errno::result(result) {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::info!(%error, "UDP threads are scheduled like any other");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flooded_thread_takes_its_turn_until_the_flood_is_over() {
+        assert!(should_be_urgent(true, 0.1));
+        assert!(should_be_urgent(true, 0.59));
+        assert!(!should_be_urgent(true, 0.61));
+        assert!(!should_be_urgent(false, 0.5));
+        assert!(should_be_urgent(false, 0.39));
+    }
+
+    #[test]
+    fn a_thread_that_works_without_a_pause_ends_in_the_usual_class() {
+        let thread = std::thread::spawn(|| {
+            let mut urgency = Urgency::of_this_thread(true);
+            if urgency.urgent.is_none() {
+                return; // not permitted here
+            }
+            // More than a window, of the thread's own time: others may take the processor.
+            let until = worked() + WINDOW * 2;
+            while worked() < until {
+                urgency.look(Instant::now(), 1, 0);
+            }
+            assert_eq!(urgency.urgent, Some(false));
+            std::thread::sleep(WINDOW * 2);
+            urgency.look(Instant::now(), 1, 0);
+            assert_eq!(urgency.urgent, Some(true));
+            std::thread::sleep(WINDOW);
+            urgency.look(Instant::now(), 7, 1);
+            assert_eq!(urgency.urgent, Some(false), "one in seven was handed over");
+        });
+        thread.join().unwrap();
+    }
+}
