@@ -138,7 +138,7 @@ impl Query {
     /// # Errors
     /// As [`Query::parse`].
     pub fn of_line(line: &str) -> Result<Self, QueryError> {
-        let line = line.trim();
+        let line = &*unicode(line.trim());
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match (word.to_ascii_lowercase().as_str(), rest.trim()) {
             ("", _) => Err(QueryError::Missing("query")),
@@ -167,6 +167,25 @@ impl Query {
         length("name", text, 1, MAX_NAME_CHARS)?;
         Ok(Self::Names(Pattern::parse(text)?))
     }
+}
+
+/// A name of which a client has made a domain name, as it was: clients that know WHOIS for its
+/// domains send what is not ASCII in Punycode (RFC 5891).
+fn unicode(line: &str) -> Cow<'_, str> {
+    let is_encoded = |label: &str| {
+        let lead = label.get(..4);
+        lead.is_some_and(|lead| lead.eq_ignore_ascii_case("xn--"))
+    };
+    if !line.is_ascii() || !line.split(['.', ' ']).any(is_encoded) {
+        return Cow::Borrowed(line);
+    }
+    let words = line
+        .split(' ')
+        .map(|word| match idna::domain_to_unicode(word) {
+            (decoded, Ok(())) => decoded,
+            (_, Err(_)) => word.to_owned(),
+        });
+    Cow::Owned(words.collect::<Vec<_>>().join(" "))
 }
 
 fn without_slash(text: &str) -> &str {

@@ -16,7 +16,8 @@ impl Directory {
                 "GET or HEAD names?name={pattern}: the same for every name that matches; one \
                  asterisk stands for any characters, not at the beginning.",
                 "GET or HEAD bootstrap: which registry answers for which prefixes.",
-                "GET or HEAD login: asks for a credential, and says whose it is.",
+                "GET or HEAD login: asks for a credential, and says whose it is. The parameter \
+                 login has the others ask, too.",
             ],
         );
         let syntax = match help_url {

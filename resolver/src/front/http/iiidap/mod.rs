@@ -71,7 +71,10 @@ impl Ask {
             };
             self.failed(&Failure::new(error.status(), title, error.to_string()))
         })?;
-        let caller = self.caller().await?;
+        let caller = match self.asks_to_log_in() {
+            true => self.known_caller().await?,
+            false => self.caller().await?,
+        };
         let seen_as = match directory.shows_personal(self.peer.encrypted || self.peer.is_local()) {
             true => caller,
             // Whoever listens is a stranger.
@@ -115,15 +118,29 @@ impl Ask {
         caller.map_err(|refusal| self.refused(&refusal, false))
     }
 
+    /// Whether a client wants to be asked for its credential: with the parameter `login`. Without,
+    /// a stranger is answered, and clients send theirs when they are asked.
+    fn asks_to_log_in(&self) -> bool {
+        let query = self.parts.uri.query().unwrap_or_default();
+        query.split('&').any(|parameter| parameter == "login")
+    }
+
+    /// Who asks, if it is anybody.
+    async fn known_caller(&self) -> Result<Caller> {
+        match self.caller().await? {
+            Caller::Stranger => {
+                let refusal = Refusal::unauthenticated("is missing");
+                Err(self.refused(&refusal, false))
+            }
+            caller => Ok(caller),
+        }
+    }
+
     /// `login` (SECURITY §3.2): asks for a credential, since other paths answer strangers too, and
     /// clients send what they were once asked for.
     async fn login(&self) -> Result<Response<Body>> {
-        let caller = self.caller().await?;
-        let whose = match &caller {
-            Caller::Stranger => {
-                let refusal = Refusal::unauthenticated("is missing");
-                return Err(self.refused(&refusal, false));
-            }
+        let whose = match self.known_caller().await? {
+            Caller::Stranger => "There is no credential.".to_owned(),
             Caller::Operator { .. } => "The credential is the operator's.".to_owned(),
             Caller::Enterprise { id, .. } => format!("The credential is of enterprise {id}."),
             Caller::Administrator(administrator) => {
