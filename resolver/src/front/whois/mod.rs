@@ -3,7 +3,7 @@
 
 use super::Core;
 use super::directory::{self, Answer, Failure};
-use idnode_proto::iiidap::{Document, Query, plain};
+use idnode_proto::iiidap::{Query, plain};
 use idnode_registry::Caller;
 use metrics::{Counter, counter};
 use std::io;
@@ -22,6 +22,9 @@ const MAX_LINE_BYTES: usize = 1_100;
 const DISCARDED_BYTES: usize = 64 << 10;
 /// How long that may take.
 const DISCARD_TIME: Duration = Duration::from_millis(500);
+/// How long a client that has not asked is kept when the node stops: what it has sent by then is
+/// read.
+const SILENT_GRACE: Duration = Duration::from_millis(200);
 /// How long accepting rests after an error, such as too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(20);
 
@@ -115,7 +118,8 @@ impl WhoisFront {
                         shared.at_connections.increment(1);
                     }
                     Ok((stream, address)) => {
-                        talks.spawn(talk(stream, address.ip(), shared.clone()));
+                        let talk = talk(stream, address.ip(), shared.clone(), shutdown.clone());
+                        talks.spawn(talk);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "whois: a connection could not be accepted");
@@ -137,9 +141,22 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn talk(mut stream: TcpStream, source: IpAddr, shared: Arc<Shared>) {
+async fn talk(
+    mut stream: TcpStream,
+    source: IpAddr,
+    shared: Arc<Shared>,
+    shutdown: CancellationToken,
+) {
     let idle = shared.options.idle;
-    let line = match tokio::time::timeout(idle, line(&mut stream)).await {
+    let stopping = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(SILENT_GRACE).await;
+    };
+    let asked = tokio::select! {
+        asked = tokio::time::timeout(idle, line(&mut stream)) => asked,
+        () = stopping => return,
+    };
+    let line = match asked {
         Ok(Ok(Some(line))) => line,
         // It has gone, or has asked nothing.
         Ok(Ok(None) | Err(_)) => return,
@@ -202,10 +219,7 @@ impl Shared {
             }
             Ok(Answer::Elsewhere(url)) => {
                 directory::count("whois", 307);
-                let text = "Another registry answers for it.".to_owned();
-                let mut document = Document::error(307, "Temporary Redirect", vec![text]);
-                document.lang = None;
-                format!("{}refer: {url}\r\n", plain(&document))
+                format!("% Another registry answers for it.\r\nrefer: {url}\r\n")
             }
             Err(failure) => {
                 directory::count("whois", failure.status);

@@ -107,7 +107,7 @@ fn the_plain_view_is_that_of_the_same_document() {
     let (_, head, _) = world.ask("identifier/88.119.5", &[]);
     let text = raw(&world, b"88.119.5\r\n");
     let refer = format!("\r\nrefer: {}\r\n", field(&head, "location").unwrap());
-    assert!(text.ends_with(&refer), "{text}");
+    assert!(text.ends_with(&refer) && text.starts_with("% "), "{text}");
     // Results are set apart.
     let text = raw(&world, b"m*\r\n");
     assert_eq!(text.matches("\r\n\r\nidentifier: ").count(), 2, "{text}");
