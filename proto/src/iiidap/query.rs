@@ -76,14 +76,16 @@ impl Subject {
             MIN_IDENTIFIER_CHARS,
             MAX_IDENTIFIER_CHARS,
         )?;
-        match Prefix::parse(text) {
-            Ok(prefix) => Ok(Self::Prefix(prefix)),
+        match (Prefix::parse(text), Identifier::parse(text)) {
+            // A Handle prefix may look like anything: whatever else it can be, it is.
+            (Ok(prefix), Ok(identifier)) if prefix.scheme() != identifier.scheme() => {
+                Ok(Self::Identifier(identifier))
+            }
+            (Ok(prefix), _) => Ok(Self::Prefix(prefix)),
+            (Err(_), Ok(identifier)) => Ok(Self::Identifier(identifier)),
             // Which of the two it was meant to be, a suffix tells.
-            Err(_) if text.contains('/') => Ok(Self::Identifier(Identifier::parse(text)?)),
-            Err(error) => match Identifier::parse(text) {
-                Ok(identifier) => Ok(Self::Identifier(identifier)),
-                Err(_) => Err(error.into()),
-            },
+            (Err(_), Err(error)) if text.contains('/') => Err(error.into()),
+            (Err(error), Err(_)) => Err(error.into()),
         }
     }
 
@@ -122,8 +124,8 @@ impl Query {
             "identifier" => Self::identifier(&decoded("identifier", rest)?),
             "name" => Self::name(&decoded("name", without_slash(rest))?),
             "names" if rest.is_empty() => {
-                let wanted = query.unwrap_or_default().split('&');
-                let name = wanted.filter_map(|pair| pair.strip_prefix("name=")).next();
+                let mut pairs = query.unwrap_or_default().split('&');
+                let name = pairs.find_map(|pair| pair.strip_prefix("name="));
                 let name = name.ok_or(QueryError::Missing("name"))?;
                 Self::names(&decoded("name", &name.replace('+', " "))?)
             }
@@ -206,7 +208,7 @@ fn length(part: &'static str, text: &str, least: usize, most: usize) -> Result<(
 }
 
 /// Decoded once. A '%' that encodes nothing is refused.
-fn decoded<'a>(part: &'static str, text: &'a str) -> Result<Cow<'a, str>, QueryError> {
+fn decoded(part: &'static str, text: &str) -> Result<String, QueryError> {
     let encodes = |(offset, _): (usize, &str)| {
         let digits = text.as_bytes().get(offset + 1..offset + 3);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
@@ -216,7 +218,7 @@ fn decoded<'a>(part: &'static str, text: &'a str) -> Result<Cow<'a, str>, QueryE
     }
     percent_decode_str(text)
         .decode_utf8()
-        .map(|text| Cow::Owned(text.into_owned()))
+        .map(Cow::into_owned)
         .map_err(|_| QueryError::Encoding(part))
 }
 

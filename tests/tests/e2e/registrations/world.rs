@@ -145,7 +145,7 @@ impl World {
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
     }
 
-    /// What `whois` prints, whatever its exit code, with these further options.
+    /// What `whois` prints, whatever its exit code.
     pub fn whois(&self, query: &str) -> String {
         let at = self.node.at.whois.expect("a WHOIS front");
         let mut command = Command::new("whois");
