@@ -30,7 +30,7 @@ pub fn folded(text: &str) -> String {
 }
 
 /// Whether a character is part of the one before it.
-fn is_combining(character: char) -> bool {
+pub(super) fn is_combining(character: char) -> bool {
     CanonicalCombiningClassMapBorrowed::new().get_u8(character) != 0
 }
 
