@@ -7,6 +7,7 @@
 //! | [`value`] | typed handle values and their stored and wire encoding (RFC 3651 §3.1) |
 //! | [`rdata`] | values that hold the data of DNS records, in wire form |
 //! | [`handle`] | the Handle protocol's envelopes, messages, site records (RFC 3652) |
+//! | [`iiidap`] | IIIDAP: documents and queries of registration data, and the same over WHOIS |
 //! | [`xml`] | the XML that some values hold, read within bounds |
 //! | [`trust`] | signatures over values, certificates of their signers, the verifier of their chains |
 //! | [`import`] | chunks of a bulk load, whose items are taken apart one by one |
@@ -17,6 +18,7 @@ pub mod api;
 pub mod dnsname;
 pub mod handle;
 pub mod identifier;
+pub mod iiidap;
 pub mod import;
 pub mod rdata;
 pub mod trust;

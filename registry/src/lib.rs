@@ -11,6 +11,7 @@
 //! | [`record`] | an identifier's stored record |
 //! | [`enterprise`], [`prefix`], [`template`], [`credential`] | the other objects and their rules |
 //! | [`prefix_table`] | every prefix in memory, read on each resolution |
+//! | [`name_table`] | every enterprise's names in memory, read by those who ask who has one |
 //! | [`permission`] | who may read and write what |
 //! | [`administrator`] | handle administrators: their keys and their rights |
 //! | [`quota`] | how much an enterprise may register |
@@ -24,6 +25,7 @@ pub mod enterprise;
 pub mod error;
 pub mod layout;
 pub mod log;
+pub mod name_table;
 pub mod permission;
 pub mod prefix;
 pub mod prefix_table;

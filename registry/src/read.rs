@@ -4,9 +4,11 @@ mod below;
 mod export;
 mod moment;
 mod page;
+mod registration;
 
 pub use moment::Moment;
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page, PageRequest};
+pub use registration::{Registration, Registrations};
 
 use crate::credential::Credential;
 use crate::enterprise::{Enterprise, EnterpriseId};

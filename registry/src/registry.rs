@@ -5,6 +5,7 @@ use crate::change::{Change, LogEntry};
 use crate::credential::{Credential, split_token};
 use crate::layout::{Family, decode_value};
 use crate::log::{ChangeLog, local::LocalLog};
+use crate::name_table::NameTable;
 use crate::prefix_table::PrefixTable;
 use crate::record::Record;
 use crate::store::{Mutation, Store, StoreOptions, Tiered};
@@ -69,6 +70,7 @@ pub struct Registry {
     store: Arc<Store>,
     log: Arc<dyn ChangeLog>,
     prefixes: Arc<PrefixTable>,
+    names: Arc<NameTable>,
     applied: watch::Receiver<Sequence>,
     writer: Mutex<Option<WriterHandle>>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -128,12 +130,15 @@ impl Registry {
     ) -> Result<Self> {
         let prefixes = Arc::new(PrefixTable::default());
         prefixes.load(stored_prefixes(&store)?.into_iter());
+        let names = Arc::new(NameTable::default());
+        put_stored_names(&store, &names)?;
         let (applied_sender, applied) = watch::channel(log.head()?);
         let poisoned = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             store: store.clone(),
             log: log.clone(),
             prefixes: prefixes.clone(),
+            names: names.clone(),
             observer,
             applied: applied_sender,
             poisoned: poisoned.clone(),
@@ -146,6 +151,7 @@ impl Registry {
             store,
             log,
             prefixes,
+            names,
             applied,
             writer: Mutex::new(Some(handle)),
             thread: Mutex::new(Some(thread)),
@@ -349,6 +355,11 @@ impl Registry {
         &self.prefixes
     }
 
+    /// The names of every enterprise, in memory.
+    pub(crate) fn names(&self) -> &NameTable {
+        &self.names
+    }
+
     /// Bytes of the store's live data.
     pub fn store_bytes(&self) -> u64 {
         self.store.size_bytes()
@@ -442,4 +453,12 @@ fn stored_prefixes(store: &Store) -> Result<Vec<crate::prefix::PrefixRecord>> {
     view.scan(Family::Prefixes, &[], None)?
         .map(|row| decode_value(&row?.1))
         .collect()
+}
+
+fn put_stored_names(store: &Store, names: &NameTable) -> Result<()> {
+    let view = store.snapshot();
+    for row in view.scan(Family::Enterprises, &[], None)? {
+        names.put(&decode_value(&row?.1)?);
+    }
+    Ok(())
 }

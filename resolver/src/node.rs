@@ -3,6 +3,7 @@
 use crate::cache::HotCache;
 use crate::config::{Config, parse_cookie_secret, parse_network};
 use crate::front::Core;
+use crate::front::directory::{Directory, DirectoryOptions, FileError};
 use crate::front::dns::{
     Allowed, BadEntry, DnsFront, DnsOptions, Dnssec, DnssecOptions, EncryptedOptions, GuardOptions,
     Keys, Secondary, StoreError as KeyStoreError,
@@ -12,6 +13,7 @@ use crate::front::handle::{HandleFront, HandleOptions, HandleSockets, SiteKey};
 use crate::front::http::{HttpFront, HttpOptions};
 use crate::front::proofs::Proofs;
 use crate::front::tls::{CertificateFiles, Reload};
+use crate::front::whois::{WhoisFront, WhoisOptions};
 use crate::recursion::{Recursion, RecursionOptions};
 use crate::resolve::Resolver;
 use crate::trust::{self, TrustError, Verdicts};
@@ -57,6 +59,9 @@ pub enum NodeError {
     /// The keys of signed zones can't be read.
     #[error("DNSSEC keys: {0}")]
     Keys(#[from] KeyStoreError),
+    /// The files of registrations can't be used.
+    #[error("iiidap: {0}")]
+    Directory(#[from] FileError),
     /// The files of trusted resolution can't be used.
     #[error("trust: {0}")]
     Trust(#[from] TrustError),
@@ -103,6 +108,9 @@ pub struct Addresses {
     /// Handle front over TLS, if it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handle_tls: Option<SocketAddr>,
+    /// WHOIS front, if it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whois: Option<SocketAddr>,
     /// DNS over TLS, if it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dot: Option<SocketAddr>,
@@ -122,6 +130,7 @@ pub struct Node {
     http: HttpFront,
     dns: DnsFront,
     handle: HandleFront,
+    whois: Option<WhoisFront>,
     drain_deadline: Duration,
     log_retention_ms: u64,
 }
@@ -211,6 +220,10 @@ impl Node {
             zones,
             dnssec: Arc::new(dnssec),
             recursion: recursion(config, handle_port),
+            directory: Arc::new(Directory::open(
+                registry.clone(),
+                directory_options(config),
+            )?),
             proofs: Proofs::new(registry.clone()),
             started_at_ms: now_ms(),
             request_deadline: Duration::from_millis(config.limits.request_deadline_ms.into()),
@@ -242,12 +255,14 @@ impl Node {
             ..handle_options(config)
         };
         let handle = HandleFront::new(sockets, core.clone(), handle_options);
+        let whois = whois_front(config, &core).await?;
         Ok(Self {
             core,
             grpc,
             http,
             dns,
             handle,
+            whois,
             drain_deadline: Duration::from_secs(config.node.drain_deadline_s.into()),
             log_retention_ms: config.store.log_retention_s * 1_000,
         })
@@ -263,6 +278,7 @@ impl Node {
             dns: self.dns.local_addr(),
             handle: self.handle.local_addr(),
             handle_tls: self.handle.tls_addr(),
+            whois: self.whois.as_ref().map(WhoisFront::local_addr),
             dot: encrypted.tls,
             doh: encrypted.https,
             doq: encrypted.quic,
@@ -279,6 +295,10 @@ impl Node {
         fronts.spawn(self.http.serve(shutdown.clone()));
         fronts.spawn(self.dns.serve(shutdown.clone()));
         fronts.spawn(self.handle.serve(shutdown.clone()));
+        fronts.spawn(self.core.directory.clone().follow(shutdown.clone()));
+        if let Some(whois) = self.whois {
+            fronts.spawn(whois.serve(shutdown.clone()));
+        }
         let upkeep = tokio::spawn(maintain(self.core.registry.clone(), self.log_retention_ms));
         shutdown.cancelled().await;
         tracing::info!(deadline_s = self.drain_deadline.as_secs(), "draining");
@@ -400,8 +420,43 @@ fn http_options(config: &Config, metrics: PrometheusHandle) -> HttpOptions {
         redirect_schemes: config.http.redirect_schemes.clone(),
         public_url: config.http.public_url.clone(),
         basic_without_tls: config.http.basic_without_tls,
+        iiidap: config.iiidap.enabled,
         ..HttpOptions::new(metrics)
     }
+}
+
+fn directory_options(config: &Config) -> DirectoryOptions {
+    let iiidap = &config.iiidap;
+    let file = |path: &Path| Some(path.to_owned()).filter(|it| !it.as_os_str().is_empty());
+    DirectoryOptions {
+        lang: iiidap.lang.clone(),
+        own_file: file(&iiidap.own_file),
+        bootstrap_file: file(&iiidap.bootstrap_file),
+        base_url: match config.http.public_url.as_str() {
+            "" => String::new(),
+            url => format!("{url}/iiidap/"),
+        },
+        support: iiidap.support.clone(),
+        max_results: iiidap.max_results as usize,
+        max_results_known: iiidap.max_results_known as usize,
+        queries_per_s: iiidap.queries_per_s,
+        searches_per_s: iiidap.searches_per_s,
+        rate_exempt: networks(&iiidap.rate_exempt),
+        personal_without_tls: iiidap.personal_without_tls,
+    }
+}
+
+/// The front of `whois.listen`, if it is on.
+async fn whois_front(config: &Config, core: &Arc<Core>) -> Result<Option<WhoisFront>, NodeError> {
+    let Some(address) = config.whois.listen else {
+        return Ok(None);
+    };
+    let options = WhoisOptions {
+        max_connections: config.whois.max_connections as usize,
+        idle: Duration::from_secs(config.whois.idle_s.into()),
+    };
+    let bound = WhoisFront::bind(address, core.clone(), options).await;
+    bound.map(Some).map_err(bind_error("whois", address))
 }
 
 /// # Errors

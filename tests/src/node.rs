@@ -79,6 +79,8 @@ pub struct Addresses {
     pub handle: SocketAddr,
     /// Handle front over TLS, if it is on.
     pub handle_tls: Option<SocketAddr>,
+    /// WHOIS front, if it is on.
+    pub whois: Option<SocketAddr>,
     /// DNS over TLS, if it is on.
     pub dot: Option<SocketAddr>,
     /// DNS over HTTPS, if it is on.
@@ -98,6 +100,7 @@ impl Addresses {
             dns: any,
             handle: any,
             handle_tls: None,
+            whois: None,
             dot: None,
             doh: None,
             doq: None,
@@ -115,6 +118,7 @@ impl Addresses {
             dns: at("dns")?,
             handle: at("handle")?,
             handle_tls: at("handle_tls"),
+            whois: at("whois"),
             dot: at("dot"),
             doh: at("doh"),
             doq: at("doq"),

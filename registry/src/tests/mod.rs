@@ -19,6 +19,7 @@ mod model;
 mod nesting;
 mod quotas;
 mod records;
+mod registrations;
 mod support;
 mod templates;
 mod versions;

@@ -7,6 +7,7 @@ use crate::change::{Change, LogEntry, PrefixChange};
 use crate::credential::Credential;
 use crate::layout::Family;
 use crate::log::ChangeLog;
+use crate::name_table::NameTable;
 use crate::prefix_table::PrefixTable;
 use crate::registry::CommitObserver;
 use crate::store::Store;
@@ -63,6 +64,7 @@ pub(crate) struct Writer {
     pub store: Arc<Store>,
     pub log: Arc<dyn ChangeLog>,
     pub prefixes: Arc<PrefixTable>,
+    pub names: Arc<NameTable>,
     pub observer: Arc<dyn CommitObserver>,
     pub applied: watch::Sender<Sequence>,
     pub poisoned: Arc<AtomicBool>,
@@ -150,15 +152,17 @@ impl Writer {
     /// Lets everything in this process see a durable group, before it is acknowledged.
     fn publish(&self, entries: &[LogEntry], head: Sequence) {
         for entry in entries {
-            if let Some(Change::Prefix(PrefixChange {
-                record, removed, ..
-            })) = &entry.change
-            {
-                if *removed {
-                    self.prefixes.remove(&record.key);
-                } else {
+            match &entry.change {
+                Some(Change::Prefix(PrefixChange {
+                    record,
+                    removed: true,
+                    ..
+                })) => self.prefixes.remove(&record.key),
+                Some(Change::Prefix(PrefixChange { record, .. })) => {
                     self.prefixes.put(record.clone());
                 }
+                Some(Change::Enterprise(enterprise)) => self.names.put(enterprise),
+                _ => {}
             }
         }
         self.observer.committed(entries);

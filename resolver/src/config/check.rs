@@ -120,6 +120,7 @@ fn listeners(config: &Config) -> Vec<Conflict> {
         ("dns.tls_listen", dns.tls_listen),
         ("dns.https_listen", dns.https_listen),
         ("handle.tls_listen", config.handle.tls_listen),
+        ("whois.listen", config.whois.listen),
     ];
     let udp = [
         ("dns.listen", Some(dns.listen)),

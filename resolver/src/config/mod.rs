@@ -34,8 +34,8 @@ use std::path::Path;
 pub use error::{ConfigError, ConfigErrors, Origin, Position, Problem};
 pub use overrides::FlagSetting;
 pub use sections::{
-    CacheConfig, Config, DnsConfig, GrpcConfig, HandleConfig, HttpConfig, LimitsConfig, LogConfig,
-    NodeConfig, StoreConfig, TrustConfig,
+    CacheConfig, Config, DnsConfig, GrpcConfig, HandleConfig, HttpConfig, IiidapConfig,
+    LimitsConfig, LogConfig, NodeConfig, StoreConfig, TrustConfig, WhoisConfig,
 };
 pub use value::LogFormat;
 pub use value::{parse_cookie_secret, parse_network};

@@ -108,6 +108,7 @@ macro_rules! allowed {
     (addresses) => { "at most 16 IP addresses" };
     (public_url) => { "an http or https URL without '?', '#' or a final '/', or \"\"" };
     (schemes) => { "at most 16 URL schemes in lower case, none that runs code or reads files (RFC 3986 section 3.1)" };
+    (language) => { "a language tag of 2 to 35 letters, digits and '-' (RFC 5646)" };
     (networks) => { "at most 1024 networks such as 192.0.2.0/24 or 2001:db8::/32, or addresses" };
     (endpoints) => { "at most 16 IP addresses and ports such as 192.0.2.1:2641, IPv6 in brackets" };
     (nsid) => { "at most 128 printable ASCII characters" };
@@ -141,6 +142,7 @@ macro_rules! rule {
     (@check addresses) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::address) };
     (@check public_url) => { $crate::config::rule::Check::Text($crate::config::rule::public_url) };
     (@check schemes) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::scheme) };
+    (@check language) => { $crate::config::rule::Check::Text($crate::config::rule::language) };
     (@check networks) => { $crate::config::rule::Check::Each($crate::config::rule::NETWORKS, $crate::config::rule::network) };
     (@check endpoints) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::endpoint) };
     (@check nsid) => { $crate::config::rule::Check::Text($crate::config::rule::nsid) };
@@ -301,6 +303,17 @@ pub(super) fn scheme(text: &str) -> Result<(), String> {
     let begins_well = text.starts_with(|c: char| c.is_ascii_lowercase());
     if !begins_well || text.len() > 32 || !text.chars().all(is_part) {
         return Err(format!("{text:?} is not a URL scheme in lower case"));
+    }
+    Ok(())
+}
+
+pub(super) fn language(text: &str) -> Result<(), String> {
+    let is_subtag = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !(2..=35).contains(&text.len()) || !begins_well || !text.split('-').all(is_subtag) {
+        return Err(format!("{text:?} is no language tag"));
     }
     Ok(())
 }

@@ -99,6 +99,42 @@ sections! {
         redirect_schemes: Vec<String> = list(["http", "https"]), [schemes];
     }
 
+    /// Registration data of prefixes and those who hold them: IIIDAP, below /iiidap/ of the HTTP front, and WHOIS.
+    iiidap: IiidapConfig {
+        /// Whether the HTTP front answers below /iiidap/.
+        enabled: bool = true, [true or false];
+        /// Language of names and texts that are registered here (RFC 5646).
+        lang: String = "zh-CN".to_owned(), [language];
+        /// File of this node's own registrations as a secondary node: a JSON array of what is answered for each of its prefixes. Read again when it changes.
+        own_file: PathBuf = PathBuf::new(), [path or none];
+        /// File of the bootstrap registry, which says who answers for other prefixes: queries for those are redirected. Read again when it changes.
+        bootstrap_file: PathBuf = PathBuf::new(), [path or none];
+        /// Whom users can turn to, for the answer to help; "" says nothing.
+        support: String = String::new(), [nsid];
+        /// Results of a search, for strangers.
+        max_results: u32 = 25, [1 to 1000 results];
+        /// Results of a search, for those who show a credential.
+        max_results_known: u32 = 500, [1 to 1000 results];
+        /// Queries of one network (IPv4 /24, IPv6 /56) in a second, WHOIS included; further ones are answered 429; 0 sets no limit.
+        queries_per_s: u32 = 100, [0 to 1000000 queries];
+        /// Searches among them; 0 sets no limit.
+        searches_per_s: u32 = 10, [0 to 1000000 searches];
+        /// Networks that these limits leave alone.
+        rate_exempt: Vec<String> = list(["127.0.0.0/8", "::1/128"]), [networks];
+        /// Whether personal data is shown in clear to other machines, to those who may see it. Otherwise they see it over HTTPS.
+        personal_without_tls: bool = false, [true or false];
+    }
+
+    /// The WHOIS front (RFC 3912).
+    whois: WhoisConfig {
+        /// Where it listens (TCP; the usual port is 43).
+        listen: Option<SocketAddr> = None, [listen or off];
+        /// Connections at once.
+        max_connections: u32 = 256, [1 to 1000000 connections];
+        /// How long a client may take for its line, and as long again for taking the answer.
+        idle_s: u32 = 10, [1 to 3600 seconds];
+    }
+
     /// The DNS front.
     dns: DnsConfig {
         /// Where it listens (UDP and TCP).

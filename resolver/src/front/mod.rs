@@ -3,6 +3,7 @@
 
 mod code;
 mod desks;
+pub mod directory;
 pub mod dns;
 pub mod grpc;
 pub mod handle;
@@ -13,6 +14,7 @@ pub mod proofs;
 mod rate;
 pub mod tls;
 mod unread;
+pub mod whois;
 
 use crate::recursion::Recursion;
 use crate::resolve::Resolver;
@@ -34,6 +36,8 @@ pub struct Core {
     pub dnssec: Arc<dns::Dnssec>,
     /// How others are asked; `None`: they are not.
     pub recursion: Option<Recursion>,
+    /// Who holds what, as others are told.
+    pub directory: Arc<directory::Directory>,
     /// How handle administrators prove their keys.
     pub proofs: proofs::Proofs,
     /// When this process began, milliseconds since the Unix epoch.

@@ -24,6 +24,7 @@ mod operators;
 mod records;
 mod recursion;
 mod registration;
+mod registrations;
 mod secondaries;
 mod trust;
 mod zones;

@@ -61,6 +61,9 @@ fn other_value(key: &Key) -> String {
         ("node.data_dir", _) => "/var/lib/idnode".to_owned(),
         ("http.public_url", _) => "https://id.example.org/base".to_owned(),
         ("http.redirect_schemes", _) => "https,coap+tcp".to_owned(),
+        ("iiidap.lang", _) => "en".to_owned(),
+        ("iiidap.own_file" | "iiidap.bootstrap_file", _) => "other.json".to_owned(),
+        ("iiidap.support", _) => "noc@example.org".to_owned(),
         ("dns.soa_rname", _) => "noc.example.org.".to_owned(),
         ("dns.retry_s", _) => "601".to_owned(),
         ("dns.ns", _) => "ns.example.org., ns.example.net.".to_owned(),
@@ -71,7 +74,8 @@ fn other_value(key: &Key) -> String {
             | "dns.deny_query"
             | "dns.rrl_exempt"
             | "dns.allow_transfer"
-            | "handle.recursion_deny",
+            | "handle.recursion_deny"
+            | "iiidap.rate_exempt",
             _,
         ) => "192.0.2.0/24,2001:db8::/32".to_owned(),
         ("handle.upstream", _) => "192.0.2.1:2641,[2001:db8::1]:2641".to_owned(),

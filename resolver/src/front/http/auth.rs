@@ -3,7 +3,7 @@
 //! | `Authorization` | whose |
 //! |---|---|
 //! | `Bearer idn_…` | the operator's, an enterprise's |
-//! | `Basic` | a handle administrator's secret key: user `300%3A0.NA/88.118.8` |
+//! | `Basic` | a handle administrator's secret key: user `300%3A0.NA/88.118.8`; or `idn_…` as the password, its user empty or the key's id |
 //! | `Handle sessionId=…` | a session, with the proof of an administrator's key or after it |
 //! | `Handle clientCert="true"`, or none | a client certificate with an administrator's public key |
 
@@ -22,6 +22,7 @@ use axum::http::{HeaderMap, Response};
 use data_encoding::BASE64;
 use idnode_proto::handle::{AdminId, ResponseCode};
 use idnode_registry::administrator::{AdministratorKey, ProofKey};
+use idnode_registry::credential::split_token;
 use idnode_registry::{Caller, Error};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
@@ -114,7 +115,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// Checks something with an administrator's key. That there is none looks like a wrong proof.
-async fn with_key<T: Send + 'static>(
+pub(super) async fn with_key<T: Send + 'static>(
     shared: &Arc<Shared>,
     id: AdminId,
     deadline: Deadline,
@@ -159,10 +160,13 @@ async fn basic(
     let id = percent_decode_str(user)
         .decode_utf8()
         .ok()
-        .and_then(|user| user.parse::<AdminId>().ok())
-        .ok_or_else(|| {
-            wrong("the user of Basic is an administrator such as 300%3A0.NA/88.118.8")
-        })?;
+        .and_then(|user| user.parse::<AdminId>().ok());
+    if id.is_none() && secret.starts_with("idn_") {
+        return by_token(shared, user, secret, deadline).await;
+    }
+    let id = id.ok_or_else(|| {
+        wrong("the user of Basic is an administrator such as 300%3A0.NA/88.118.8")
+    })?;
     let secret = secret.as_bytes().to_vec();
     let known = with_key(shared, id, deadline, move |administrator| {
         let is_it = match &administrator.key {
@@ -172,6 +176,22 @@ async fn basic(
         is_it.then_some(administrator.caller)
     });
     known.await
+}
+
+/// The holder of an API key that was sent as a password.
+async fn by_token(
+    shared: &Arc<Shared>,
+    user: &str,
+    token: &str,
+    deadline: Deadline,
+) -> Result<Caller> {
+    let names_it = user.is_empty() || split_token(token).is_ok_and(|(id, _)| id == user);
+    if !names_it {
+        let reason = "the user of Basic with an API key is the key's id, or empty";
+        return Err(Refusal::unauthenticated(reason));
+    }
+    let (core, token) = (shared.core.clone(), token.to_owned());
+    blocking(shared, deadline, move || core.caller(Some(&token))).await
 }
 
 /// The holder of a client certificate, whose subject names the administrator.

@@ -22,6 +22,7 @@ const INDEX: &str = concat!(
      POST /api/sessions              logs in; /api/sessions/this, /api/verifications\n\
      GET /{identifier}               redirects to the identifier's URL value (?noredirect: values)\n\
      GET /01/{gtin}/10/{batch}       the same for a GS1 Digital Link\n\
+     GET /iiidap/help                registration data of prefixes and enterprises (IIIDAP)\n\
      GET /healthz                    200 while the process lives\n\
      GET /readyz                     200 while the node answers and takes writes\n\
      GET /metrics                    Prometheus text\n"

@@ -12,6 +12,7 @@
 //! | `call`, `mint` | what requests for one identifier begin with |
 //! | `handles`, `write`, `list` | `/api/handles`, `/api/prefixes` |
 //! | `site` | `/api/site` |
+//! | `iiidap` | `/iiidap/…`: registration data, and `Authorization: Digest` |
 //! | `answer`, `data`, `input` | the JSON of answers and of typed value data, and JSON that is sent |
 //! | `refusal` | what goes wrong, in the Handle protocol's codes |
 //! | `deadline` | how long a request may take |
@@ -30,6 +31,7 @@ mod deadline;
 mod freshness;
 mod handles;
 mod health;
+mod iiidap;
 mod input;
 mod list;
 mod metrics;
@@ -51,6 +53,7 @@ mod tests;
 mod tls;
 mod write;
 
+use self::iiidap::digest::Digests;
 use self::list::Listings;
 use self::metrics::Meters;
 use self::peer::Peer;
@@ -83,6 +86,8 @@ pub struct HttpOptions {
     pub header_timeout: Duration,
     /// Whether a secret key is taken in clear from other machines (`Authorization: Basic`).
     pub basic_without_tls: bool,
+    /// Whether registration data is told of, below `/iiidap/`.
+    pub iiidap: bool,
     /// A connection on which no request began for this long is closed, even if its client is
     /// still reading.
     pub idle_timeout: Duration,
@@ -100,6 +105,7 @@ impl HttpOptions {
             public_url: String::new(),
             header_timeout: Duration::from_secs(15),
             basic_without_tls: false,
+            iiidap: true,
             idle_timeout: Duration::from_secs(60),
             metrics,
         }
@@ -114,6 +120,7 @@ struct Shared {
     meters: Meters,
     listings: Listings,
     sessions: Sessions,
+    digests: Digests,
     draining: AtomicBool,
 }
 
@@ -166,6 +173,7 @@ impl HttpFront {
             meters,
             listings: Listings::default(),
             sessions: Sessions::new()?,
+            digests: Digests::new()?,
             draining,
         });
         Ok(Self {

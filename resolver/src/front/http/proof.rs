@@ -185,7 +185,7 @@ fn wrong(reason: &str) -> Refusal {
 }
 
 /// The parts between commas that are in no quotes.
-fn parameters(field: &str) -> impl Iterator<Item = &str> {
+pub(super) fn parameters(field: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     field
         .split(move |c| {
@@ -196,7 +196,7 @@ fn parameters(field: &str) -> impl Iterator<Item = &str> {
         .filter(|part| !part.is_empty())
 }
 
-fn unquoted(value: &str) -> &str {
+pub(super) fn unquoted(value: &str) -> &str {
     let inner = value.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
     inner.unwrap_or(value)
 }

@@ -2,7 +2,7 @@
 
 use super::peer::Peer;
 use super::problem::Problem;
-use super::{Shared, auth, handles, health, list, metrics, redirect, sessions, site};
+use super::{Shared, auth, handles, health, iiidap, list, metrics, redirect, sessions, site};
 use crate::front::unread::Unread;
 use axum::Router;
 use axum::body::Body;
@@ -29,7 +29,14 @@ const WRITING: HeaderValue = HeaderValue::from_static("GET, HEAD, PUT, POST, DEL
 
 /// Every path of the front. Identifiers may hold anything, so they are the fallback.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let router = match shared.options.iiidap {
+        true => Router::new()
+            .route("/iiidap", any(iiidap::get))
+            .route("/iiidap/", any(iiidap::get))
+            .route("/iiidap/{*rest}", any(iiidap::get)),
+        false => Router::new(),
+    };
+    router
         .route("/", any(health::index))
         .route("/healthz", any(health::alive))
         .route("/readyz", any(health::ready))
@@ -92,7 +99,8 @@ pub(super) async fn answer(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    if response.status() == StatusCode::UNAUTHORIZED {
+    let is_challenged = response.headers().contains_key(header::WWW_AUTHENTICATE);
+    if response.status() == StatusCode::UNAUTHORIZED && !is_challenged {
         auth::challenge(&shared, &peer, &mut response);
     }
     if is_head {

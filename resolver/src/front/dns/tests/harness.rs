@@ -329,6 +329,10 @@ impl Node {
             Dnssec::open(dir.path().join("dnssec"), &zones, DnssecOptions::default()).unwrap();
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, site(8080).encode()),
+            directory: Arc::new(
+                crate::front::directory::Directory::open(registry.clone(), Default::default())
+                    .unwrap(),
+            ),
             proofs: crate::front::proofs::Proofs::new(registry.clone()),
             registry,
             zones,
