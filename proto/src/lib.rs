@@ -7,7 +7,8 @@
 //! | [`value`] | typed handle values and their stored and wire encoding (RFC 3651 §3.1) |
 //! | [`rdata`] | values that hold the data of DNS records, in wire form |
 //! | [`handle`] | the Handle protocol's envelopes, messages, site records (RFC 3652) |
-//! | [`xml`] | the XML that some values hold, read within bounds |
+//! | [`xml`] | XML, read within bounds and written: in some values, and in documents |
+//! | [`epp`] | provisioning at the national node: EPP with its objects (RFC 5730, 5734) |
 //! | [`trust`] | signatures over values, certificates of their signers, the verifier of their chains |
 //! | [`import`] | chunks of a bulk load, whose items are taken apart one by one |
 //! | [`api`] | generated protobuf messages, gRPC clients and servers (`proto/idnode/v1/*.proto`) |
@@ -15,6 +16,7 @@
 #[path = "gen/mod.rs"]
 pub mod api;
 pub mod dnsname;
+pub mod epp;
 pub mod handle;
 pub mod identifier;
 pub mod import;

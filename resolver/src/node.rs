@@ -246,7 +246,7 @@ impl Node {
             ..handle_options(config)
         };
         let handle = HandleFront::new(sockets, core.clone(), handle_options);
-        let upward = Upward::new(config, &core)?;
+        let upward = Upward::new(config, &core);
         Ok(Self {
             core,
             grpc,
@@ -326,9 +326,7 @@ async fn reload_at(mut hangup: Signal, reloads: Vec<Reload>) {
 
 /// Forgets what is past its retention, now and then.
 async fn maintain(registry: Arc<Registry>, log_retention_ms: u64) {
-    let caller = Caller::Operator {
-        credential: "node".into(),
-    };
+    let caller = Caller::node();
     let mut tick = tokio::time::interval(MAINTENANCE_PERIOD);
     loop {
         tick.tick().await;

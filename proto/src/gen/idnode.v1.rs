@@ -1012,6 +1012,9 @@ pub struct Prefix {
     /// its own, which 0.NA/<prefix> resolves to behind its sites
     #[prost(message, repeated, tag = "10")]
     pub values: ::prost::alloc::vec::Vec<Value>,
+    /// approved here, and under review at the national node
+    #[prost(bool, tag = "11")]
+    pub submitted: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PrefixReceipt {
@@ -6696,6 +6699,139 @@ pub mod upward_channel {
         }
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListUpwardTransactionsRequest {
+    /// 1 to 1000; 0: 100
+    #[prost(uint32, tag = "1")]
+    pub limit: u32,
+    /// unspecified: any
+    #[prost(enumeration = "UpwardTransactionState", tag = "2")]
+    pub state: i32,
+    /// unspecified: any
+    #[prost(enumeration = "UpwardTransactionKind", tag = "3")]
+    pub kind: i32,
+    /// a prefix or an enterprise's id; empty: any
+    #[prost(string, tag = "4")]
+    pub subject: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListUpwardTransactionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub transactions: ::prost::alloc::vec::Vec<UpwardTransaction>,
+    /// older ones were left out
+    #[prost(bool, tag = "2")]
+    pub more: bool,
+}
+/// A command of provisioning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpwardTransaction {
+    /// clTRID
+    #[prost(string, tag = "1")]
+    pub client_id: ::prost::alloc::string::String,
+    /// svTRID; empty: no answer has told it
+    #[prost(string, tag = "2")]
+    pub server_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "UpwardTransactionKind", tag = "3")]
+    pub kind: i32,
+    /// the prefix or the enterprise
+    #[prost(string, tag = "4")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(enumeration = "UpwardTransactionState", tag = "5")]
+    pub state: i32,
+    /// last result code; 0: none
+    #[prost(uint32, tag = "6")]
+    pub code: u32,
+    /// what the national node said
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+    /// how often it was sent, or was about to be
+    #[prost(uint32, tag = "8")]
+    pub attempts: u32,
+    #[prost(message, optional, tag = "9")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// last; absent: never
+    #[prost(message, optional, tag = "10")]
+    pub sent_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// absent: it is not
+    #[prost(message, optional, tag = "11")]
+    pub settled_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What a command of provisioning is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UpwardTransactionKind {
+    Unspecified = 0,
+    /// ent:create
+    CreateEnterprise = 1,
+    /// ent:update
+    UpdateEnterprise = 2,
+    /// prefix:create
+    CreatePrefix = 3,
+}
+impl UpwardTransactionKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UPWARD_TRANSACTION_KIND_UNSPECIFIED",
+            Self::CreateEnterprise => "UPWARD_TRANSACTION_KIND_CREATE_ENTERPRISE",
+            Self::UpdateEnterprise => "UPWARD_TRANSACTION_KIND_UPDATE_ENTERPRISE",
+            Self::CreatePrefix => "UPWARD_TRANSACTION_KIND_CREATE_PREFIX",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UPWARD_TRANSACTION_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "UPWARD_TRANSACTION_KIND_CREATE_ENTERPRISE" => Some(Self::CreateEnterprise),
+            "UPWARD_TRANSACTION_KIND_UPDATE_ENTERPRISE" => Some(Self::UpdateEnterprise),
+            "UPWARD_TRANSACTION_KIND_CREATE_PREFIX" => Some(Self::CreatePrefix),
+            _ => None,
+        }
+    }
+}
+/// How far a command of provisioning has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UpwardTransactionState {
+    Unspecified = 0,
+    /// journalled, and not sent
+    Owed = 1,
+    /// sent, perhaps; no answer is known
+    Sent = 2,
+    /// the national node has it
+    Done = 3,
+    /// the national node does not want it
+    Refused = 4,
+}
+impl UpwardTransactionState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UPWARD_TRANSACTION_STATE_UNSPECIFIED",
+            Self::Owed => "UPWARD_TRANSACTION_STATE_OWED",
+            Self::Sent => "UPWARD_TRANSACTION_STATE_SENT",
+            Self::Done => "UPWARD_TRANSACTION_STATE_DONE",
+            Self::Refused => "UPWARD_TRANSACTION_STATE_REFUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UPWARD_TRANSACTION_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "UPWARD_TRANSACTION_STATE_OWED" => Some(Self::Owed),
+            "UPWARD_TRANSACTION_STATE_SENT" => Some(Self::Sent),
+            "UPWARD_TRANSACTION_STATE_DONE" => Some(Self::Done),
+            "UPWARD_TRANSACTION_STATE_REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod upward_service_client {
     #![allow(
@@ -6810,6 +6946,33 @@ pub mod upward_service_client {
                 .insert(GrpcMethod::new("idnode.v1.UpwardService", "GetUpwardStatus"));
             self.inner.unary(req, path, codec).await
         }
+        /// Commands of provisioning (EPP), the newest first.
+        pub async fn list_upward_transactions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListUpwardTransactionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUpwardTransactionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.UpwardService/ListUpwardTransactions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("idnode.v1.UpwardService", "ListUpwardTransactions"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -6830,6 +6993,14 @@ pub mod upward_service_server {
             &self,
             request: tonic::Request<super::GetUpwardStatusRequest>,
         ) -> std::result::Result<tonic::Response<super::UpwardStatus>, tonic::Status>;
+        /// Commands of provisioning (EPP), the newest first.
+        async fn list_upward_transactions(
+            &self,
+            request: tonic::Request<super::ListUpwardTransactionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUpwardTransactionsResponse>,
+            tonic::Status,
+        >;
     }
     /// The uplink, for the operator alone. Without an uplink there are no channels and nothing to list.
     #[derive(Debug)]
@@ -6939,6 +7110,55 @@ pub mod upward_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetUpwardStatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.UpwardService/ListUpwardTransactions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListUpwardTransactionsSvc<T: UpwardService>(pub Arc<T>);
+                    impl<
+                        T: UpwardService,
+                    > tonic::server::UnaryService<super::ListUpwardTransactionsRequest>
+                    for ListUpwardTransactionsSvc<T> {
+                        type Response = super::ListUpwardTransactionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListUpwardTransactionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UpwardService>::list_upward_transactions(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListUpwardTransactionsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -85,7 +85,8 @@ impl Named {
 
     /// The first child of this name in the element's own namespace.
     pub fn child(&self, name: &str) -> Option<&Self> {
-        self.all(name).next()
+        let mut children = self.children.iter();
+        children.find(|child| child.is(&self.namespace, name))
     }
 
     /// Every child of this name in the element's own namespace.

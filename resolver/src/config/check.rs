@@ -252,6 +252,11 @@ fn upward(config: &Config) -> Vec<Conflict> {
             "the prefixes of the node",
         ),
         needs(
+            config.upward.user.is_empty(),
+            "upward.user",
+            "the node's user there",
+        ),
+        needs(
             no_file(&epp.certificate) != no_file(&epp.key),
             if no_file(&epp.key) {
                 "upward.epp.key"

@@ -7,10 +7,12 @@
 //! | [`book`] | what it knows: one redb database, tables of each part |
 //! | [`faults`] | scripted faults, by channel |
 //! | [`page`] | the status page, for a person and as JSON |
+//! | [`epp`] | provisioning: the EPP server, the review of prefixes |
 //!
 //! Each part is a [`Part`]: it contributes to the page, and may have routes of its own there.
 
 pub mod book;
+pub mod epp;
 pub mod faults;
 pub mod page;
 mod settings;
@@ -177,8 +179,10 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 }
 
 /// Starts every part that the settings turn on.
-async fn start_parts(_settings: &Settings, _shared: &Shared) -> Result<Vec<Started>, Failure> {
-    Ok(Vec::new())
+async fn start_parts(settings: &Settings, shared: &Shared) -> Result<Vec<Started>, Failure> {
+    let mut started = Vec::new();
+    started.extend(epp::start(&settings.epp, shared).await?);
+    Ok(started)
 }
 
 /// Where everything listens, as one line of JSON on standard output.

@@ -71,13 +71,19 @@ fn every_key_is_reached_by_variable_flag_and_file() {
         let files: String = needed
             .iter()
             .map(|path| format!("{path} = \"k.pem\"\n"))
-            .chain(needs_node.then(|| "upward.prefixes = [\"88.118\"]\n".to_owned()))
+            .chain(
+                needs_node
+                    .then(|| "upward.prefixes = [\"88.118\"]\nupward.user = \"u\"\n".to_owned()),
+            )
             .collect();
         let mut flags: Vec<_> = needed
             .iter()
             .map(|path| FlagSetting::set(*path, "k.pem"))
             .collect();
-        flags.extend(needs_node.then(|| FlagSetting::set("upward.prefixes", "88.118")));
+        if needs_node {
+            flags.push(FlagSetting::set("upward.prefixes", "88.118"));
+            flags.push(FlagSetting::set("upward.user", "u"));
+        }
         let from_variable =
             Config::load(None, variables(&[(&key.variable(), &text)]), &flags).unwrap();
         flags.push(FlagSetting::set(key.path(), text.as_str()));
