@@ -8,7 +8,8 @@
 //! | [`rdata`] | values that hold the data of DNS records, in wire form |
 //! | [`handle`] | the Handle protocol's envelopes, messages, site records (RFC 3652) |
 //! | [`iiidap`] | IIIDAP: documents and queries of registration data, and the same over WHOIS |
-//! | [`xml`] | the XML that some values hold, read within bounds |
+//! | [`xml`] | XML, read within bounds and written: in some values, and in documents |
+//! | [`epp`] | provisioning at the national node: EPP with its objects (RFC 5730, 5734) |
 //! | [`trust`] | signatures over values, certificates of their signers, the verifier of their chains |
 //! | [`import`] | chunks of a bulk load, whose items are taken apart one by one |
 //! | [`api`] | generated protobuf messages, gRPC clients and servers (`proto/idnode/v1/*.proto`) |
@@ -16,6 +17,7 @@
 #[path = "gen/mod.rs"]
 pub mod api;
 pub mod dnsname;
+pub mod epp;
 pub mod handle;
 pub mod identifier;
 pub mod iiidap;

@@ -1,9 +1,16 @@
-//! The little XML that Handle values hold: elements and their attributes, as a tree of bounded
-//! size. Text between elements means nothing there and is passed over.
+//! XML, read and written: the little that Handle values hold, and the documents exchanged with the
+//! national node. A document is a tree of bounded size: elements, their attributes, their text.
 //!
 //! Document types are refused, and with them every entity but the five that XML itself has: what
-//! a value says must not depend on anything but the value, nor grow when it is read.
+//! a document says must not depend on anything but the document, nor grow when it is read.
 
+mod names;
+mod write;
+
+pub use names::Named;
+pub use write::{Writer, is_character};
+
+use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
@@ -21,17 +28,24 @@ pub const MAX_ATTRIBUTES: usize = 64;
 /// Why a document is refused. Offsets are bytes from its start.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum XmlError {
-    /// Longer than [`MAX_BYTES`].
-    #[error("is {0} bytes long, at most {MAX_BYTES} are read")]
-    TooLong(usize),
+    /// Longer than [`Limits::bytes`].
+    #[error("is {length} bytes long, at most {most} are read")]
+    TooLong {
+        /// Its length.
+        length: usize,
+        /// The bound.
+        most: usize,
+    },
     /// Not UTF-8.
     #[error("is not UTF-8 from byte {0} on")]
     NotUtf8(usize),
     /// More of something than is read.
-    #[error("has {what} at byte {offset}")]
+    #[error("has {what} than {most} at byte {offset}")]
     TooMany {
         /// Of what.
         what: &'static str,
+        /// The bound.
+        most: usize,
         /// Where.
         offset: u64,
     },
@@ -60,6 +74,31 @@ pub struct Element {
     pub attributes: Vec<(String, String)>,
     /// What is inside it, in order.
     pub children: Vec<Element>,
+    /// Its own text, all of it together: what is between the elements inside it.
+    pub text: String,
+}
+
+/// How long a document may be, and how much it may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest document, bytes.
+    pub bytes: usize,
+    /// Elements inside each other.
+    pub depth: usize,
+    /// Elements of a document.
+    pub elements: usize,
+    /// Attributes of an element.
+    pub attributes: usize,
+}
+
+impl Limits {
+    /// Those of XML in a Handle value.
+    pub const OF_VALUES: Self = Self {
+        bytes: MAX_BYTES,
+        depth: MAX_DEPTH,
+        elements: MAX_ELEMENTS,
+        attributes: MAX_ATTRIBUTES,
+    };
 }
 
 impl Element {
@@ -69,18 +108,29 @@ impl Element {
         attributes.find_map(|(key, value)| (key == name).then_some(value.as_str()))
     }
 
-    /// Reads a document: its one outermost element.
+    /// Reads a document within [`Limits::OF_VALUES`]: its one outermost element.
     ///
     /// # Errors
     /// It is not well-formed, or more than is read.
     pub fn parse(document: &[u8]) -> Result<Self, XmlError> {
-        if document.len() > MAX_BYTES {
-            return Err(XmlError::TooLong(document.len()));
+        Self::parse_within(document, Limits::OF_VALUES)
+    }
+
+    /// Reads a document: its one outermost element.
+    ///
+    /// # Errors
+    /// It is not well-formed, or more than is read.
+    pub fn parse_within(document: &[u8], limits: Limits) -> Result<Self, XmlError> {
+        if document.len() > limits.bytes {
+            return Err(XmlError::TooLong {
+                length: document.len(),
+                most: limits.bytes,
+            });
         }
         let text = std::str::from_utf8(document)
             .map_err(|error| XmlError::NotUtf8(error.valid_up_to()))?;
         let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
-        let mut tree = Tree::default();
+        let mut tree = Tree::new(limits);
         loop {
             let offset = reader.buffer_position();
             let event = reader
@@ -94,8 +144,9 @@ impl Element {
                 }
                 Event::End(_) => tree.close(offset)?,
                 Event::DocType(_) => return Err(XmlError::DocumentType(offset)),
-                Event::GeneralRef(reference) => check_reference(&reference, offset)?,
-                Event::Text(_) | Event::CData(_) => {}
+                Event::GeneralRef(reference) => tree.character(&reference, offset)?,
+                Event::Text(text) => tree.text(&text.xml10_content(), offset)?,
+                Event::CData(text) => tree.text(&text.xml10_content(), offset)?,
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
                 Event::Eof => return tree.finish(offset),
             }
@@ -110,18 +161,10 @@ fn malformed(reason: &impl ToString, offset: u64) -> XmlError {
     }
 }
 
-fn check_reference(reference: &BytesRef<'_>, offset: u64) -> Result<(), XmlError> {
-    const OF_XML: [&str; 5] = ["amp", "lt", "gt", "quot", "apos"];
-    let name: &str = reference;
-    if reference.is_char_ref() || OF_XML.contains(&name) {
-        return Ok(());
-    }
-    Err(XmlError::Entity(offset))
-}
-
 /// What has been read of a document.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tree {
+    limits: Limits,
     /// Elements that have begun and not ended, the outermost first.
     open: Vec<Element>,
     root: Option<Element>,
@@ -129,16 +172,52 @@ struct Tree {
 }
 
 impl Tree {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            open: Vec::new(),
+            root: None,
+            elements: 0,
+        }
+    }
+
+    /// Text: around the outermost element only white space is there.
+    fn text(&mut self, text: &str, offset: u64) -> Result<(), XmlError> {
+        match self.open.last_mut() {
+            Some(element) => element.text.push_str(text),
+            None if text.trim_ascii().is_empty() => {}
+            None => return Err(malformed(&"text outside of every element", offset)),
+        }
+        Ok(())
+    }
+
+    /// A character by its number, or one of the five that have names in XML itself.
+    fn character(&mut self, reference: &BytesRef<'_>, offset: u64) -> Result<(), XmlError> {
+        if reference.is_char_ref() {
+            let character = reference
+                .resolve_char_ref()
+                .ok()
+                .flatten()
+                .filter(|c| is_character(*c))
+                .ok_or_else(|| malformed(&"a number that is no character", offset))?;
+            return self.text(character.encode_utf8(&mut [0; 4]), offset);
+        }
+        let name: &str = reference;
+        let text = resolve_xml_entity(name).ok_or(XmlError::Entity(offset))?;
+        self.text(text, offset)
+    }
+
     fn open(&mut self, start: &BytesStart<'_>, offset: u64) -> Result<(), XmlError> {
-        let too_many = |what| Err(XmlError::TooMany { what, offset });
+        let limits = self.limits;
+        let too_many = |what, most| Err(XmlError::TooMany { what, most, offset });
         if self.root.is_some() {
             return Err(malformed(&"a second outermost element", offset));
         }
-        if self.open.len() >= MAX_DEPTH {
-            return too_many("elements more than 16 deep");
+        if self.open.len() >= limits.depth {
+            return too_many("elements deeper", limits.depth);
         }
-        if self.elements >= MAX_ELEMENTS {
-            return too_many("more than 2,048 elements");
+        if self.elements >= limits.elements {
+            return too_many("more elements", limits.elements);
         }
         self.elements += 1;
         let name: &str = start.name().0;
@@ -151,8 +230,8 @@ impl Tree {
         };
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error: AttrError| malformed(&error, offset))?;
-            if element.attributes.len() >= MAX_ATTRIBUTES {
-                return too_many("an element of more than 64 attributes");
+            if element.attributes.len() >= limits.attributes {
+                return too_many("an element of more attributes", limits.attributes);
             }
             let value = attribute
                 .normalized_value(XmlVersion::Implicit1_0)
@@ -227,8 +306,9 @@ mod tests {
         assert!(inner.eq([&Element {
             name: "d".into(),
             attributes: vec![("z".into(), "产".into())],
-            children: vec![],
+            ..Element::default()
         }]));
+        assert_eq!(root.text.trim(), "t < <z/>");
     }
 
     #[test]
@@ -241,7 +321,7 @@ mod tests {
         assert!(matches!(parse("<a x='&m;'/>"), Err(XmlError::Entity(_))));
         assert!(matches!(
             parse(&" ".repeat(MAX_BYTES + 1)),
-            Err(XmlError::TooLong(_))
+            Err(XmlError::TooLong { .. })
         ));
         let nested = |depth| "<a>".repeat(depth) + &"</a>".repeat(depth);
         assert!(parse(&nested(MAX_DEPTH)).is_ok());
@@ -272,6 +352,9 @@ mod tests {
         for text in [
             "",
             "text",
+            "<a/>text",
+            "<a>&#0;</a>",
+            "<a>&#xD800;</a>",
             "<a>",
             "</a>",
             "<a></b>",

@@ -40,6 +40,13 @@ impl Caller {
         }
     }
 
+    /// The node itself, which may do what its operator may.
+    pub fn node() -> Self {
+        Self::Operator {
+            credential: "node".into(),
+        }
+    }
+
     /// The enterprise, if it is one.
     pub fn enterprise(&self) -> Option<EnterpriseId> {
         match self {

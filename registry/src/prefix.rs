@@ -47,6 +47,8 @@ pub enum PrefixAction {
     StartReview,
     /// 审核中 → 启用.
     Approve,
+    /// 审核中, and to be reviewed by the national node: what approving is where there is one.
+    Submit,
     /// 审核中 → 驳回.
     Reject,
     /// 驳回 → 待审核.
@@ -91,7 +93,9 @@ impl PrefixState {
         use PrefixAction as A;
         use PrefixState as S;
         Some(match (self, action) {
-            (S::PendingReview, A::StartReview) => Step::To(S::UnderReview),
+            (S::PendingReview, A::StartReview) | (S::UnderReview, A::Submit) => {
+                Step::To(S::UnderReview)
+            }
             (S::UnderReview, A::Approve) | (S::Suspended, A::Resume) => Step::To(S::Active),
             (S::UnderReview, A::Reject) => Step::To(S::Rejected),
             (S::Rejected, A::Reapply) => Step::To(S::PendingReview),
@@ -313,6 +317,10 @@ pub struct PrefixRecord {
     /// How many these are.
     #[prost(uint32, tag = "10")]
     pub value_count: u32,
+    /// Sequence of the change that approved it here and left it to the national node; 0: it is
+    /// not waiting for that one.
+    #[prost(uint64, tag = "11")]
+    pub submitted: u64,
 }
 
 impl PrefixRecord {
@@ -355,6 +363,7 @@ mod tests {
         let actions = [
             A::StartReview,
             A::Approve,
+            A::Submit,
             A::Reject,
             A::Reapply,
             A::Suspend,
@@ -375,7 +384,7 @@ mod tests {
         );
         assert_eq!(
             allowed(S::UnderReview),
-            [A::Approve, A::Reject, A::MarkForDeletion]
+            [A::Approve, A::Submit, A::Reject, A::MarkForDeletion]
         );
         assert_eq!(allowed(S::Active), [A::Suspend, A::MarkForDeletion]);
         assert_eq!(allowed(S::Rejected), [A::Reapply, A::MarkForDeletion]);

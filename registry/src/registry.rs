@@ -6,9 +6,11 @@ use crate::credential::{Credential, split_token};
 use crate::layout::{Family, decode_value};
 use crate::log::{ChangeLog, local::LocalLog};
 use crate::name_table::NameTable;
+use crate::prefix::PrefixAction;
 use crate::prefix_table::PrefixTable;
 use crate::record::Record;
 use crate::store::{Mutation, Store, StoreOptions, Tiered};
+use crate::upward::Journal;
 use crate::write::{Command, Endorser, Idempotency, Receipt, Writer, WriterHandle};
 use crate::{Caller, Error, Result, Sequence, layout};
 use idnode_proto::identifier::{Identifier, Prefix};
@@ -77,6 +79,7 @@ pub struct Registry {
     draining: AtomicBool,
     poisoned: Arc<AtomicBool>,
     endorser: OnceLock<Arc<Endorser>>,
+    provisioned: OnceLock<Vec<Prefix>>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -158,12 +161,29 @@ impl Registry {
             draining: AtomicBool::new(false),
             poisoned,
             endorser: OnceLock::new(),
+            provisioned: OnceLock::new(),
         })
     }
 
     /// Carries out a command: checked, numbered, durable and visible on this node when it
     /// returns. Cancelling the wait does not take the command back.
     pub async fn write(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Command,
+    ) -> Result<Receipt> {
+        self.carry_out(caller, idempotency, self.left_to_national(command))
+            .await
+    }
+
+    /// Carries out a command of the node itself, in the name of those above it: what it approves is
+    /// approved.
+    pub async fn write_as_node(&self, command: Command) -> Result<Receipt> {
+        self.carry_out(&Caller::node(), None, command).await
+    }
+
+    async fn carry_out(
         &self,
         caller: &Caller,
         idempotency: Option<Idempotency>,
@@ -181,6 +201,46 @@ impl Registry {
                 self.write_endorsed(endorser, &writer, caller, idempotency, command)
                     .await
             }
+        }
+    }
+
+    /// From now on the national node reviews what is approved here of the prefixes below these. Once
+    /// for a registry: a second one changes nothing.
+    pub fn provision_below(&self, prefixes: Vec<Prefix>) {
+        let _ = self.provisioned.set(prefixes);
+    }
+
+    /// The prefix of the node's own that a prefix is below of, where the national node reviews it.
+    pub fn provisioned_under(&self, prefix: &Prefix) -> Option<&Prefix> {
+        let own = self.provisioned.get()?.iter();
+        let mut above = own.filter(|own| {
+            let mut above = prefix.candidates().skip(1);
+            above.any(|it| it.key == own.key())
+        });
+        above.next()
+    }
+
+    /// The first of the node's own prefixes below which the national node reviews.
+    pub fn provisioned_first(&self) -> Option<String> {
+        let first = self.provisioned.get()?.first();
+        first.map(Prefix::canonical)
+    }
+
+    /// A command with approval as what it is where the national node has the last word.
+    fn left_to_national(&self, command: Command) -> Command {
+        match command {
+            Command::TransitionPrefix {
+                prefix,
+                action: PrefixAction::Approve,
+                message,
+                expected_version,
+            } if self.provisioned_under(&prefix).is_some() => Command::TransitionPrefix {
+                prefix,
+                action: PrefixAction::Submit,
+                message,
+                expected_version,
+            },
+            other => other,
         }
     }
 
@@ -358,6 +418,11 @@ impl Registry {
     /// The names of every enterprise, in memory.
     pub(crate) fn names(&self) -> &NameTable {
         &self.names
+    }
+
+    /// The journal of what the node has told others.
+    pub fn journal(&self) -> Journal {
+        Journal::new(self.store.clone())
     }
 
     /// Bytes of the store's live data.

@@ -2,7 +2,10 @@
 //! with each flush: a bulk load would spend a twentieth of its time on having the same pages mapped
 //! again, if they went back to the system in between.
 
-#![expect(unsafe_code, reason = "the allocator's options are set by a C function")]
+#![expect(
+    unsafe_code,
+    reason = "the allocator's options are set by a C function"
+)]
 
 use libmimalloc_sys::mi_option_set;
 

@@ -11,6 +11,7 @@
 //! | `odds` | whether asking memory first is worth it |
 //! | `urgency` | UDP threads before others |
 //! | [`trust`] | the key that signs what is registered, verdicts for trusted queries |
+//! | [`upward`] | the tasks that speak with the national node, started as configured |
 //! | [`node`] | the one place that knows all parts |
 //! | [`allocator`] | what memory goes back to the system |
 //! | [`config`], [`cli`], [`logging`] | what an operator sets |
@@ -30,4 +31,5 @@ pub mod recursion;
 pub mod resolve;
 pub mod trust;
 pub mod udp;
+pub mod upward;
 mod urgency;

@@ -17,10 +17,12 @@ use crate::front::whois::{WhoisFront, WhoisOptions};
 use crate::recursion::{Recursion, RecursionOptions};
 use crate::resolve::Resolver;
 use crate::trust::{self, TrustError, Verdicts};
+use crate::upward::Upward;
 use idnode_proto::dnsname::{NameError, Zones};
 use idnode_proto::handle::auth::KeyError;
 use idnode_proto::handle::site::{NodePorts, Server, Site};
 use idnode_registry::store::StoreOptions;
+use idnode_registry::upward::Uplink;
 use idnode_registry::write::{Command, Outcome};
 use idnode_registry::{Caller, Options, Registry};
 use ipnet::IpNet;
@@ -131,6 +133,7 @@ pub struct Node {
     dns: DnsFront,
     handle: HandleFront,
     whois: Option<WhoisFront>,
+    upward: Upward,
     drain_deadline: Duration,
     log_retention_ms: u64,
 }
@@ -225,6 +228,7 @@ impl Node {
                 directory_options(config),
             )?),
             proofs: Proofs::new(registry.clone()),
+            uplink: Arc::new(Uplink::new(registry.journal())),
             started_at_ms: now_ms(),
             request_deadline: Duration::from_millis(config.limits.request_deadline_ms.into()),
         });
@@ -256,6 +260,7 @@ impl Node {
         };
         let handle = HandleFront::new(sockets, core.clone(), handle_options);
         let whois = whois_front(config, &core).await?;
+        let upward = Upward::new(config, &core);
         Ok(Self {
             core,
             grpc,
@@ -263,6 +268,7 @@ impl Node {
             dns,
             handle,
             whois,
+            upward,
             drain_deadline: Duration::from_secs(config.node.drain_deadline_s.into()),
             log_retention_ms: config.store.log_retention_s * 1_000,
         })
@@ -299,6 +305,7 @@ impl Node {
         if let Some(whois) = self.whois {
             fronts.spawn(whois.serve(shutdown.clone()));
         }
+        let upward = self.upward.start(&shutdown);
         let upkeep = tokio::spawn(maintain(self.core.registry.clone(), self.log_retention_ms));
         shutdown.cancelled().await;
         tracing::info!(deadline_s = self.drain_deadline.as_secs(), "draining");
@@ -312,6 +319,7 @@ impl Node {
         if drained.await.is_err() {
             tracing::warn!("the drain deadline passed with requests under way");
         }
+        upward.stopped().await;
         upkeep.abort();
         reloading.abort();
         let registry = self.core.registry.clone();
@@ -338,9 +346,7 @@ async fn reload_at(mut hangup: Signal, reloads: Vec<Reload>) {
 
 /// Forgets what is past its retention, now and then.
 async fn maintain(registry: Arc<Registry>, log_retention_ms: u64) {
-    let caller = Caller::Operator {
-        credential: "node".into(),
-    };
+    let caller = Caller::node();
     let mut tick = tokio::time::interval(MAINTENANCE_PERIOD);
     loop {
         tick.tick().await;

@@ -17,6 +17,7 @@ mod listing;
 mod log;
 mod model;
 mod nesting;
+mod provisioning;
 mod quotas;
 mod records;
 mod registrations;

@@ -115,14 +115,24 @@ pub(super) fn transition(
             format!("is {}: {action:?} is not possible", state.label()),
         )
     })?;
+    let is_submission = action == PrefixAction::Submit;
+    if is_submission && record.submitted > 0 {
+        let reason = "is approved here and under review at the national node";
+        return Err(Error::state(Object::Prefix, prefix, reason));
+    }
     let replaced = record.clone();
     record.review_message = message.to_owned();
     match step {
         Step::To(next) => {
-            if next == PrefixState::Active {
+            if next == PrefixState::Active || is_submission {
                 enterprises::require_verified(txn, record.owner())?;
             }
             record.set_state(next);
+            record.submitted = if is_submission {
+                txn.next_sequence()
+            } else {
+                0
+            };
             Ok(store(txn, caller, Some(replaced), record))
         }
         Step::Gone => remove(txn, caller, prefix, record),

@@ -35,7 +35,8 @@ pub use error::{ConfigError, ConfigErrors, Origin, Position, Problem};
 pub use overrides::FlagSetting;
 pub use sections::{
     CacheConfig, Config, DnsConfig, GrpcConfig, HandleConfig, HttpConfig, IiidapConfig,
-    LimitsConfig, LogConfig, NodeConfig, StoreConfig, TrustConfig, WhoisConfig,
+    LimitsConfig, LogConfig, NodeConfig, StoreConfig, TrustConfig, UpwardConfig, UpwardEppConfig,
+    WhoisConfig,
 };
 pub use value::LogFormat;
 pub use value::{parse_cookie_secret, parse_network};

@@ -101,6 +101,7 @@ pub(crate) fn prefix(prefix: &api::Prefix) -> Value {
         "scheme": scheme(prefix.scheme()),
         "enterprise_id": prefix.enterprise_id,
         "state": prefix_state(prefix),
+        "submitted": prefix.submitted,
         "review_message": prefix.review_message,
         "delegation": prefix.delegation.as_ref().map(delegation),
         "values": values(&prefix.values),

@@ -11,6 +11,23 @@ fn a_misspelt_key_is_named_with_its_place_and_the_right_one() {
 }
 
 #[test]
+fn a_section_within_a_section_has_keys_of_its_own() {
+    assert_eq!(
+        mistakes_of("version = 1\n[upward.epp]\nservr = 'a:1'\n"),
+        ["node.toml:3:1: upward.epp.servr: there is no such key; did you mean server?"]
+    );
+    assert_eq!(
+        mistakes_of("version = 1\n[upward]\nepp = 1\n"),
+        [
+            "node.toml:3:7: upward.epp: is a section and needs a table, \"[upward.epp]\", not an integer"
+        ]
+    );
+    let errors = mistakes_of("version = 1\n[upward.epp]\nserver = 'a:1'\n");
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    assert!(errors[0].contains("which needs upward"), "{errors:?}");
+}
+
+#[test]
 fn a_key_in_the_wrong_section_is_sent_to_the_right_one() {
     assert_eq!(
         mistakes_of("version = 1\n[grpc]\nbody_limit_kib = 9\n"),

@@ -24,6 +24,7 @@ pub(in super::super) fn shown(record: PrefixRecord) -> idnode_registry::Result<a
         state: shown_state(record.state()).into(),
         delegation: record.delegation.as_ref().map(shown_delegation),
         values: record.values().map(value::shown).collect(),
+        submitted: record.submitted > 0,
         review_message: record.review_message,
         version: record.version,
         created_at: timestamp(record.created_at_ms),

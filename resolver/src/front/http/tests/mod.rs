@@ -160,6 +160,7 @@ impl Node {
                     .unwrap(),
             ),
             proofs: crate::front::proofs::Proofs::new(registry.clone()),
+            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             registry,
             zones,
             dnssec: Arc::new(dnssec),

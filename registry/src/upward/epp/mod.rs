@@ -1,0 +1,235 @@
+//! Provisioning over EPP: an enterprise whose prefix is approved here is registered at the national
+//! node, its prefix applied for, and what was decided there written here.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`records`] | what the journal keeps: transactions, applications, enrolments, messages |
+//! | [`plan`] | what is decided, without sending or storing |
+//! | `provision` | the work: what is owed is told, what is answered journalled |
+//! | `session`, `link` | a session with its answers; documents over TLS or HTTP |
+
+mod link;
+pub mod plan;
+mod provision;
+pub mod records;
+mod session;
+
+pub use link::LinkError;
+
+use super::status::{Channel, Uplink};
+use crate::{Registry, Sequence, now_ms};
+use provision::{Provisioner, Standing};
+use records::Records;
+use session::Session;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// The first wait after a failure is this part of the longest.
+const FIRST_BACKOFF: u32 = 100;
+/// Changes are gathered so long before they are looked at.
+const GATHER: Duration = Duration::from_millis(20);
+/// Writes that are about no prefix are looked at so often: they may be about an enterprise.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What the channel is told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `host:port` (TLS), or a URL of HTTP.
+    pub server: String,
+    /// The name in the server's certificate; empty: the host.
+    pub server_name: String,
+    /// File of the certificates that sign the server's.
+    pub authority: PathBuf,
+    /// File of the node's own certificates; empty: it shows none.
+    pub certificate: PathBuf,
+    /// File of their key.
+    pub key: PathBuf,
+    /// The node's name when it logs in.
+    pub client_id: String,
+    /// File of the password.
+    pub password_file: PathBuf,
+    /// The node's user (shrUserId).
+    pub user: String,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How often a silent session is kept alive.
+    pub keepalive: Duration,
+    /// How often messages are asked for while something is under review there.
+    pub poll: Duration,
+    /// The longest wait after a failure.
+    pub max_backoff: Duration,
+}
+
+/// Speaks with the national node until `shutdown`.
+pub async fn run(
+    registry: Arc<Registry>,
+    uplink: Arc<Uplink>,
+    options: Options,
+    shutdown: CancellationToken,
+) {
+    uplink.open(Channel::Epp, &options.server, now_ms());
+    let channel = ProvisioningChannel {
+        work: Provisioner {
+            records: Records(registry.journal()),
+            registry,
+            user: options.user.clone(),
+        },
+        uplink,
+        options,
+    };
+    tokio::select! {
+        () = channel.keep_up() => {}
+        () = shutdown.cancelled() => {}
+    }
+}
+
+struct ProvisioningChannel {
+    work: Provisioner,
+    uplink: Arc<Uplink>,
+    options: Options,
+}
+
+impl ProvisioningChannel {
+    /// Connects, again and again.
+    async fn keep_up(&self) {
+        let mut backoff = Duration::ZERO;
+        loop {
+            let failed = match Session::begin(&self.options).await {
+                Err(error) => error,
+                Ok(session) => {
+                    self.uplink.works(Channel::Epp, now_ms());
+                    let mut did_something = false;
+                    let failed = self.serve(session, &mut did_something).await;
+                    if did_something {
+                        backoff = Duration::ZERO;
+                    }
+                    failed
+                }
+            };
+            tracing::warn!(error = %failed, "provisioning is interrupted");
+            self.uplink
+                .fails(Channel::Epp, &failed.to_string(), now_ms());
+            backoff = self.longer(backoff);
+            self.idle(jittered(backoff)).await;
+        }
+    }
+
+    /// Waits, and counts meanwhile what is owed.
+    async fn idle(&self, wait: Duration) {
+        let mut applied = self.work.registry.watch_applied();
+        let until = Instant::now() + wait;
+        loop {
+            self.stand().await;
+            tokio::select! {
+                () = sleep_until(until) => return,
+                open = self.something_new(&mut applied) => {
+                    if !open {
+                        return sleep_until(until).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for writes that may be about what is told. False: there will be none.
+    async fn something_new(&self, applied: &mut watch::Receiver<Sequence>) -> bool {
+        let began = Instant::now();
+        let prefixes = self.work.registry.prefixes().epoch();
+        if applied.changed().await.is_err() {
+            return false;
+        }
+        loop {
+            sleep(GATHER).await;
+            let is_about_prefixes = self.work.registry.prefixes().epoch() != prefixes;
+            if is_about_prefixes || began.elapsed() >= LOOK {
+                return true;
+            }
+        }
+    }
+
+    fn longer(&self, backoff: Duration) -> Duration {
+        let longest = self.options.max_backoff;
+        (backoff * 2).clamp(longest / FIRST_BACKOFF, longest)
+    }
+
+    /// Works over one session until it breaks.
+    async fn serve(&self, mut session: Session, did_something: &mut bool) -> LinkError {
+        match self.serve_until_broken(&mut session, did_something).await {
+            Ok(()) => {
+                session.end().await;
+                LinkError::Answer("the registry is closed".into())
+            }
+            Err(error) => error,
+        }
+    }
+
+    async fn serve_until_broken(
+        &self,
+        session: &mut Session,
+        did_something: &mut bool,
+    ) -> Result<(), LinkError> {
+        let mut applied = self.work.registry.watch_applied();
+        let mut retry = Duration::ZERO;
+        // What was decided while this node was away is known first.
+        self.work.poll(session).await?;
+        let mut polled = Instant::now();
+        loop {
+            applied.mark_unchanged();
+            self.stand().await;
+            let put_off = self.work.tell_all(session).await?;
+            let standing = self.stand().await;
+            if standing.waiting > 0 && polled.elapsed() >= self.options.poll {
+                self.work.poll(session).await?;
+                polled = Instant::now();
+                self.stand().await;
+            }
+            self.uplink.works(Channel::Epp, now_ms());
+            *did_something = true;
+            retry = match put_off {
+                true => self.longer(retry),
+                false => Duration::ZERO,
+            };
+            let idle = Instant::now();
+            let is_waiting = standing.waiting > 0;
+            tokio::select! {
+                open = self.something_new(&mut applied) => {
+                    if !open {
+                        return Ok(());
+                    }
+                }
+                () = sleep(jittered(retry)), if put_off => {}
+                () = sleep_until(polled + self.options.poll), if is_waiting => {}
+                () = sleep_until(idle + self.options.keepalive) => session.hello().await?,
+            }
+        }
+    }
+
+    /// Opens what is to be applied for, and counts what is owed.
+    async fn stand(&self) -> Standing {
+        match self.work.reconcile().await {
+            Ok(standing) => {
+                self.uplink.owes(Channel::Epp, standing.owed);
+                metrics::gauge!("idnode_epp_under_review").set(standing.waiting as f64);
+                standing
+            }
+            Err(error) => {
+                tracing::error!(%error, "what is owed to the national node cannot be read");
+                Standing::default()
+            }
+        }
+    }
+}
+
+/// A wait between a half and the whole of it, so that nodes do not come back all at once.
+fn jittered(wait: Duration) -> Duration {
+    let mut random = [0; 4];
+    let share = match getrandom::fill(&mut random) {
+        Ok(()) => u32::from_be_bytes(random),
+        Err(_) => u32::MAX,
+    };
+    wait / 2 + (wait / 2).mul_f64(f64::from(share) / f64::from(u32::MAX))
+}

@@ -1,0 +1,8 @@
+//! A node and the national node above it.
+
+mod faults;
+mod kills;
+mod openssl;
+mod page;
+mod provisioning;
+mod world;
