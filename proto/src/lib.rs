@@ -9,12 +9,14 @@
 //! | [`handle`] | the Handle protocol's envelopes, messages, site records (RFC 3652) |
 //! | [`xml`] | the XML that some values hold, read within bounds |
 //! | [`trust`] | signatures over values, certificates of their signers, the verifier of their chains |
+//! | [`escrow`] | deposits of a registry with an escrow agent: documents, container, manifest |
 //! | [`import`] | chunks of a bulk load, whose items are taken apart one by one |
 //! | [`api`] | generated protobuf messages, gRPC clients and servers (`proto/idnode/v1/*.proto`) |
 
 #[path = "gen/mod.rs"]
 pub mod api;
 pub mod dnsname;
+pub mod escrow;
 pub mod handle;
 pub mod identifier;
 pub mod import;

@@ -4,6 +4,8 @@
 //! Document types are refused, and with them every entity but the five that XML itself has: what
 //! a value says must not depend on anything but the value, nor grow when it is read.
 
+pub mod stream;
+
 use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
