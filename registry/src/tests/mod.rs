@@ -19,6 +19,6 @@ mod model;
 mod nesting;
 mod quotas;
 mod records;
-mod support;
+pub(crate) mod support;
 mod templates;
 mod versions;
