@@ -14,12 +14,15 @@ use super::session::Session;
 pub(crate) enum Command {
     /// How each channel to the national node stands
     Status,
+    /// List escrow deposits, the newest of each prefix first
+    Deposits(super::escrow::log::ListArgs),
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
-    let mut client = UpwardServiceClient::new(session.channel().await?);
     match command {
+        Command::Deposits(args) => super::escrow::log::list(args, session).await,
         Command::Status => {
+            let mut client = UpwardServiceClient::new(session.channel().await?);
             let request = session.request(GetUpwardStatusRequest {});
             let status = client.get_upward_status(request).await?.into_inner();
             let channels = &status.channels;

@@ -20,6 +20,16 @@ pub struct Settings {
     /// File of scripted faults: JSON, lists of faults by channel, as POST /faults takes them
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+    /// Where escrow deposits are taken over SFTP; by default any free port of 127.0.0.1
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen_sftp: Option<SocketAddr>,
+    /// File of the private SM2 key (PEM) that deposits are encrypted to; without it none are taken
+    #[arg(long, value_name = "FILE")]
+    pub escrow_key: Option<PathBuf>,
+    /// A node whose deposits are taken: its user name, the file of the key it logs in with
+    /// (OpenSSH) and that of the public SM2 key it signs with (PEM)
+    #[arg(long, value_name = "NAME=FILE,FILE")]
+    pub escrow_client: Vec<String>,
 }
 
 impl Settings {
@@ -38,6 +48,12 @@ impl Settings {
             data_dir: self.data_dir.or(file.data_dir),
             listen_status: self.listen_status.or(file.listen_status),
             faults: self.faults.or(file.faults),
+            listen_sftp: self.listen_sftp.or(file.listen_sftp),
+            escrow_key: self.escrow_key.or(file.escrow_key),
+            escrow_client: match self.escrow_client.is_empty() {
+                true => file.escrow_client,
+                false => self.escrow_client,
+            },
         })
     }
 

@@ -1,4 +1,5 @@
 //! A node and the national node above it.
 
+mod escrow;
 mod page;
-mod world;
+pub(crate) mod world;
