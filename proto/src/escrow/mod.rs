@@ -42,9 +42,9 @@ pub const RDE: &str = "urn:ietf:params:xml:ns:rde-1.0";
 /// Namespace of our own objects.
 pub const NS: &str = "urn:idnode:params:xml:ns:escrow-1.0";
 
-/// One object with everything in it: a record of 1 MiB and a bit, its data in base64.
+/// One object with everything in it: the largest, a template of a few MiB, with every character escaped.
 pub(crate) const LIMITS: Limits = Limits {
-    piece_bytes: 8 << 20,
+    piece_bytes: 32 << 20,
     depth: 8,
     elements: 70_000,
     attributes: 40,

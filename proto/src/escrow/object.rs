@@ -46,6 +46,7 @@ pub const ATTRIBUTE_TYPES: [&str; 10] = [
 ];
 
 /// One object.
+#[allow(clippy::large_enum_variant, reason = "one is alive at a time")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Object {
     /// A prefix: the one the deposit is of.

@@ -99,18 +99,6 @@ pub fn open<S: PartSource>(
     receiver: &PrivateKey,
 ) -> Result<Document<S>, EscrowError> {
     check_parts(&source, &manifest.parts)?;
-    open_checked(manifest, source, receiver)
-}
-
-/// As [`open`], where the parts have been compared already.
-///
-/// # Errors
-/// [`EscrowError`]
-pub fn open_checked<S: PartSource>(
-    manifest: &Manifest,
-    source: S,
-    receiver: &PrivateKey,
-) -> Result<Document<S>, EscrowError> {
     let parts = buffered(PartReader::new(source, manifest.parts.len() as u32));
     let opener = Opener::new(parts, receiver)?;
     let compression = opener.compression();

@@ -88,7 +88,7 @@ pub fn directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// One that it needs is missing.
-pub fn chain_of(deposits: &[Found]) -> Result<Vec<&Found>, EscrowError> {
+fn chain_of(deposits: &[Found]) -> Result<Vec<&Found>, EscrowError> {
     let heads: Vec<&Head> = deposits.iter().map(|it| &it.manifest.deposit).collect();
     let places = last_chain(&heads)?;
     Ok(places
@@ -101,7 +101,7 @@ pub fn chain_of(deposits: &[Found]) -> Result<Vec<&Found>, EscrowError> {
 ///
 /// # Errors
 /// A deposit is refused; one is missing.
-pub fn open_chain(
+fn open_chain(
     deposits: &[Found],
     receiver: &PrivateKey,
 ) -> Result<(Head, Vec<String>, Chain<impl io::BufRead + use<>>), EscrowError> {
@@ -119,7 +119,7 @@ pub fn open_chain(
 }
 
 /// Says of which deposit an error is.
-pub fn of_deposit(id: &str, error: EscrowError) -> EscrowError {
+fn of_deposit(id: &str, error: EscrowError) -> EscrowError {
     match error {
         EscrowError::Chain(reason) => EscrowError::Chain(reason),
         other => EscrowError::Container(format!("deposit {id}: {other}")),

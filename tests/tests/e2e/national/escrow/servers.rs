@@ -179,6 +179,93 @@ fn a_node_deposits_at_a_server_that_is_not_ours() {
 }
 
 #[test]
+fn an_upload_goes_on_where_it_was_cut_off() {
+    let keys = Keys::new();
+    let sshd = Sshd::start(&keys);
+    // Where the deposits would be there is a file: nothing can be uploaded yet.
+    let in_the_way = sshd.deposits().join("88.118.8");
+    fs::write(&in_the_way, "").unwrap();
+    let data = DataDir::init();
+    let settings = keys.settings(sshd.at, &sshd.host_key, &sshd.user);
+    let running = node(&data, &settings, &["upward.escrow.compression=zstd"]);
+    let operator = running.idctl(Some(&data.token_file()));
+    let one = operator.verified_enterprise("91110000600037341L");
+    for number in 0..60 {
+        let mut random = vec![0; 90_000];
+        getrandom::fill(&mut random).unwrap();
+        let value = format!("BIN:encoding=base64={}", base64_of(&random));
+        if number == 0 {
+            // The first deposit is made as soon as there is a prefix; the one that counts follows.
+            operator.active_prefix("88.118.8", &one);
+        }
+        create(&operator, &format!("88.118.8/{number}"), &[&value]);
+    }
+    let waiting = until_newest(&operator, "88.118.8", "sending", None);
+    assert!(
+        waiting["reason"]
+            .as_str()
+            .is_some_and(|it| it.contains("88.118.8")),
+        "{waiting}"
+    );
+    fs::remove_file(&in_the_way).unwrap();
+    until_newest(&operator, "88.118.8", "sent", None);
+    fs::rename(&in_the_way, sshd.deposits().join("aside")).unwrap();
+    fs::write(&in_the_way, "").unwrap();
+    operator.json(&["escrow", "deposit", "--full"]);
+    let first = waiting["id"].as_str().unwrap();
+    let waiting = until_newest(&operator, "88.118.8", "sending", Some(first));
+    let id = waiting["id"].as_str().unwrap();
+    until("an attempt", || {
+        super::world::newest(&operator, "88.118.8")
+            .is_some_and(|it| it["attempts"].as_u64() > Some(0))
+    });
+    // Most of the part has arrived; its first byte is another, and its end was never written.
+    let whole = fs::read(
+        data.path()
+            .join("escrow/88.118.8")
+            .join(id)
+            .join("part-00001"),
+    )
+    .unwrap();
+    assert!(whole.len() > 5_000_000, "{}", whole.len());
+    let mut partial = whole[..4_000_000].to_vec();
+    partial[0] ^= 1;
+    partial[3_900_000..].fill(0);
+    fs::remove_file(&in_the_way).unwrap();
+    fs::create_dir_all(in_the_way.join(id)).unwrap();
+    fs::write(in_the_way.join(id).join("part-00001.partial"), partial).unwrap();
+    until_newest(&operator, "88.118.8", "sent", Some(first));
+    let part = in_the_way.join(id).join("part-00001");
+    let mut arrived = fs::read(&part).unwrap();
+    assert_eq!(
+        arrived[0],
+        whole[0] ^ 1,
+        "it was uploaded from its beginning"
+    );
+    arrived[0] ^= 1;
+    assert!(arrived == whole);
+    fs::write(&part, arrived).unwrap();
+    fs::remove_dir_all(sshd.deposits().join("aside")).unwrap();
+    assert_eq!(
+        keys.verify(&sshd.deposits())["prefixes"][0]["identifiers"],
+        60
+    );
+    running.stop();
+}
+
+/// Base64 (RFC 4648 section 4).
+fn base64_of(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    assert_eq!(bytes.len() % 3, 0);
+    let digit = |bits: u32, shift: u32| char::from(ALPHABET[(bits >> shift & 63) as usize]);
+    let groups = bytes.chunks(3).flat_map(|three| {
+        let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        [18, 12, 6, 0].map(|shift| digit(bits, shift))
+    });
+    groups.collect()
+}
+
+#[test]
 fn a_node_speaks_with_no_other_server_than_the_one_that_is_meant() {
     let keys = Keys::new();
     let (sshd, other) = (Sshd::start(&keys), Sshd::start(&keys));

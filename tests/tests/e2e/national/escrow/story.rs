@@ -101,7 +101,7 @@ fn a_node_deposits_and_a_registry_is_restored_from_it() {
         "update",
         "88.118.8/A-1",
         "--value",
-        "URL=https://example.com/changed",
+        "1:URL=https://example.com/changed",
     ]);
     operator.json(&["prefix", "suspend", "oid:1.2.156.3001"]);
     operator.json(&["escrow", "deposit"]);
