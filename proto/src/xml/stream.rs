@@ -351,7 +351,7 @@ fn element(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     const LIMITS: Limits = Limits {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::world::{Keys, USER, create, node};
 
 /// How often one of them is killed.
-const KILLS: u64 = 24;
+const KILLS: u64 = 100;
 
 #[test]
 fn killed_in_the_middle_of_uploads_both_sides_end_equal() {
@@ -104,5 +104,7 @@ fn killed_in_the_middle_of_uploads_both_sides_end_equal() {
         assert_eq!(of_prefix["listing"], log[0]["listing"]);
         assert_eq!(of_prefix["identifiers"], KILLS);
     }
+    // Some of them were in the middle of an upload.
+    assert!(running.log().contains("a deposit was not sent"));
     running.stop();
 }
