@@ -11,6 +11,7 @@
 //! | [`xml`] | XML, read within bounds and written: in some values, and in documents |
 //! | [`epp`] | provisioning at the national node: EPP with its objects (RFC 5730, 5734) |
 //! | [`trust`] | signatures over values, certificates of their signers, the verifier of their chains |
+//! | [`escrow`] | deposits of a registry with an escrow agent: documents, container, manifest |
 //! | [`import`] | chunks of a bulk load, whose items are taken apart one by one |
 //! | [`api`] | generated protobuf messages, gRPC clients and servers (`proto/idnode/v1/*.proto`) |
 
@@ -18,6 +19,7 @@
 pub mod api;
 pub mod dnsname;
 pub mod epp;
+pub mod escrow;
 pub mod handle;
 pub mod identifier;
 pub mod iiidap;

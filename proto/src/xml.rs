@@ -11,6 +11,8 @@ pub use names::Named;
 pub use write::{Writer, is_character};
 
 use quick_xml::escape::resolve_xml_entity;
+pub mod stream;
+
 use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};

@@ -29,6 +29,9 @@ pub enum Command {
     Run(RunArgs),
     /// Make a registry, load the demonstration data and run on it.
     Demo(DemoArgs),
+    /// Make a registry of escrow deposits and a new operator's token (DIR/operator.token, mode 0600);
+    /// prove that it is what was deposited.
+    EscrowRestore(EscrowRestoreArgs),
     /// Check, print or explain the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -52,6 +55,23 @@ impl InitArgs {
         push_short(&mut settings, "--data-dir", Some(&self.data_dir));
         settings
     }
+}
+
+/// Arguments of `idnode escrow-restore`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct EscrowRestoreArgs {
+    /// Directory of the deposits: one of each prefix, in it one of each deposit.
+    #[arg(long, value_name = "DIR")]
+    pub deposits: PathBuf,
+    /// File of the receiver's private SM2 key (PEM, mode 0600).
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// File of the public SM2 key of the node that made the deposits (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub signer: PathBuf,
+    /// Directory of the new registry.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
 }
 
 /// Arguments of `idnode run`, and of `idnode config print`.

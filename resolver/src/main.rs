@@ -3,12 +3,13 @@
 use idnode_proto::dnsname::{Zones, to_name};
 use idnode_proto::identifier::Identifier;
 use idnode_registry::Registry;
-use idnode_resolver::cli::{self, Command, DemoArgs, InitArgs};
+use idnode_resolver::cli::{self, Command, DemoArgs, EscrowRestoreArgs, InitArgs};
 use idnode_resolver::config::{self, Config, FlagSetting};
 use idnode_resolver::demo::dataset::{DataSet, Sources};
 use idnode_resolver::demo::{self, Loaded};
 use idnode_resolver::logging;
 use idnode_resolver::node::{self, Addresses, Node};
+use idnode_resolver::upward;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::error::Error;
 use std::fs::{self, OpenOptions};
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             return printed.map_or(ExitCode::FAILURE, ExitCode::from);
         }
         Command::Init(args) => init(&args),
+        Command::EscrowRestore(args) => escrow_restore(&args),
         Command::Run(args) => {
             configured(args.source.config.as_deref(), &args.flag_settings()).and_then(|c| run(&c))
         }
@@ -76,8 +78,25 @@ fn init(args: &InitArgs) -> Outcome {
 /// Makes an empty registry and its operator token in a directory of our own.
 fn create(data_dir: &Path) -> Result<String, Box<dyn Error>> {
     fs::create_dir_all(data_dir).map_err(|error| format!("{}: {error}", data_dir.display()))?;
-    let path = data_dir.join("operator.token");
     let token = Registry::create(&data_dir.join("registry"))?;
+    write_token(data_dir, &token)
+}
+
+/// Makes a registry of escrow deposits, and says of which, one prefix a line of JSON.
+fn escrow_restore(args: &EscrowRestoreArgs) -> Outcome {
+    let restored = upward::restore(args)?;
+    let token_file = write_token(&args.data_dir, &restored.token)?;
+    let mut out = io::stdout().lock();
+    for line in upward::restored_lines(&restored) {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "{}", upward::restored_summary(&restored, &token_file))?;
+    Ok(out.flush()?)
+}
+
+/// Writes the operator's token beside the registry.
+fn write_token(data_dir: &Path, token: &str) -> Result<String, Box<dyn Error>> {
+    let path = data_dir.join("operator.token");
     // Never readable by others, not even for the moment between making and restricting it.
     let mut file = OpenOptions::new()
         .write(true)

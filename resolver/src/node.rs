@@ -17,7 +17,7 @@ use crate::front::whois::{WhoisFront, WhoisOptions};
 use crate::recursion::{Recursion, RecursionOptions};
 use crate::resolve::Resolver;
 use crate::trust::{self, TrustError, Verdicts};
-use crate::upward::Upward;
+use crate::upward::{Upward, UpwardError};
 use idnode_proto::dnsname::{NameError, Zones};
 use idnode_proto::handle::auth::KeyError;
 use idnode_proto::handle::site::{NodePorts, Server, Site};
@@ -70,6 +70,9 @@ pub enum NodeError {
     /// The key that signs has no public key that can be written.
     #[error("trust.key_file: {0}")]
     SiteKey(KeyError),
+    /// What a channel upward needs can't be used.
+    #[error("upward: {0}")]
+    Upward(#[from] UpwardError),
     /// A front can't listen.
     #[error("{front} front on {address}: {error}")]
     Bind {

@@ -34,6 +34,17 @@ const MAX_LOOKUPS: usize = 64;
 /// Verdicts that wait or are being found.
 const MAX_VERDICTS: usize = 256;
 
+/// The text of a file of a key; of a secret one nobody else may know the content.
+///
+/// # Errors
+/// It can't be read, is longer than keys are, or is open to others.
+pub(crate) fn read_text(path: &Path, secret: bool) -> Result<String, io::Error> {
+    read(path, KEY_FILE_BYTES, secret).map_err(|error| match error {
+        TrustError::File { error, .. } => error,
+        other => io::Error::other(other.to_string()),
+    })
+}
+
 /// Why the files of the `trust` section cannot be used.
 #[derive(Debug, Error)]
 pub enum TrustError {

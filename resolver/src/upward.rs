@@ -1,28 +1,51 @@
 //! The tasks that speak with the national node: started as the configuration says, stopped with
 //! the node. What they do is `idnode_registry::upward`'s.
 
+pub(crate) mod escrow;
+
+use crate::cli::EscrowRestoreArgs;
 use crate::config::Config;
 use crate::front::Core;
+use crate::node::NodeError;
 use idnode_proto::identifier::Prefix;
 use idnode_registry::upward::epp;
+use idnode_registry::upward::escrow::Escrow;
+use idnode_registry::upward::escrow::restore::{self, Restored};
+use serde_json::json;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use thiserror::Error;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How long tasks may take to end when the node stops; what they were about is journalled.
 const STOP_DEADLINE: Duration = Duration::from_secs(2);
 
+/// Why a file that a channel needs can't be used.
+#[derive(Debug, Error)]
+#[error("{}: {reason}", path.display())]
+pub struct UpwardError {
+    /// Which.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
 /// The channels upward that the configuration turns on.
 #[derive(Debug)]
 pub struct Upward {
     core: Arc<Core>,
     epp: Option<epp::Options>,
+    escrow: Option<Escrow>,
 }
 
 impl Upward {
     /// Reads what the channels need. From here on what is provisioned is left to the national node.
-    pub fn new(config: &Config, core: &Arc<Core>) -> Self {
+    ///
+    /// # Errors
+    /// A file that the configuration names can't be used.
+    pub fn new(config: &Config, core: &Arc<Core>) -> Result<Self, NodeError> {
         let epp = epp_options(config);
         if epp.is_some() {
             let own = config.upward.prefixes.iter();
@@ -30,20 +53,31 @@ impl Upward {
             let own = own.filter_map(|text| Prefix::parse(text).ok());
             core.registry.provision_below(own.collect());
         }
-        Self {
+        Ok(Self {
             core: core.clone(),
             epp,
-        }
+            escrow: escrow::of(config, core)?,
+        })
     }
 
     /// Starts the tasks; they end when `shutdown` is cancelled.
     pub fn start(self, shutdown: &CancellationToken) -> Running {
-        let Self { core, epp } = self;
+        let Self { core, epp, escrow } = self;
         let mut tasks = JoinSet::new();
         let (registry, uplink) = (&core.registry, &core.uplink);
         if let Some(options) = epp {
             let (registry, uplink) = (registry.clone(), uplink.clone());
             tasks.spawn(epp::run(registry, uplink, options, shutdown.clone()));
+        }
+        if let Some(escrow) = escrow {
+            let stop = shutdown.clone();
+            // What it was about is journalled, wherever it is cut off.
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = escrow.run() => {}
+                }
+            });
         }
         Running { tasks }
     }
@@ -71,6 +105,51 @@ fn epp_options(config: &Config) -> Option<epp::Options> {
         poll: ms(epp.poll_ms),
         max_backoff: ms(epp.max_backoff_ms),
     })
+}
+
+/// Makes a registry of escrow deposits. Blocks.
+///
+/// # Errors
+/// A key can't be used; a deposit is refused; they do not lead to what they say.
+pub fn restore(args: &EscrowRestoreArgs) -> Result<Restored, Box<dyn std::error::Error>> {
+    let receiver = escrow::signing_key(&args.key)?;
+    let signer = escrow::public_key(&args.signer)?;
+    std::fs::create_dir_all(&args.data_dir)
+        .map_err(|error| format!("{}: {error}", args.data_dir.display()))?;
+    let registry = args.data_dir.join("registry");
+    Ok(restore::restore(
+        &args.deposits,
+        &receiver,
+        &signer,
+        &registry,
+    )?)
+}
+
+/// What was restored, a line of JSON each prefix.
+pub fn restored_lines(restored: &Restored) -> impl Iterator<Item = String> {
+    restored.prefixes.iter().map(|it| {
+        json!({
+            "prefix": it.prefix,
+            "deposits": it.deposits,
+            "watermark": it.watermark,
+            "identifiers": it.listed,
+            "listing": it.listing,
+            "equal": true,
+        })
+        .to_string()
+    })
+}
+
+/// The last line: the whole.
+pub fn restored_summary(restored: &Restored, token_file: &str) -> String {
+    let listed: u64 = restored.prefixes.iter().map(|it| it.listed).sum();
+    json!({
+        "prefixes": restored.prefixes.len(),
+        "identifiers": listed,
+        "revision": restored.revision,
+        "operator_token": token_file,
+    })
+    .to_string()
 }
 
 /// The tasks that run.

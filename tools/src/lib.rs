@@ -5,12 +5,14 @@
 //! | [`mod@bench`] | `idbench`, the load generator |
 //! | [`bulk`] | the files of bulk registration (批量注册): CSV and JSON Lines, compression, chunks |
 //! | [`ctl`] | `idctl`, the operator and enterprise CLI |
+//! | [`escrow`] | deposits in directories, for `idctl` and `idnational` |
 //! | [`national`] | `idnational`, a stand-in for the national top-level node |
 //! | `handle_client`, `tls` | connections to a Handle server, and whom TLS trusts, for both |
 
 pub mod bench;
 pub mod bulk;
 pub mod ctl;
+pub mod escrow;
 mod handle_client;
 pub mod national;
 mod tls;

@@ -2,12 +2,14 @@
 //! the log.
 
 use crate::change::LogEntry;
-use crate::layout::{Family, decode_value, index_key};
+use crate::enterprise::{Enterprise, EnterpriseId};
+use crate::layout::{Family, decode_value, index_key, number_key};
 use crate::prefix::PrefixRecord;
 use crate::read::Counters;
 use crate::record::Record;
 use crate::registry::Registry;
 use crate::store::View;
+use crate::template::Template;
 use crate::{Result, Sequence};
 use bytes::Bytes;
 
@@ -79,6 +81,24 @@ impl Moment<'_> {
     pub fn prefix(&self, key: &[u8]) -> Result<Option<PrefixRecord>> {
         let stored = self.view.get(Family::Prefixes, key)?;
         stored.map(|stored| decode_value(&stored)).transpose()
+    }
+
+    /// An enterprise.
+    pub fn enterprise(&self, id: EnterpriseId) -> Result<Option<Enterprise>> {
+        let stored = self.view.get(Family::Enterprises, &number_key(id.0))?;
+        stored.map(|stored| decode_value(&stored)).transpose()
+    }
+
+    /// Every template, in the order of names.
+    pub fn templates(&self) -> Result<impl Iterator<Item = Result<Template>>> {
+        let rows = self.view.scan(Family::Templates, &[], None)?;
+        Ok(rows.map(|row| decode_value(&row?.1)))
+    }
+
+    /// The counters of a prefix.
+    pub fn counters(&self, prefix: &[u8]) -> Result<Counters> {
+        let stored = self.view.get(Family::Statistics, prefix)?;
+        stored.map_or_else(|| Ok(Counters::default()), |stored| decode_value(&stored))
     }
 
     /// An identifier, or its tombstone, by its key.

@@ -21,6 +21,6 @@ mod provisioning;
 mod quotas;
 mod records;
 mod registrations;
-mod support;
+pub(crate) mod support;
 mod templates;
 mod versions;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`journal`] | the [`Journal`]: everything that was told, durable before it is sent |
 //! | [`epp`] | provisioning: enterprises and their prefixes, reviewed at the national node |
+//! | [`escrow`] | daily deposits of every prefix, and a registry from them |
 //! | [`status`] | how each channel upward stands, for people and metrics |
 //!
 //! What is decided (state machines, schedules, what is owed) takes the time as a parameter; only
@@ -11,6 +12,7 @@
 //! resolution waits for it, and without it there is a backlog on disk, nothing more.
 
 pub mod epp;
+pub mod escrow;
 pub mod journal;
 pub mod status;
 

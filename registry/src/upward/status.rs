@@ -1,6 +1,7 @@
 //! How each channel upward stands: what `idctl upward status` shows and metrics count.
 
 use super::Journal;
+use super::escrow::Desk;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 
@@ -74,6 +75,7 @@ pub struct ChannelStatus {
 pub struct Uplink {
     journal: Journal,
     channels: RwLock<BTreeMap<Channel, ChannelStatus>>,
+    desk: Desk,
 }
 
 impl Uplink {
@@ -82,12 +84,18 @@ impl Uplink {
         Self {
             journal,
             channels: RwLock::default(),
+            desk: Desk::default(),
         }
     }
 
     /// What was told.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Where escrow deposits are asked for.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// Every channel that is on.

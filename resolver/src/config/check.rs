@@ -22,6 +22,7 @@ pub(super) fn conflicts(config: &Config) -> Vec<Conflict> {
     found.extend(soa_times(config));
     found.extend(trust(config));
     found.extend(upward(config));
+    found.extend(escrow(config));
     found
 }
 
@@ -269,6 +270,51 @@ fn upward(config: &Config) -> Vec<Conflict> {
     ]
     .into_iter()
     .flatten()
+    .collect()
+}
+
+/// Who deposits says to whom, and with which keys.
+fn escrow(config: &Config) -> Vec<Conflict> {
+    let (escrow, server) = (&config.upward_escrow, &config.upward_escrow.server);
+    if server.is_empty() {
+        return Vec::new();
+    }
+    let no_file = |path: &PathBuf| path.as_os_str().is_empty();
+    let no_user = escrow.user.is_empty() && config.upward.user.is_empty();
+    [
+        (
+            no_file(&escrow.key_file),
+            "upward.escrow.key_file",
+            "the key it logs in with",
+        ),
+        (
+            escrow.host_key.is_empty(),
+            "upward.escrow.host_key",
+            "the server's key",
+        ),
+        (
+            no_file(&escrow.receiver_key_file),
+            "upward.escrow.receiver_key_file",
+            "the key that deposits are encrypted to",
+        ),
+        (
+            no_file(&escrow.signing_key_file),
+            "upward.escrow.signing_key_file",
+            "the key that deposits are signed with",
+        ),
+        (no_user, "upward.escrow.user", "the name it logs in by"),
+        (
+            config.upward.prefixes.is_empty(),
+            "upward.prefixes",
+            "the prefixes of the node",
+        ),
+    ]
+    .into_iter()
+    .filter(|(needed, ..)| *needed)
+    .map(|(_, key, what)| Conflict {
+        keys: ["upward.escrow.server", key],
+        message: format!("upward.escrow.server is {server:?}, which needs {key}, {what}"),
+    })
     .collect()
 }
 

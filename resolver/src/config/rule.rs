@@ -124,6 +124,10 @@ macro_rules! allowed {
     (token or none) => { "at most 255 printable ASCII characters without spaces" };
     (words) => { "at most 256 bytes of text" };
     (epp server) => { "a host and port such as bms.example.org:700, an http or https URL, or \"\"" };
+    (sftp server) => { "a host and port such as escrow.example.org:22, or \"\"" };
+    (host key) => { "a key type and its base64 such as \"ssh-ed25519 AAAA...\", or \"\"" };
+    (time of day) => { "hours and minutes such as \"08:00\"" };
+    (compression) => { "\"zip\" or \"zstd\"" };
     (directives) => { "a level (off, error, warn, info, debug, trace), then module=level, separated by commas" };
     (format) => { "\"text\" or \"json\"" };
     ($least:literal to $most:literal) => { concat!($least, " to ", $most) };
@@ -162,6 +166,10 @@ macro_rules! rule {
     (@check token or none) => { $crate::config::rule::Check::Text($crate::config::rule::optional_token) };
     (@check words) => { $crate::config::rule::Check::Text($crate::config::rule::words) };
     (@check epp server) => { $crate::config::rule::Check::Text($crate::config::rule::epp_server) };
+    (@check sftp server) => { $crate::config::rule::Check::Text($crate::config::rule::sftp_server) };
+    (@check host key) => { $crate::config::rule::Check::Text($crate::config::rule::host_key) };
+    (@check time of day) => { $crate::config::rule::Check::Text($crate::config::rule::time_of_day) };
+    (@check compression) => { $crate::config::rule::Check::Text($crate::config::rule::compression) };
     (@check directives) => { $crate::config::rule::Check::Text($crate::logging::check_directives) };
     (@check format) => { $crate::config::rule::Check::Text($crate::config::rule::format) };
     (@check $least:literal to $most:literal $($unit:ident)?) => {
@@ -424,5 +432,33 @@ pub(super) fn epp_server(text: &str) -> Result<(), String> {
     match host.trim_start_matches('[').trim_end_matches(']') {
         "" => Err(format!("{text:?} has no host")),
         host => optional_token(host),
+    }
+}
+
+pub(super) fn sftp_server(text: &str) -> Result<(), String> {
+    match text.contains("://") {
+        true => Err(format!("{text:?} is a URL, not a host and port")),
+        false => epp_server(text),
+    }
+}
+
+pub(super) fn host_key(text: &str) -> Result<(), String> {
+    match text.is_empty() {
+        true => Ok(()),
+        false => crate::upward::escrow::host_key(text).map(drop),
+    }
+}
+
+pub(super) fn time_of_day(text: &str) -> Result<(), String> {
+    let minutes = crate::upward::escrow::minutes(text);
+    minutes
+        .map(drop)
+        .ok_or_else(|| format!("{text:?} is no time of day"))
+}
+
+pub(super) fn compression(text: &str) -> Result<(), String> {
+    match crate::upward::escrow::compression(text) {
+        Some(_) => Ok(()),
+        None => Err(format!("{text:?} is neither")),
     }
 }

@@ -325,6 +325,38 @@ sections! {
         max_backoff_ms: u32 = 120_000, [100 to 3600000 milliseconds];
     }
 
+    /// Escrow (数据托管): every registered prefix is deposited once a day at a receiver's SFTP server (docs/escrow.md).
+    upward_escrow "upward.escrow": UpwardEscrowConfig {
+        /// The receiver's SFTP server, host:port; "" switches escrow off.
+        server: String = String::new(), [sftp server];
+        /// The user that the node logs in as; "" takes upward.user.
+        user: String = String::new(), [token or none];
+        /// File of the key that it logs in with: OpenSSH's format without a passphrase, readable by the node alone.
+        key_file: PathBuf = PathBuf::new(), [path or none];
+        /// The server's host key, as in known_hosts: "ssh-ed25519 AAAA...". No other server is spoken with.
+        host_key: String = String::new(), [host key];
+        /// The directory of deposits on the server; "" takes where it puts the user.
+        directory: String = String::new(), [words];
+        /// File of the receiver's public SM2 key (PEM), to which deposits are encrypted.
+        receiver_key_file: PathBuf = PathBuf::new(), [path or none];
+        /// File of the node's own SM2 key (PEM, readable by the node alone), which signs deposits. Made by idctl escrow keygen.
+        signing_key_file: PathBuf = PathBuf::new(), [path or none];
+        /// Where deposits lie until they are sent; "" takes "escrow" in the data directory.
+        spool_dir: PathBuf = PathBuf::new(), [path or none];
+        /// When a day of escrow begins, in Beijing's time (UTC+8).
+        begins_at: String = "08:00".to_owned(), [time of day];
+        /// Every which deposit of a prefix is FULL; the others tell what has changed since the one before.
+        full_every: u32 = 7, [1 to 366];
+        /// How documents are compressed: the archive the national client makes, or the faster and smaller one.
+        compression: String = "zip".to_owned(), [compression];
+        /// The longest part, bytes.
+        part_bytes: u64 = 1_073_741_824, [1024 to 1099511627776 bytes];
+        /// How long one answer may take.
+        timeout_ms: u32 = 30_000, [1000 to 600000 milliseconds];
+        /// How often is looked for what is due.
+        check_ms: u32 = 30_000, [50 to 3600000 milliseconds];
+    }
+
     /// Logs, written to standard error.
     log: LogConfig {
         /// What is logged. The DNS library's line for each response appears only if its module is named: "info,hickory_server=info".

@@ -20,6 +20,7 @@ mod dnssec;
 mod dnssec_rollover;
 mod enterprise;
 mod error;
+mod escrow;
 mod export;
 mod handle;
 mod identifier;
@@ -102,6 +103,9 @@ enum Command {
     /// What the node has told the national node
     #[command(subcommand)]
     Upward(upward::Command),
+    /// Escrow deposits (数据托管)
+    #[command(subcommand)]
+    Escrow(escrow::Command),
     /// Who the credential belongs to
     Whoami,
     DnsName(dns_name::Args),
@@ -164,6 +168,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Key(command) => key::run(command, &session).await,
         Command::Dnssec(command) => dnssec::run(command, &session).await,
         Command::Upward(command) => upward::run(command, &session).await,
+        Command::Escrow(command) => escrow::run(command, &session).await,
         Command::Whoami => key::whoami(&session).await,
         Command::DnsName(args) => dns_name::run(&args, &session),
     }

@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Status,
     /// Commands of provisioning (EPP), the newest first
     Transactions(TransactionsArgs),
+    /// List escrow deposits, the newest of each prefix first
+    Deposits(super::escrow::log::ListArgs),
 }
 
 /// Which commands are listed.
@@ -85,9 +87,10 @@ impl From<Kind> for UpwardTransactionKind {
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
-    let mut client = UpwardServiceClient::new(session.channel().await?);
     match command {
+        Command::Deposits(args) => super::escrow::log::list(args, session).await,
         Command::Status => {
+            let mut client = UpwardServiceClient::new(session.channel().await?);
             let request = session.request(GetUpwardStatusRequest {});
             let status = client.get_upward_status(request).await?.into_inner();
             let channels = &status.channels;

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`book`] | what it knows: one redb database, tables of each part |
 //! | [`faults`] | scripted faults, by channel |
+//! | [`escrow`] | escrow intake over SFTP |
 //! | [`page`] | the status page, for a person and as JSON |
 //! | [`epp`] | provisioning: the EPP server, the review of prefixes |
 //!
@@ -13,13 +14,14 @@
 
 pub mod book;
 pub mod epp;
+mod escrow;
 pub mod faults;
 pub mod page;
 mod settings;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -45,6 +47,15 @@ struct Cli {
 enum Command {
     /// Serve until interrupted; the addresses are printed as one line of JSON
     Serve(Box<Serve>),
+    /// Escrow deposits that are held
+    #[command(subcommand)]
+    Escrow(EscrowCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum EscrowCommand {
+    /// Write what a node's deposits lead to, and prove it to be what the node had
+    Restore(Box<escrow::restore::Args>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -107,10 +118,11 @@ pub struct Started {
 /// Runs the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Cli {
-        command: Command::Serve(args),
-    } = Cli::parse();
-    match run(*args) {
+    let done = match Cli::parse().command {
+        Command::Serve(args) => run(*args),
+        Command::Escrow(EscrowCommand::Restore(args)) => escrow::restore::run(&args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("idnational: {failure}");
@@ -139,7 +151,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         book: Book::open(&data_dir.join("book.redb"))?,
         faults: Arc::new(faults),
     };
-    let started = start_parts(&settings, &shared).await?;
+    let started = start_parts(&settings, &data_dir, &shared).await?;
     let listener = TcpListener::bind(settings.listen_status()).await?;
     let mut addresses = Map::new();
     addresses.insert("status".into(), json!(listener.local_addr()?));
@@ -179,9 +191,14 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 }
 
 /// Starts every part that the settings turn on.
-async fn start_parts(settings: &Settings, shared: &Shared) -> Result<Vec<Started>, Failure> {
+async fn start_parts(
+    settings: &Settings,
+    data_dir: &Path,
+    shared: &Shared,
+) -> Result<Vec<Started>, Failure> {
     let mut started = Vec::new();
     started.extend(epp::start(&settings.epp, shared).await?);
+    started.extend(escrow::start(settings, data_dir, shared).await?);
     Ok(started)
 }
 

@@ -24,6 +24,16 @@ pub struct Settings {
     /// The EPP server.
     #[command(flatten)]
     pub epp: EppSettings,
+    /// Where escrow deposits are taken over SFTP; by default any free port of 127.0.0.1
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen_sftp: Option<SocketAddr>,
+    /// File of the private SM2 key (PEM) that deposits are encrypted to; without it none are taken
+    #[arg(long, value_name = "FILE")]
+    pub escrow_key: Option<PathBuf>,
+    /// A node whose deposits are taken: its user name, the file of the key it logs in with
+    /// (OpenSSH) and that of the public SM2 key it signs with (PEM)
+    #[arg(long, value_name = "NAME=FILE,FILE")]
+    pub escrow_client: Vec<String>,
 }
 
 impl Settings {
@@ -43,6 +53,12 @@ impl Settings {
             listen_status: self.listen_status.or(file.listen_status),
             faults: self.faults.or(file.faults),
             epp: self.epp.over(file.epp),
+            listen_sftp: self.listen_sftp.or(file.listen_sftp),
+            escrow_key: self.escrow_key.or(file.escrow_key),
+            escrow_client: match self.escrow_client.is_empty() {
+                true => file.escrow_client,
+                false => self.escrow_client,
+            },
         })
     }
 

@@ -106,6 +106,21 @@ fn other_value(key: &Key) -> String {
             | "upward.epp.password_file",
             _,
         ) => "other.pem".to_owned(),
+        ("upward.escrow.server", _) => "escrow.example.org:22".to_owned(),
+        ("upward.escrow.user", _) => "shr-118".to_owned(),
+        ("upward.escrow.host_key", _) => {
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
+                .to_owned()
+        }
+        ("upward.escrow.begins_at", _) => "09:30".to_owned(),
+        ("upward.escrow.compression", _) => "zstd".to_owned(),
+        ("upward.escrow.directory", _) => "deposits".to_owned(),
+        (path, _)
+            if path.starts_with("upward.escrow.")
+                && (path.ends_with("_file") || path.ends_with("_dir")) =>
+        {
+            "other.pem".to_owned()
+        }
         ("dns.notify", _) => "192.0.2.1:53".to_owned(),
         ("dns.node_addresses" | "handle.public_addresses", _) => "192.0.2.1,2001:db8::1".to_owned(),
         (_, Value::Integer(number)) => {

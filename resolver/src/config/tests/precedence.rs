@@ -65,9 +65,18 @@ fn every_key_is_reached_by_variable_flag_and_file() {
             "trust.signer" => &["trust.key_file"],
             "trust.root" => &["trust.root_key_file"],
             "upward.epp.server" => &["upward.epp.password_file"],
+            "upward.escrow.server" => &[
+                "upward.escrow.key_file",
+                "upward.escrow.receiver_key_file",
+                "upward.escrow.signing_key_file",
+                "upward.escrow.user",
+            ],
             _ => &[],
         };
-        let needs_node = key.path() == "upward.epp.server";
+        let needs_node = ["upward.epp.server", "upward.escrow.server"].contains(&&*key.path());
+        let needs_host_key = key.path() == "upward.escrow.server";
+        let host_key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
         let files: String = needed
             .iter()
             .map(|path| format!("{path} = \"k.pem\"\n"))
@@ -75,6 +84,7 @@ fn every_key_is_reached_by_variable_flag_and_file() {
                 needs_node
                     .then(|| "upward.prefixes = [\"88.118\"]\nupward.user = \"u\"\n".to_owned()),
             )
+            .chain(needs_host_key.then(|| format!("upward.escrow.host_key = \"{host_key}\"\n")))
             .collect();
         let mut flags: Vec<_> = needed
             .iter()
@@ -84,6 +94,7 @@ fn every_key_is_reached_by_variable_flag_and_file() {
             flags.push(FlagSetting::set("upward.prefixes", "88.118"));
             flags.push(FlagSetting::set("upward.user", "u"));
         }
+        flags.extend(needs_host_key.then(|| FlagSetting::set("upward.escrow.host_key", host_key)));
         let from_variable =
             Config::load(None, variables(&[(&key.variable(), &text)]), &flags).unwrap();
         flags.push(FlagSetting::set(key.path(), text.as_str()));

@@ -1,8 +1,9 @@
 //! A node and the national node above it.
 
+mod escrow;
 mod faults;
 mod kills;
 mod openssl;
 mod page;
 mod provisioning;
-mod world;
+pub(crate) mod world;

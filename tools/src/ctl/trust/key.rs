@@ -76,7 +76,8 @@ fn show(session: &Session, file: &Path, public: &str) -> Result<(), Failure> {
     )
 }
 
-fn create(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+/// Makes a file that is not there yet.
+pub(crate) fn create(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -97,13 +98,13 @@ fn public_pem(file: &Path, key: &PrivateKey) -> Result<String, Failure> {
 }
 
 /// Reads a private key.
-pub(super) fn private(path: &Path) -> Result<PrivateKey, Failure> {
+pub(crate) fn private(path: &Path) -> Result<PrivateKey, Failure> {
     let text = read(path)?;
     PrivateKey::from_pem(&text).map_err(|error| refused(path, error.to_string()))
 }
 
 /// Reads a public key.
-pub(super) fn public(path: &Path) -> Result<TrustKey, Failure> {
+pub(crate) fn public(path: &Path) -> Result<TrustKey, Failure> {
     let text = read(path)?;
     TrustKey::from_pem(&text).map_err(|error| refused(path, error.to_string()))
 }
