@@ -8,6 +8,7 @@
 //! | [`rdata`] | values that hold the data of DNS records, in wire form |
 //! | [`handle`] | the Handle protocol's envelopes, messages, site records (RFC 3652) |
 //! | [`xml`] | the XML that some values hold, read within bounds |
+//! | [`report`] | what a node reports at fixed times: periods, keys, what a report must fulfil |
 //! | [`trust`] | signatures over values, certificates of their signers, the verifier of their chains |
 //! | [`import`] | chunks of a bulk load, whose items are taken apart one by one |
 //! | [`api`] | generated protobuf messages, gRPC clients and servers (`proto/idnode/v1/*.proto`) |
@@ -19,6 +20,7 @@ pub mod handle;
 pub mod identifier;
 pub mod import;
 pub mod rdata;
+pub mod report;
 pub mod trust;
 pub mod value;
 pub mod xml;

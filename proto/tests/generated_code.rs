@@ -5,7 +5,14 @@
 use prost::Message;
 use std::path::{Path, PathBuf};
 
-const PROTOS: [&str; 5] = ["common", "resolution", "registry", "sync", "dnssec"];
+const PROTOS: [&str; 6] = [
+    "common",
+    "resolution",
+    "registry",
+    "sync",
+    "dnssec",
+    "report",
+];
 
 fn generate(out: &Path) {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("proto");
