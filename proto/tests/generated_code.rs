@@ -5,12 +5,13 @@
 use prost::Message;
 use std::path::{Path, PathBuf};
 
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 7] = [
     "common",
     "resolution",
     "registry",
     "sync",
     "dnssec",
+    "upward",
     "report",
 ];
 

@@ -17,6 +17,7 @@
 //! | statistics | 0xff, enterprise u64, of those with a quota | [`crate::quota::Usage`] |
 //! | log | sequence u64 | [`crate::change::LogEntry`], records that are in `identifiers` or `superseded` left out |
 //! | superseded | sequence u64 of the entry that wrote it, identifier key | the record that a later entry has replaced, until that one is trimmed |
+//! | upward | topic u8, the topic's key | what [`crate::upward`] has told others, or owes them |
 //! | meta | name | format version |
 //!
 //! Integers in keys are big-endian, so that byte order is numeric order. Every value begins
@@ -67,13 +68,15 @@ pub enum Family {
     Log,
     /// Identifier records that log entries tell of and that later ones have replaced.
     Superseded,
+    /// What the node has told those above it.
+    Upward,
     /// The store's own facts.
     Meta,
 }
 
 impl Family {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Identifiers,
         Self::HashedNames,
         Self::Prefixes,
@@ -88,6 +91,7 @@ impl Family {
         Self::Statistics,
         Self::Log,
         Self::Superseded,
+        Self::Upward,
         Self::Meta,
     ];
 
@@ -108,6 +112,7 @@ impl Family {
             Self::Statistics => "statistics",
             Self::Log => "log",
             Self::Superseded => "superseded",
+            Self::Upward => "upward",
             Self::Meta => "meta",
         }
     }

@@ -15,6 +15,7 @@
 //! | [`administrator`] | handle administrators: their keys and their rights |
 //! | [`quota`] | how much an enterprise may register |
 //! | [`read`] | listings, exports and statistics |
+//! | [`upward`] | what the node owes the national node: the journal of what it told, and its tasks |
 //! | [`error`] | what can go wrong, in the domain's words |
 
 pub mod administrator;
@@ -35,6 +36,7 @@ pub mod store;
 pub mod template;
 #[cfg(test)]
 mod tests;
+pub mod upward;
 pub mod write;
 
 pub use error::{Error, Object, Result};

@@ -8,6 +8,7 @@ use crate::log::{ChangeLog, local::LocalLog};
 use crate::prefix_table::PrefixTable;
 use crate::record::Record;
 use crate::store::{Mutation, Store, StoreOptions, Tiered};
+use crate::upward::Journal;
 use crate::write::{Command, Endorser, Idempotency, Receipt, Writer, WriterHandle};
 use crate::{Caller, Error, Result, Sequence, layout};
 use idnode_proto::identifier::{Identifier, Prefix};
@@ -347,6 +348,11 @@ impl Registry {
     /// Every prefix, in memory.
     pub fn prefixes(&self) -> &PrefixTable {
         &self.prefixes
+    }
+
+    /// The journal of what the node has told others.
+    pub fn journal(&self) -> Journal {
+        Journal::new(self.store.clone())
     }
 
     /// Bytes of the store's live data.

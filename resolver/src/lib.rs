@@ -10,6 +10,7 @@
 //! | `clock` | the time of day |
 //! | `odds` | whether asking memory first is worth it |
 //! | [`trust`] | the key that signs what is registered, verdicts for trusted queries |
+//! | [`upward`] | the tasks that speak with the national node, started as configured |
 //! | [`node`] | the one place that knows all parts |
 //! | [`config`], [`cli`], [`logging`] | what an operator sets |
 //! | [`demo`] | the real data set of `idnode demo` |
@@ -27,3 +28,4 @@ pub mod recursion;
 pub mod resolve;
 pub mod trust;
 pub mod udp;
+pub mod upward;

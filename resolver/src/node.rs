@@ -15,10 +15,12 @@ use crate::front::tls::{CertificateFiles, Reload};
 use crate::recursion::{Recursion, RecursionOptions};
 use crate::resolve::Resolver;
 use crate::trust::{self, TrustError, Verdicts};
+use crate::upward::Upward;
 use idnode_proto::dnsname::{NameError, Zones};
 use idnode_proto::handle::auth::KeyError;
 use idnode_proto::handle::site::{NodePorts, Server, Site};
 use idnode_registry::store::StoreOptions;
+use idnode_registry::upward::Uplink;
 use idnode_registry::write::{Command, Outcome};
 use idnode_registry::{Caller, Options, Registry};
 use ipnet::IpNet;
@@ -122,6 +124,7 @@ pub struct Node {
     http: HttpFront,
     dns: DnsFront,
     handle: HandleFront,
+    upward: Upward,
     drain_deadline: Duration,
     log_retention_ms: u64,
 }
@@ -212,6 +215,7 @@ impl Node {
             dnssec: Arc::new(dnssec),
             recursion: recursion(config, handle_port),
             proofs: Proofs::new(registry.clone()),
+            uplink: Arc::new(Uplink::new(registry.journal())),
             started_at_ms: now_ms(),
             request_deadline: Duration::from_millis(config.limits.request_deadline_ms.into()),
         });
@@ -242,12 +246,14 @@ impl Node {
             ..handle_options(config)
         };
         let handle = HandleFront::new(sockets, core.clone(), handle_options);
+        let upward = Upward::new(config, &core)?;
         Ok(Self {
             core,
             grpc,
             http,
             dns,
             handle,
+            upward,
             drain_deadline: Duration::from_secs(config.node.drain_deadline_s.into()),
             log_retention_ms: config.store.log_retention_s * 1_000,
         })
@@ -279,6 +285,7 @@ impl Node {
         fronts.spawn(self.http.serve(shutdown.clone()));
         fronts.spawn(self.dns.serve(shutdown.clone()));
         fronts.spawn(self.handle.serve(shutdown.clone()));
+        let upward = self.upward.start(&shutdown);
         let upkeep = tokio::spawn(maintain(self.core.registry.clone(), self.log_retention_ms));
         shutdown.cancelled().await;
         tracing::info!(deadline_s = self.drain_deadline.as_secs(), "draining");
@@ -292,6 +299,7 @@ impl Node {
         if drained.await.is_err() {
             tracing::warn!("the drain deadline passed with requests under way");
         }
+        upward.stopped().await;
         upkeep.abort();
         reloading.abort();
         let registry = self.core.registry.clone();

@@ -5,10 +5,12 @@
 //! | [`mod@bench`] | `idbench`, the load generator |
 //! | [`bulk`] | the files of bulk registration (批量注册): CSV and JSON Lines, compression, chunks |
 //! | [`ctl`] | `idctl`, the operator and enterprise CLI |
+//! | [`national`] | `idnational`, a stand-in for the national top-level node |
 //! | `handle_client`, `tls` | connections to a Handle server, and whom TLS trusts, for both |
 
 pub mod bench;
 pub mod bulk;
 pub mod ctl;
 mod handle_client;
+pub mod national;
 mod tls;

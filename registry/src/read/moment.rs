@@ -2,6 +2,7 @@
 //! the log.
 
 use crate::change::LogEntry;
+use crate::enterprise::{Enterprise, EnterpriseId};
 use crate::layout::{Family, decode_value, index_key};
 use crate::prefix::PrefixRecord;
 use crate::read::Counters;
@@ -79,6 +80,23 @@ impl Moment<'_> {
     pub fn prefix(&self, key: &[u8]) -> Result<Option<PrefixRecord>> {
         let stored = self.view.get(Family::Prefixes, key)?;
         stored.map(|stored| decode_value(&stored)).transpose()
+    }
+
+    /// Every enterprise, by number.
+    pub fn enterprises(&self) -> Result<impl Iterator<Item = Result<Enterprise>>> {
+        let rows = self.view.scan(Family::Enterprises, &[], None)?;
+        Ok(rows.map(|row| decode_value(&row?.1)))
+    }
+
+    /// An enterprise's prefixes by key, at most `limit`.
+    pub fn prefixes_of(&self, id: EnterpriseId, limit: usize) -> Result<Vec<PrefixRecord>> {
+        let start = id.0.to_be_bytes();
+        let rows = self.view.scan_prefix(Family::PrefixesByEnterprise, &start)?;
+        let found = rows.take(limit).map(|row| {
+            let (key, _) = row?;
+            self.prefix(key.get(start.len()..).unwrap_or_default())
+        });
+        found.filter_map(Result::transpose).collect()
     }
 
     /// An identifier, or its tombstone, by its key.

@@ -21,6 +21,7 @@ pub(super) fn conflicts(config: &Config) -> Vec<Conflict> {
     found.extend(certificates(config));
     found.extend(soa_times(config));
     found.extend(trust(config));
+    found.extend(upward(config));
     found
 }
 
@@ -223,6 +224,45 @@ fn trust(config: &Config) -> Vec<Conflict> {
         keys: [name_key, file_key],
         message: format!("{name_key} is {name:?}, which needs {file_key}, a PEM file"),
     })
+    .collect()
+}
+
+/// Who speaks EPP logs in, and says under which prefixes.
+fn upward(config: &Config) -> Vec<Conflict> {
+    let (epp, server) = (&config.upward_epp, &config.upward_epp.server);
+    if server.is_empty() {
+        return Vec::new();
+    }
+    let needs = |needed: bool, key: &'static str, what: &str| {
+        needed.then(|| Conflict {
+            keys: ["upward.epp.server", key],
+            message: format!("upward.epp.server is {server:?}, which needs {key}, {what}"),
+        })
+    };
+    let no_file = |path: &PathBuf| path.as_os_str().is_empty();
+    [
+        needs(
+            no_file(&epp.password_file),
+            "upward.epp.password_file",
+            "a file of one line",
+        ),
+        needs(
+            config.upward.prefixes.is_empty(),
+            "upward.prefixes",
+            "the prefixes of the node",
+        ),
+        needs(
+            no_file(&epp.certificate) != no_file(&epp.key),
+            if no_file(&epp.key) {
+                "upward.epp.key"
+            } else {
+                "upward.epp.certificate"
+            },
+            "as the other of the two is named",
+        ),
+    ]
+    .into_iter()
+    .flatten()
     .collect()
 }
 

@@ -184,7 +184,11 @@ impl Reader<'_> {
             );
         };
         for (key, value) in entries {
-            self.entry(section, key.get_ref(), key.span(), value);
+            let below = format!("{}.{}", section.name, key.get_ref());
+            match table::section(&below) {
+                Some(_) => self.section(&below, key.span(), value),
+                None => self.entry(section, key.get_ref(), key.span(), value),
+            }
         }
     }
 

@@ -71,7 +71,7 @@ pub(super) fn from_variable(
         }));
     };
     let (section, key_name) = (section.to_ascii_lowercase(), key_name.to_ascii_lowercase());
-    let known = table::key(&section, &key_name).filter(|key| key.variable() == variable);
+    let known = table::keys().find(|key| key.variable() == variable);
     let Some(key) = known else {
         let nearest = suggest::for_path(&section, &key_name).map(Key::variable);
         let key = Some(format!("{section}.{key_name}"));
@@ -96,7 +96,7 @@ pub(super) fn from_flag(setting: &FlagSetting) -> Result<Assignment, ConfigError
     let origin = Origin::Flag {
         flag: setting.flag.clone(),
     };
-    let (section, name) = setting.key.split_once('.').unwrap_or(("", &setting.key));
+    let (section, name) = setting.key.rsplit_once('.').unwrap_or(("", &setting.key));
     match table::key(section, name) {
         Some(key) => assign(key, &setting.value, origin),
         None => {

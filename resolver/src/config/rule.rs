@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::error::Problem;
 use super::value::{self, Value};
 use crate::front::dns::{Allowed, Key, Secondary};
+use idnode_proto::identifier::Prefix;
 use idnode_proto::trust::ValueName;
 
 /// Bytes of a zone's name in text form: leaves 150 of DNS's 255 for an identifier's labels.
@@ -118,6 +119,10 @@ macro_rules! allowed {
     (secondaries) => { "at most 16 entries such as \"192.0.2.1:53\" or \"192.0.2.1:53 key:name\"" };
     (value name or none) => { "an index and a handle such as \"300:0.NA/88.118.8\", or \"\"" };
     (value names) => { "at most 16 entries such as \"400:0.NA/88.118.8\"" };
+    (own prefixes) => { "at most 16 prefixes such as \"88.118\"" };
+    (token or none) => { "at most 255 printable ASCII characters without spaces" };
+    (words) => { "at most 256 bytes of text" };
+    (epp server) => { "a host and port such as bms.example.org:700, an http or https URL, or \"\"" };
     (directives) => { "a level (off, error, warn, info, debug, trace), then module=level, separated by commas" };
     (format) => { "\"text\" or \"json\"" };
     ($least:literal to $most:literal) => { concat!($least, " to ", $most) };
@@ -151,6 +156,10 @@ macro_rules! rule {
     (@check secondaries) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::secondary) };
     (@check value name or none) => { $crate::config::rule::Check::Text($crate::config::rule::optional_value_name) };
     (@check value names) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::value_name) };
+    (@check own prefixes) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::own_prefix) };
+    (@check token or none) => { $crate::config::rule::Check::Text($crate::config::rule::optional_token) };
+    (@check words) => { $crate::config::rule::Check::Text($crate::config::rule::words) };
+    (@check epp server) => { $crate::config::rule::Check::Text($crate::config::rule::epp_server) };
     (@check directives) => { $crate::config::rule::Check::Text($crate::logging::check_directives) };
     (@check format) => { $crate::config::rule::Check::Text($crate::config::rule::format) };
     (@check $least:literal to $most:literal $($unit:ident)?) => {
@@ -358,4 +367,49 @@ pub(super) fn allowed_transfer(text: &str) -> Result<(), String> {
 pub(super) fn secondary(text: &str) -> Result<(), String> {
     let entry = Secondary::parse(text);
     entry.map(drop).map_err(|error| error.to_string())
+}
+
+pub(super) fn own_prefix(text: &str) -> Result<(), String> {
+    let prefix = Prefix::parse(text);
+    prefix.map(drop).map_err(|error| error.to_string())
+}
+
+pub(super) fn optional_token(text: &str) -> Result<(), String> {
+    if text.len() > 255 {
+        return Err(format!("the text has {} bytes", text.len()));
+    }
+    match text.chars().find(|c| !c.is_ascii_graphic()) {
+        Some(odd) => Err(format!("{text:?} contains {odd:?}")),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn words(text: &str) -> Result<(), String> {
+    if text.len() > 256 {
+        return Err(format!("the text has {} bytes", text.len()));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(odd) => Err(format!("{text:?} contains {odd:?}")),
+        None => Ok(()),
+    }
+}
+
+/// A host and port, or a URL; what is in neither form is told by the one that was meant.
+pub(super) fn epp_server(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    if text.contains("://") {
+        return public_url(text);
+    }
+    let (host, port) = text
+        .rsplit_once(':')
+        .ok_or_else(|| format!("{text:?} has no port"))?;
+    if port.parse::<u16>().map_or(true, |port| port == 0) {
+        return Err(format!("{port:?} is no port"));
+    }
+    match host.trim_start_matches('[').trim_end_matches(']') {
+        "" => Err(format!("{text:?} has no host")),
+        host => optional_token(host),
+    }
 }

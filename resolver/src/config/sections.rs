@@ -247,6 +247,42 @@ sections! {
         certificates_file: PathBuf = PathBuf::new(), [path or none];
     }
 
+    /// The national node above this one. Its channels are on where their server is named.
+    upward: UpwardConfig {
+        /// The node's own prefixes, under which it gives prefixes to enterprises (such as 88.118), the main one first.
+        prefixes: Vec<String> = Vec::new(), [own prefixes];
+        /// The node's user at the national node (shrUserId).
+        user: String = String::new(), [token or none];
+        /// Who runs the node, by its registered name.
+        operator: String = String::new(), [words];
+    }
+
+    /// Provisioning over EPP (RFC 5730): enterprises and their prefixes are applied for at the national node.
+    upward_epp "upward.epp": UpwardEppConfig {
+        /// The EPP server: host:port (TLS, RFC 5734) or an http or https URL; "" switches provisioning off, and prefixes are approved here alone.
+        server: String = String::new(), [epp server];
+        /// The name in the server's certificate; "" takes the host of the server.
+        server_name: String = String::new(), [token or none];
+        /// File of the certificates that sign the server's: PEM.
+        authority: PathBuf = PathBuf::new(), [path or none];
+        /// File of the node's own certificates for TLS: PEM, its own first. Read again at each connection.
+        certificate: PathBuf = PathBuf::new(), [path or none];
+        /// File of the certificate's private key: PEM, readable by the node alone.
+        key: PathBuf = PathBuf::new(), [path or none];
+        /// The node's name when it logs in (clID); "" takes upward.user.
+        client_id: String = String::new(), [token or none];
+        /// File of the password that it logs in with: one line, readable by the node alone.
+        password_file: PathBuf = PathBuf::new(), [path or none];
+        /// How long one answer may take.
+        timeout_ms: u32 = 30_000, [100 to 600000 milliseconds];
+        /// How often a silent session is kept alive (hello).
+        keepalive_ms: u32 = 60_000, [100 to 3600000 milliseconds];
+        /// How often messages are asked for while something is under review there (poll).
+        poll_ms: u32 = 15_000, [50 to 3600000 milliseconds];
+        /// The longest wait after a failure; the first is a hundredth of it.
+        max_backoff_ms: u32 = 120_000, [100 to 3600000 milliseconds];
+    }
+
     /// Logs, written to standard error.
     log: LogConfig {
         /// What is logged. The DNS library's line for each response appears only if its module is named: "info,hickory_server=info".

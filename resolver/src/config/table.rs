@@ -43,9 +43,11 @@ impl Key {
         format!("{}.{}", self.section, self.name)
     }
 
-    /// The environment variable that sets it, `IDNODE_SECTION__KEY`.
+    /// The environment variable that sets it, `IDNODE_SECTION__KEY`; a dot in the section's name is
+    /// `_` there.
     pub fn variable(&self) -> String {
-        format!("IDNODE_{}__{}", self.section, self.name).to_ascii_uppercase()
+        let section = self.section.replace('.', "_");
+        format!("IDNODE_{section}__{}", self.name).to_ascii_uppercase()
     }
 }
 
@@ -67,12 +69,23 @@ pub fn key(section_name: &str, key_name: &str) -> Option<&'static Key> {
         .find(|key| key.name == key_name)
 }
 
+/// The name of a section: that of its field, unless another is given, such as one with a dot.
+macro_rules! section_name {
+    ($section:ident) => {
+        stringify!($section)
+    };
+    ($section:ident $name:literal) => {
+        $name
+    };
+}
+pub(super) use section_name;
+
 /// Declares sections: doc comment, name, struct; in each, doc comment, key, type, default and,
 /// in brackets, what [`super::rule`] allows.
 macro_rules! sections {
     ($(
         $(#[doc = $section_doc:literal])+
-        $section:ident: $struct:ident {$(
+        $section:ident $($section_name:literal)?: $struct:ident {$(
             $(#[doc = $doc:literal])+
             $name:ident: $type:ty = $default:expr, [$($rule:tt)+];
         )+}
@@ -105,6 +118,12 @@ macro_rules! sections {
                 pub $name: $type,
             )+}
 
+            impl $struct {
+                /// The section's name in the file.
+                pub const SECTION: &'static str =
+                    $crate::config::table::section_name!($section $($section_name)?);
+            }
+
             impl Default for $struct {
                 fn default() -> Self {
                     Self { $($name: $default),+ }
@@ -115,10 +134,10 @@ macro_rules! sections {
         /// Every section in the order of the reference.
         pub static SECTIONS: &[$crate::config::table::Section] = &[$(
             $crate::config::table::Section {
-                name: stringify!($section),
+                name: $struct::SECTION,
                 docs: &[$($section_doc),+],
                 keys: &[$($crate::config::table::Key {
-                    section: stringify!($section),
+                    section: $struct::SECTION,
                     name: stringify!($name),
                     docs: &[$($doc),+],
                     kind: <$type as $crate::config::value::Setting>::KIND,

@@ -17,6 +17,7 @@ mod unread;
 use crate::recursion::Recursion;
 use crate::resolve::Resolver;
 use idnode_proto::dnsname::Zones;
+use idnode_registry::upward::Uplink;
 use idnode_registry::{Caller, Registry, Result};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub struct Core {
     pub recursion: Option<Recursion>,
     /// How handle administrators prove their keys.
     pub proofs: proofs::Proofs,
+    /// What the national node was told, and how the channels to it stand.
+    pub uplink: Arc<Uplink>,
     /// When this process began, milliseconds since the Unix epoch.
     pub started_at_ms: u64,
     /// How long one request may take.

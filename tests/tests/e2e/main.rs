@@ -20,6 +20,7 @@ mod fronts;
 mod handle_http;
 mod handle_transports;
 mod malformed;
+mod national;
 mod operators;
 mod records;
 mod recursion;

@@ -37,6 +37,7 @@ pub(crate) mod session;
 mod stats;
 mod template;
 mod trust;
+mod upward;
 mod value_arg;
 mod watch;
 mod wire_value;
@@ -98,6 +99,9 @@ enum Command {
     /// Keys that the node signs its DNS zones with
     #[command(subcommand)]
     Dnssec(dnssec::Command),
+    /// What the node has told the national node
+    #[command(subcommand)]
+    Upward(upward::Command),
     /// Who the credential belongs to
     Whoami,
     DnsName(dns_name::Args),
@@ -159,6 +163,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Stats => stats::run(&session).await,
         Command::Key(command) => key::run(command, &session).await,
         Command::Dnssec(command) => dnssec::run(command, &session).await,
+        Command::Upward(command) => upward::run(command, &session).await,
         Command::Whoami => key::whoami(&session).await,
         Command::DnsName(args) => dns_name::run(&args, &session),
     }

@@ -90,6 +90,18 @@ fn other_value(key: &Key) -> String {
         ("trust.chain", _) => "400:0.NA/88.118.8".to_owned(),
         (path, _) if path.starts_with("trust.") && path.ends_with("_file") => "other".to_owned(),
         ("dns.tsig_keys", _) => "k.:hmac-sha256:c2VjcmV0IG9mIHRoZSB0ZXN0cw==".to_owned(),
+        ("upward.prefixes", _) => "88.118,88.119".to_owned(),
+        ("upward.user" | "upward.epp.client_id", _) => "shr-118".to_owned(),
+        ("upward.operator", _) => "山西省标识中心".to_owned(),
+        ("upward.epp.server", _) => "bms.example.org:700".to_owned(),
+        ("upward.epp.server_name", _) => "bms.example.org".to_owned(),
+        (
+            "upward.epp.authority"
+            | "upward.epp.certificate"
+            | "upward.epp.key"
+            | "upward.epp.password_file",
+            _,
+        ) => "other.pem".to_owned(),
         ("dns.notify", _) => "192.0.2.1:53".to_owned(),
         ("dns.node_addresses" | "handle.public_addresses", _) => "192.0.2.1,2001:db8::1".to_owned(),
         (_, Value::Integer(number)) => {

@@ -64,16 +64,20 @@ fn every_key_is_reached_by_variable_flag_and_file() {
             "http.tls_listen" => &["http.tls_certificate", "http.tls_key"],
             "trust.signer" => &["trust.key_file"],
             "trust.root" => &["trust.root_key_file"],
+            "upward.epp.server" => &["upward.epp.password_file"],
             _ => &[],
         };
+        let needs_node = key.path() == "upward.epp.server";
         let files: String = needed
             .iter()
             .map(|path| format!("{path} = \"k.pem\"\n"))
+            .chain(needs_node.then(|| "upward.prefixes = [\"88.118\"]\n".to_owned()))
             .collect();
         let mut flags: Vec<_> = needed
             .iter()
             .map(|path| FlagSetting::set(*path, "k.pem"))
             .collect();
+        flags.extend(needs_node.then(|| FlagSetting::set("upward.prefixes", "88.118")));
         let from_variable =
             Config::load(None, variables(&[(&key.variable(), &text)]), &flags).unwrap();
         flags.push(FlagSetting::set(key.path(), text.as_str()));

@@ -13,6 +13,7 @@
 //! | `identifiers`, `import`, `export` | IdentifierService |
 //! | `changes`, `watch` | ChangeService |
 //! | `dnssec` | DnssecService |
+//! | `upward` | UpwardService |
 //! | `health` | the health service |
 
 mod accept;
@@ -34,6 +35,7 @@ mod status;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod upward;
 mod watch;
 
 use super::Core;
@@ -173,6 +175,7 @@ fn router(api: &Api) -> Router<Layers> {
         .add_service(service!(credential_service_server::CredentialServiceServer))
         .add_service(service!(change_service_server::ChangeServiceServer))
         .add_service(service!(dnssec_service_server::DnssecServiceServer))
+        .add_service(service!(upward_service_server::UpwardServiceServer))
         .add_service(health::server(api))
         .add_optional_service(api.options.reflection.then(reflection).flatten())
 }

@@ -334,6 +334,7 @@ impl Node {
             zones,
             dnssec: Arc::new(dnssec),
             recursion: None,
+            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             started_at_ms: 0,
             request_deadline: Duration::from_secs(5),
         });

@@ -87,6 +87,7 @@ impl Node {
             zones,
             dnssec: Arc::new(dnssec),
             recursion: None,
+            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             started_at_ms: 1_769_817_600_000,
             request_deadline,
         });

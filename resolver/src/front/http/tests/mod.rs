@@ -160,6 +160,7 @@ impl Node {
             zones,
             dnssec: Arc::new(dnssec),
             recursion: None,
+            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             started_at_ms: 1_700_000_000_000,
             request_deadline,
         });

@@ -1,0 +1,16 @@
+//! What the node owes those above it, and what it has told them.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`journal`] | the [`Journal`]: everything that was told, durable before it is sent |
+//! | [`status`] | how each channel upward stands, for people and metrics |
+//!
+//! What is decided (state machines, schedules, what is owed) takes the time as a parameter; only
+//! the tasks that send look at a clock. The uplink never blocks the node: no write and no
+//! resolution waits for it, and without it there is a backlog on disk, nothing more.
+
+pub mod journal;
+pub mod status;
+
+pub use journal::{Entry, Journal, Topic};
+pub use status::{Channel, ChannelStatus, LinkState, Uplink};

@@ -1,0 +1,184 @@
+//! How each channel upward stands: what `idctl upward status` shows and metrics count.
+
+use super::Journal;
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+
+/// A channel to the national node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// Provisioning over EPP.
+    Epp,
+    /// The stream of changes.
+    Sync,
+    /// Measurements and reports.
+    Report,
+    /// Escrow deposits.
+    Escrow,
+}
+
+impl Channel {
+    /// Its name in the configuration, metrics and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epp => "epp",
+            Self::Sync => "sync",
+            Self::Report => "report",
+            Self::Escrow => "escrow",
+        }
+    }
+}
+
+/// Whether a channel works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LinkState {
+    /// Not tried yet.
+    #[default]
+    Starting,
+    /// The last exchange went well.
+    Up,
+    /// The last attempt failed; another one follows.
+    Down,
+}
+
+impl LinkState {
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// How one channel stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ChannelStatus {
+    /// Where it leads, as configured.
+    pub server: String,
+    /// Whether it works.
+    pub state: LinkState,
+    /// Since when, milliseconds since the Unix epoch.
+    pub since_ms: u64,
+    /// The last exchange that went well, milliseconds since the Unix epoch; 0: none.
+    pub last_exchange_ms: u64,
+    /// What went wrong last; empty: nothing has.
+    pub last_error: String,
+    /// Things that are owed and not yet told.
+    pub backlog: u64,
+}
+
+/// The uplink of a node: its journal, and how its channels stand.
+#[derive(Debug)]
+pub struct Uplink {
+    journal: Journal,
+    channels: RwLock<BTreeMap<Channel, ChannelStatus>>,
+}
+
+impl Uplink {
+    /// The uplink of a registry, without a channel yet.
+    pub fn new(journal: Journal) -> Self {
+        Self {
+            journal,
+            channels: RwLock::default(),
+        }
+    }
+
+    /// What was told.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Every channel that is on.
+    pub fn channels(&self) -> Vec<(Channel, ChannelStatus)> {
+        let channels = self.channels.read();
+        channels
+            .iter()
+            .map(|(it, status)| (*it, status.clone()))
+            .collect()
+    }
+
+    /// A channel is on.
+    pub fn open(&self, channel: Channel, server: &str, now_ms: u64) {
+        let status = ChannelStatus {
+            server: server.to_owned(),
+            since_ms: now_ms,
+            ..ChannelStatus::default()
+        };
+        self.channels.write().insert(channel, status);
+        gauge(channel, "idnode_upward_up").set(0.0);
+    }
+
+    /// An exchange went well.
+    pub fn works(&self, channel: Channel, now_ms: u64) {
+        self.change(channel, |status| {
+            if status.state != LinkState::Up {
+                status.state = LinkState::Up;
+                status.since_ms = now_ms;
+            }
+            status.last_exchange_ms = now_ms;
+        });
+        gauge(channel, "idnode_upward_up").set(1.0);
+    }
+
+    /// An attempt failed.
+    pub fn fails(&self, channel: Channel, reason: &str, now_ms: u64) {
+        self.change(channel, |status| {
+            if status.state != LinkState::Down {
+                status.state = LinkState::Down;
+                status.since_ms = now_ms;
+            }
+            status.last_error = reason.to_owned();
+        });
+        gauge(channel, "idnode_upward_up").set(0.0);
+        metrics::counter!("idnode_upward_failures_total", "channel" => channel.name()).increment(1);
+    }
+
+    /// So much is owed.
+    pub fn owes(&self, channel: Channel, backlog: u64) {
+        self.change(channel, |status| status.backlog = backlog);
+        gauge(channel, "idnode_upward_backlog").set(backlog as f64);
+    }
+
+    fn change(&self, channel: Channel, change: impl FnOnce(&mut ChannelStatus)) {
+        if let Some(status) = self.channels.write().get_mut(&channel) {
+            change(status);
+        }
+    }
+}
+
+fn gauge(channel: Channel, name: &'static str) -> metrics::Gauge {
+    metrics::gauge!(name, "channel" => channel.name())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use crate::store::{Store, StoreOptions};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_channel_tells_since_when_it_is_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        Store::create(dir.path()).unwrap();
+        let store = Store::open(dir.path(), &StoreOptions::default()).unwrap();
+        let uplink = Uplink::new(Journal::new(Arc::new(store)));
+        uplink.works(Channel::Epp, 1);
+        assert_eq!(uplink.channels(), []);
+        uplink.open(Channel::Epp, "bms:700", 1);
+        uplink.fails(Channel::Epp, "refused", 2);
+        uplink.fails(Channel::Epp, "timed out", 3);
+        uplink.owes(Channel::Epp, 4);
+        let (channel, status) = uplink.channels()[0].clone();
+        assert_eq!(channel, Channel::Epp);
+        assert_eq!((status.state, status.since_ms), (LinkState::Down, 2));
+        assert_eq!((&*status.last_error, status.backlog), ("timed out", 4));
+        uplink.works(Channel::Epp, 5);
+        uplink.works(Channel::Epp, 6);
+        let (_, status) = uplink.channels()[0].clone();
+        assert_eq!((status.state, status.since_ms), (LinkState::Up, 5));
+        assert_eq!(status.last_exchange_ms, 6);
+    }
+}

@@ -1,0 +1,4 @@
+//! A node and the national node above it.
+
+mod page;
+mod world;

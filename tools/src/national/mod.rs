@@ -1,0 +1,197 @@
+//! `idnational`, a stand-in for the national top-level node (国家顶级节点): what a secondary node
+//! docks to, to be tested against, or to be looked at by a person. It shares the wire formats of
+//! `idnode-proto` with the node and no logic.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`book`] | what it knows: one redb database, tables of each part |
+//! | [`faults`] | scripted faults, by channel |
+//! | [`page`] | the status page, for a person and as JSON |
+//!
+//! Each part is a [`Part`]: it contributes to the page, and may have routes of its own there.
+
+pub mod book;
+pub mod faults;
+pub mod page;
+mod settings;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use clap::{Parser, Subcommand};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+
+use book::Book;
+use faults::Faults;
+use settings::Settings;
+
+/// A stand-in for the national top-level node (国家顶级节点).
+#[derive(Debug, Parser)]
+#[command(name = "idnational", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until interrupted; the addresses are printed as one line of JSON
+    Serve(Box<Serve>),
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
+    /// File of settings: TOML, keys as the flags with _ for -
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What went wrong, for a person.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What all parts share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// What is known.
+    pub book: Book,
+    /// What is to go wrong.
+    pub faults: Arc<Faults>,
+}
+
+/// A part of the national node, such as its EPP server.
+pub trait Part: Send + Sync {
+    /// Its name on the page.
+    fn name(&self) -> &'static str;
+
+    /// How it stands, for programs.
+    ///
+    /// # Errors
+    /// The book can't be read.
+    fn status(&self) -> Result<Value, Failure>;
+
+    /// How it stands, for a person: HTML without a heading, everything escaped.
+    ///
+    /// # Errors
+    /// The book can't be read.
+    fn section(&self) -> Result<String, Failure>;
+
+    /// Routes of its own beside the page.
+    fn routes(&self) -> Router {
+        Router::new()
+    }
+}
+
+/// A listener's task, which goes on until the process ends.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a part brings: itself, where it listens by name, and what is to run.
+pub struct Started {
+    /// The part.
+    pub part: Arc<dyn Part>,
+    /// Where it listens, by name.
+    pub addresses: Vec<(&'static str, SocketAddr)>,
+    /// What is to run.
+    pub tasks: Vec<Task>,
+}
+
+/// Runs the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli {
+        command: Command::Serve(args),
+    } = Cli::parse();
+    match run(*args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("idnational: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Serve) -> Result<(), Failure> {
+    let settings = args.settings.over(args.config.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    let data_dir = settings.data_dir.clone().ok_or("--data-dir is missing")?;
+    std::fs::create_dir_all(&data_dir).map_err(|e| format!("{}: {e}", data_dir.display()))?;
+    let faults = match &settings.faults {
+        Some(file) => Faults::read(file)?,
+        None => Faults::default(),
+    };
+    let shared = Shared {
+        book: Book::open(&data_dir.join("book.redb"))?,
+        faults: Arc::new(faults),
+    };
+    let started = start_parts(&settings, &shared).await?;
+    let listener = TcpListener::bind(settings.listen_status()).await?;
+    let mut addresses = Map::new();
+    addresses.insert("status".into(), json!(listener.local_addr()?));
+    let mut parts = Vec::new();
+    for Started {
+        part,
+        addresses: own,
+        tasks,
+    } in started
+    {
+        addresses.extend(
+            own.into_iter()
+                .map(|(name, at)| (name.to_owned(), json!(at))),
+        );
+        parts.push(part);
+        for task in tasks {
+            tokio::spawn(task);
+        }
+    }
+    announce(&Value::Object(addresses))?;
+    let stop = async {
+        let mut terminate =
+            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+                Ok(signal) => signal,
+                Err(_) => return std::future::pending().await,
+            };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    let page = axum::serve(listener, page::router(parts, shared.faults));
+    tokio::select! {
+        served = page => Ok(served?),
+        () = stop => Ok(()),
+    }
+}
+
+/// Starts every part that the settings turn on.
+async fn start_parts(_settings: &Settings, _shared: &Shared) -> Result<Vec<Started>, Failure> {
+    Ok(Vec::new())
+}
+
+/// Where everything listens, as one line of JSON on standard output.
+fn announce(addresses: &Value) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{addresses}")?;
+    Ok(out.flush()?)
+}
+
+/// Milliseconds since the Unix epoch, now.
+pub(crate) fn now_ms() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
