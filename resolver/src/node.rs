@@ -124,7 +124,8 @@ pub struct Node {
     http: HttpFront,
     dns: DnsFront,
     handle: HandleFront,
-    upward: Upward,
+    /// Made last: it asks the fronts.
+    upward: Option<Upward>,
     drain_deadline: Duration,
     log_retention_ms: u64,
 }
@@ -246,17 +247,18 @@ impl Node {
             ..handle_options(config)
         };
         let handle = HandleFront::new(sockets, core.clone(), handle_options);
-        let upward = Upward::new(config, &core)?;
-        Ok(Self {
+        let mut node = Self {
             core,
             grpc,
             http,
             dns,
             handle,
-            upward,
+            upward: None,
             drain_deadline: Duration::from_secs(config.node.drain_deadline_s.into()),
             log_retention_ms: config.store.log_retention_s * 1_000,
-        })
+        };
+        node.upward = Some(Upward::new(config, &node.core, &node.addresses())?);
+        Ok(node)
     }
 
     /// Where the fronts listen, with the ports that were chosen.
@@ -285,7 +287,7 @@ impl Node {
         fronts.spawn(self.http.serve(shutdown.clone()));
         fronts.spawn(self.dns.serve(shutdown.clone()));
         fronts.spawn(self.handle.serve(shutdown.clone()));
-        let upward = self.upward.start(&shutdown);
+        let upward = self.upward.map(|upward| upward.start(&shutdown));
         let upkeep = tokio::spawn(maintain(self.core.registry.clone(), self.log_retention_ms));
         shutdown.cancelled().await;
         tracing::info!(deadline_s = self.drain_deadline.as_secs(), "draining");
@@ -299,7 +301,9 @@ impl Node {
         if drained.await.is_err() {
             tracing::warn!("the drain deadline passed with requests under way");
         }
-        upward.stopped().await;
+        if let Some(upward) = upward {
+            upward.stopped().await;
+        }
         upkeep.abort();
         reloading.abort();
         let registry = self.core.registry.clone();

@@ -6,6 +6,7 @@
 //! | [`bulk`] | the files of bulk registration (批量注册): CSV and JSON Lines, compression, chunks |
 //! | [`ctl`] | `idctl`, the operator and enterprise CLI |
 //! | [`national`] | `idnational`, a stand-in for the national top-level node |
+//! | `report_json` | reports to the national node as JSON, for `idctl` and `idnational` |
 //! | `handle_client`, `tls` | connections to a Handle server, and whom TLS trusts, for both |
 
 pub mod bench;
@@ -13,4 +14,5 @@ pub mod bulk;
 pub mod ctl;
 mod handle_client;
 pub mod national;
+mod report_json;
 mod tls;

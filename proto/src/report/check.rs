@@ -74,7 +74,10 @@ pub fn check(report: &api::Report) -> Checked<ReportKey> {
     let begins = required("begins_at", report.begins_at.as_ref())?;
     let ends = required("ends_at", report.ends_at.as_ref())?;
     if !key.is_bounded_by(begins, ends) {
-        return Err(Flaw::new("begins_at", "is not when the key's period begins and ends"));
+        return Err(Flaw::new(
+            "begins_at",
+            "is not when the key's period begins and ends",
+        ));
     }
     let made_ms = moment("made_at", required("made_at", report.made_at.as_ref())?)?;
     let (begins_ms, ends_ms) = key.bounds_ms();
@@ -222,7 +225,10 @@ fn sources(day: &PrefixDay) -> Checked {
             return Err(Flaw::new(named("source"), "is listed twice"));
         }
         if source.queries == 0 || source.queries > last {
-            return Err(Flaw::new(named("queries"), "is 0, or more than the one before"));
+            return Err(Flaw::new(
+                named("queries"),
+                "is 0, or more than the one before",
+            ));
         }
         if source.over_at_most > source.queries {
             return Err(Flaw::new(named("over_at_most"), "is more than it has"));
@@ -376,10 +382,18 @@ fn service(report: &ServiceReport, key: &ReportKey, within: Within) -> Checked {
     }
     let month = Period::at(Unit::Month, within.begins_ms);
     if report.due_at != Some(timestamp(month.due_ms())) {
-        return Err(Flaw::new("due_at", "is not the end of the tenth working day"));
+        return Err(Flaw::new(
+            "due_at",
+            "is not the end of the tenth working day",
+        ));
     }
     let longest_s = (within.ends_ms - within.begins_ms) / 1_000;
-    let spans = [report.available_s, report.uptime_s, report.month_s, longest_s];
+    let spans = [
+        report.available_s,
+        report.uptime_s,
+        report.month_s,
+        longest_s,
+    ];
     if !spans.is_sorted() {
         let reason = "available_s, uptime_s, month_s and the month's length do not ascend";
         return Err(Flaw::new("uptime_s", reason));
@@ -418,7 +432,10 @@ fn downtimes(field: &str, list: &[api::Downtime], within: Within) -> Checked<u64
     let (mut last_ms, mut sum_s) = (within.begins_ms, 0);
     for (position, downtime) in list.iter().enumerate() {
         let named = |inner: &str| format!("{field}[{position}].{inner}");
-        let begins = moment("", required(&named("begins_at"), downtime.begins_at.as_ref())?)?;
+        let begins = moment(
+            "",
+            required(&named("begins_at"), downtime.begins_at.as_ref())?,
+        )?;
         let ends = moment("", required(&named("ends_at"), downtime.ends_at.as_ref())?)?;
         if begins < last_ms || ends < begins || ends > within.ends_ms {
             let reason = "is not after the one before, or not in the month";
@@ -469,14 +486,20 @@ fn text(field: &str, value: &str, least: usize) -> Checked {
 
 fn few(field: &str, entries: usize) -> Checked {
     if entries > MAX_ENTRIES {
-        return Err(Flaw::new(field, format!("has more than {MAX_ENTRIES} entries")));
+        return Err(Flaw::new(
+            field,
+            format!("has more than {MAX_ENTRIES} entries"),
+        ));
     }
     Ok(())
 }
 
 /// Whether a scope is a number of `parts`.
 fn part(scope: &str, parts: u32) -> Checked {
-    let number: Option<u32> = scope.parse().ok().filter(|it: &u32| it.to_string() == scope);
+    let number: Option<u32> = scope
+        .parse()
+        .ok()
+        .filter(|it: &u32| it.to_string() == scope);
     if !number.is_some_and(|it| (1..=parts).contains(&it)) {
         let reason = format!("{scope:?} is no part of {parts}");
         return Err(Flaw::new("parts", reason));
@@ -489,11 +512,15 @@ fn prefix_of(field: &str, text: &str, scheme: Scheme) -> Checked {
         .parse()
         .map_err(|error| Flaw::new(field, format!("{:?}: {error}", shortened(text))))?;
     if scheme == Scheme::Unspecified || parsed.canonical() != text {
-        return Err(Flaw::new(field, "is not in canonical form, or of no scheme"));
+        return Err(Flaw::new(
+            field,
+            "is not in canonical form, or of no scheme",
+        ));
     }
     Ok(())
 }
 
 fn shortened(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(100)).unwrap_or_default()
+    text.get(..text.floor_char_boundary(100))
+        .unwrap_or_default()
 }

@@ -154,7 +154,11 @@ impl ReportKey {
         let scope = parts.next()?.to_owned();
         let when = match kind.unit() {
             Some(unit) => When::Period(Period::parse(when).filter(|it| it.unit() == unit)?),
-            None => When::Moment(when.parse().ok().filter(|ms: &u64| ms.to_string() == when)?),
+            None => When::Moment(
+                when.parse()
+                    .ok()
+                    .filter(|ms: &u64| ms.to_string() == when)?,
+            ),
         };
         Some(Self { kind, when, scope })
     }

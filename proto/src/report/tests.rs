@@ -14,7 +14,10 @@ const DAY_MS: u64 = 1_795_795_200_000;
 fn periods_are_those_of_beijing() {
     let day = Period::at(Unit::Day, DAY_MS);
     assert_eq!(day.to_string(), "2026-11-28");
-    assert_eq!((day.begins_ms(), day.ends_ms()), (DAY_MS, DAY_MS + 86_400_000));
+    assert_eq!(
+        (day.begins_ms(), day.ends_ms()),
+        (DAY_MS, DAY_MS + 86_400_000)
+    );
     assert_eq!(Period::at(Unit::Day, DAY_MS - 1).to_string(), "2026-11-27");
     let hour = Period::at(Unit::Hour, DAY_MS + 13 * 3_600_000);
     assert_eq!(hour.to_string(), "2026-11-28T13");
@@ -42,8 +45,19 @@ fn the_monthly_report_is_due_after_ten_working_days() {
 #[test]
 fn what_is_no_period_is_refused() {
     for text in [
-        "", "2026", "2026-13", "2026-00", "2026-11-31", "2026-1-01", "2026-11-28T24",
-        "2026-11T03", "2026-11-28T3", "+2026-11", "2026-11-28T03:00", "1969-12", "99999-01",
+        "",
+        "2026",
+        "2026-13",
+        "2026-00",
+        "2026-11-31",
+        "2026-1-01",
+        "2026-11-28T24",
+        "2026-11T03",
+        "2026-11-28T3",
+        "+2026-11",
+        "2026-11-28T03:00",
+        "1969-12",
+        "99999-01",
     ] {
         assert_eq!(Period::parse(text), None, "{text}");
     }
@@ -105,17 +119,32 @@ type Spoil<B> = fn(&mut B);
 
 #[test]
 fn a_day_of_a_prefix_must_add_up() {
-    assert!(matches!(check(&statistics()).unwrap().when, When::Period(_)));
+    assert!(matches!(
+        check(&statistics()).unwrap().when,
+        When::Period(_)
+    ));
     let spoils: [(&str, Spoil<api::PrefixDay>); 10] = [
         ("statistics.identifiers", |it| it.identifiers = 14),
         ("statistics.successes", |it| it.successes = 101),
         ("statistics.sources", |it| it.sources[0].queries = 61),
-        ("statistics.sources[1].queries", |it| it.sources[1].queries = 70),
-        ("statistics.sources[1].source", |it| it.sources[1].source = "192.0.2.7".into()),
-        ("statistics.sources[0].source", |it| it.sources[0].source = "192.0.2.07".into()),
-        ("statistics.sources[1].source", |it| it.sources[1].source = "2001:db8::1/64".into()),
-        ("statistics.sources[0].over_at_most", |it| it.sources[0].over_at_most = 61),
-        ("statistics.sampled_one_in", |it| it.sampled_one_in = f64::NAN),
+        ("statistics.sources[1].queries", |it| {
+            it.sources[1].queries = 70
+        }),
+        ("statistics.sources[1].source", |it| {
+            it.sources[1].source = "192.0.2.7".into()
+        }),
+        ("statistics.sources[0].source", |it| {
+            it.sources[0].source = "192.0.2.07".into()
+        }),
+        ("statistics.sources[1].source", |it| {
+            it.sources[1].source = "2001:db8::1/64".into()
+        }),
+        ("statistics.sources[0].over_at_most", |it| {
+            it.sources[0].over_at_most = 61
+        }),
+        ("statistics.sampled_one_in", |it| {
+            it.sampled_one_in = f64::NAN
+        }),
         ("statistics.prefix", |it| it.prefix = "88.118.9".into()),
     ];
     for (field, spoil) in spoils {
@@ -131,7 +160,11 @@ fn a_day_of_a_prefix_must_add_up() {
     let Some(Body::Statistics(day)) = &mut report.body else {
         panic!()
     };
-    (day.sampled_one_in, day.sources[0].queries, day.sources[0].deviation) = (10.0, 70, 8.0);
+    (
+        day.sampled_one_in,
+        day.sources[0].queries,
+        day.sources[0].deviation,
+    ) = (10.0, 70, 8.0);
     check(&report).unwrap();
 }
 
@@ -141,7 +174,9 @@ fn what_surrounds_a_body_must_fit_it() {
         ("key", |it| it.key = "statistics/2026-11-28".into()),
         ("kind", |it| it.kind = ReportKind::Monitoring.into()),
         ("scope", |it| it.scope = "88.118.9".into()),
-        ("begins_at", |it| it.begins_at = Some(timestamp(DAY_MS + 1_000))),
+        ("begins_at", |it| {
+            it.begins_at = Some(timestamp(DAY_MS + 1_000))
+        }),
         ("made_at", |it| it.made_at = Some(timestamp(DAY_MS + 1_000))),
         ("made_at", |it| it.made_at = None),
         ("body", |it| it.body = None),
@@ -219,18 +254,25 @@ fn latencies_are_ordered_and_of_the_day() {
     };
     of(good.clone()).unwrap();
     let spoils: [(&str, Spoil<api::LevelDay>); 5] = [
-        ("resolution.average_ms", |it| it.resolution.as_mut().unwrap().average_ms = 1.5),
+        ("resolution.average_ms", |it| {
+            it.resolution.as_mut().unwrap().average_ms = 1.5
+        }),
         ("resolution.max_at", |it| {
             it.resolution.as_mut().unwrap().max_at = Some(timestamp(DAY_MS + 86_400_000));
         }),
-        ("registration.count", |it| it.registration.as_mut().unwrap().max_ms = 1.0),
+        ("registration.count", |it| {
+            it.registration.as_mut().unwrap().max_ms = 1.0
+        }),
         ("peak_qps", |it| it.peak_qps = 6),
         ("peak_at", |it| it.peak_at = None),
     ];
     for (field, spoil) in spoils {
         let mut bad = good.clone();
         spoil(bad.node.as_mut().unwrap());
-        assert_eq!(of(bad).unwrap_err().field, format!("monitoring.node.{field}"));
+        assert_eq!(
+            of(bad).unwrap_err().field,
+            format!("monitoring.node.{field}")
+        );
     }
     let mut bad = good;
     bad.prefixes[0].queries = 6;

@@ -32,6 +32,8 @@ pub enum Topic {
     Takeover = 7,
     /// Prefixes of sibling nodes and where they are.
     Route = 8,
+    /// What was measured for reports, by day and prefix.
+    Measurement = 16,
 }
 
 /// One change of the journal.

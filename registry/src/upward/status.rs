@@ -1,8 +1,10 @@
 //! How each channel upward stands: what `idctl upward status` shows and metrics count.
 
 use super::Journal;
+use super::report::Reports;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// A channel to the national node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,6 +76,7 @@ pub struct ChannelStatus {
 pub struct Uplink {
     journal: Journal,
     channels: RwLock<BTreeMap<Channel, ChannelStatus>>,
+    reports: OnceLock<Arc<Reports>>,
 }
 
 impl Uplink {
@@ -82,7 +85,18 @@ impl Uplink {
         Self {
             journal,
             channels: RwLock::default(),
+            reports: OnceLock::new(),
         }
+    }
+
+    /// From now on the node reports. Once for an uplink: a second one changes nothing.
+    pub fn report_by(&self, reports: Arc<Reports>) {
+        let _ = self.reports.set(reports);
+    }
+
+    /// The node's reports, if it reports.
+    pub fn reports(&self) -> Option<&Arc<Reports>> {
+        self.reports.get()
     }
 
     /// What was told.

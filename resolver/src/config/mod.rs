@@ -35,7 +35,7 @@ pub use error::{ConfigError, ConfigErrors, Origin, Position, Problem};
 pub use overrides::FlagSetting;
 pub use sections::{
     CacheConfig, Config, DnsConfig, GrpcConfig, HandleConfig, HttpConfig, LimitsConfig, LogConfig,
-    NodeConfig, StoreConfig, TrustConfig, UpwardConfig, UpwardEppConfig,
+    NodeConfig, StoreConfig, TrustConfig, UpwardConfig, UpwardEppConfig, UpwardReportConfig,
 };
 pub use value::LogFormat;
 pub use value::{parse_cookie_secret, parse_network};

@@ -8,18 +8,31 @@ use serde_json::{Value, json};
 use super::error::Failure;
 use super::json;
 use super::output::Table;
+use super::reports;
 use super::session::Session;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// How each channel to the national node stands
     Status,
+    /// List reports: on their way, taken, refused
+    Reports(reports::ListArgs),
+    /// Print a report
+    Report(reports::ReportArgs),
+    /// Send a refused report again, as it was made
+    Resend(reports::ReportArgs),
+    /// List fault events and the node's checks of itself
+    Events,
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
-    let mut client = UpwardServiceClient::new(session.channel().await?);
     match command {
+        Command::Reports(args) => reports::list(args, session).await,
+        Command::Report(args) => reports::show(args, session).await,
+        Command::Resend(args) => reports::resend(args, session).await,
+        Command::Events => reports::events(session).await,
         Command::Status => {
+            let mut client = UpwardServiceClient::new(session.channel().await?);
             let request = session.request(GetUpwardStatusRequest {});
             let status = client.get_upward_status(request).await?.into_inner();
             let channels = &status.channels;

@@ -7,12 +7,14 @@
 //! | [`book`] | what it knows: one redb database, tables of each part |
 //! | [`faults`] | scripted faults, by channel |
 //! | [`page`] | the status page, for a person and as JSON |
+//! | [`report`] | the intake of reports |
 //!
 //! Each part is a [`Part`]: it contributes to the page, and may have routes of its own there.
 
 pub mod book;
 pub mod faults;
 pub mod page;
+pub mod report;
 mod settings;
 
 use std::future::Future;
@@ -177,8 +179,12 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 }
 
 /// Starts every part that the settings turn on.
-async fn start_parts(_settings: &Settings, _shared: &Shared) -> Result<Vec<Started>, Failure> {
-    Ok(Vec::new())
+async fn start_parts(settings: &Settings, shared: &Shared) -> Result<Vec<Started>, Failure> {
+    let mut parts = Vec::new();
+    if settings.report.listen_report.is_some() {
+        parts.push(report::start(shared, &settings.report).await?);
+    }
+    Ok(parts)
 }
 
 /// Where everything listens, as one line of JSON on standard output.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Failure;
+use super::report::settings::ReportSettings;
 
 /// Settings of `idnational serve`; all are optional in each place.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Settings {
     /// File of scripted faults: JSON, lists of faults by channel, as POST /faults takes them
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
+    /// The intake of reports.
+    #[command(flatten)]
+    pub report: ReportSettings,
 }
 
 impl Settings {
@@ -38,6 +42,7 @@ impl Settings {
             data_dir: self.data_dir.or(file.data_dir),
             listen_status: self.listen_status.or(file.listen_status),
             faults: self.faults.or(file.faults),
+            report: self.report.over(file.report),
         })
     }
 

@@ -65,6 +65,11 @@ fn every_key_is_reached_by_variable_flag_and_file() {
             "trust.signer" => &["trust.key_file"],
             "trust.root" => &["trust.root_key_file"],
             "upward.epp.server" => &["upward.epp.password_file"],
+            "upward.report.server" => &[
+                "upward.report.authority",
+                "upward.report.certificate",
+                "upward.report.key",
+            ],
             _ => &[],
         };
         let needs_node = key.path() == "upward.epp.server";
