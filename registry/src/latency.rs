@@ -108,6 +108,9 @@ mod tests {
         assert_eq!(latencies.take(), Some(expected));
         assert_eq!(latencies.take(), None);
         latencies.record(Duration::from_nanos(7));
-        assert_eq!(latencies.take().map(|it| (it.min_ns, it.max_ns)), Some((7, 7)));
+        assert_eq!(
+            latencies.take().map(|it| (it.min_ns, it.max_ns)),
+            Some((7, 7))
+        );
     }
 }

@@ -49,9 +49,10 @@ impl Traffic {
         })
     }
 
-    /// Queries and successes since the last time. One thread calls this.
+    /// Queries and successes since the last time; of a query that is being counted, perhaps without
+    /// its success, which comes the next time. One thread calls this.
     pub fn take(&self) -> (u64, u64) {
-        // Successes first: none is taken whose query is not.
+        // Successes first: none is taken before its query.
         let successes = self.successes.load(Ordering::Acquire);
         let queries = self.queries.load(Ordering::Acquire);
         let [taken_queries, taken_successes] = &self.taken;

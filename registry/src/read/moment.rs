@@ -91,7 +91,9 @@ impl Moment<'_> {
     /// An enterprise's prefixes by key, at most `limit`.
     pub fn prefixes_of(&self, id: EnterpriseId, limit: usize) -> Result<Vec<PrefixRecord>> {
         let start = id.0.to_be_bytes();
-        let rows = self.view.scan_prefix(Family::PrefixesByEnterprise, &start)?;
+        let rows = self
+            .view
+            .scan_prefix(Family::PrefixesByEnterprise, &start)?;
         let found = rows.take(limit).map(|row| {
             let (key, _) = row?;
             self.prefix(key.get(start.len()..).unwrap_or_default())

@@ -88,12 +88,13 @@ impl Day {
 
     /// Adds the queries of a time that ends at a moment, milliseconds since the Unix epoch.
     pub(super) fn add(&mut self, queries: u64, successes: u64, took: Duration, at_ms: u64) {
-        if queries == 0 {
+        if queries == 0 && successes == 0 {
             return;
         }
         self.is_changed = true;
         self.row.queries += queries;
-        self.row.successes += successes;
+        // Of a query that is being counted, the success may be gathered a look after it.
+        self.row.successes = (self.row.successes + successes).min(self.row.queries);
         // A look that was late has seen more than a second's.
         let seconds = took.as_secs_f64().max(1.0);
         let qps = (queries as f64 / seconds).ceil() as u64;

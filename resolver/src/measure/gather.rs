@@ -126,6 +126,13 @@ impl Gatherer {
             Some(known) => gatherer.go_on(known, now_ms)?,
             None => gatherer.begin()?,
         }
+        gatherer.list();
+        gatherer.progress.alive_ms = now_ms;
+        // Before anything is asked: what comes is the new day's.
+        let today = Period::at(Unit::Day, now_ms);
+        if today.number() > gatherer.progress.day {
+            gatherer.close(today)?;
+        }
         gatherer.keep(false)?;
         Ok(gatherer)
     }
@@ -193,23 +200,13 @@ impl Gatherer {
         // Samples first: none is gathered before the query that it was taken of.
         self.take_samples(at_ms);
         let (mut queries, mut successes) = self.registry.prefixes().elsewhere().take();
-        for traffic in &self.listed {
-            let (asked, answered) = traffic.take();
-            let registered = traffic.registering.take();
-            if asked == 0 && registered.is_none() {
-                continue;
-            }
-            let day = self.days.entry(traffic.key.clone());
-            let day = day.or_insert_with(|| Day::beginning(Stock::default()));
-            day.add(asked, answered, took, at_ms);
-            if let Some(gathered) = registered {
-                day.row.registering.add(gathered, at_ms);
-                day.is_changed = true;
-            }
-            queries += asked;
-            successes += answered;
+        let mut collected = self.collect(took, at_ms);
+        (queries, successes) = (queries + collected.0, successes + collected.1);
+        // Of those that have left the table, the counts are taken by now.
+        if self.list() {
+            collected = self.collect(took, at_ms);
+            (queries, successes) = (queries + collected.0, successes + collected.1);
         }
-        self.list();
         self.node.add(queries, successes, took, at_ms);
         let row = &mut self.node.row;
         for (spread, latencies) in [
@@ -252,11 +249,33 @@ impl Gatherer {
         }
     }
 
-    /// Brings the list of counters up to date, when those of the old one have been taken.
-    fn list(&mut self) {
+    /// Takes over what was counted of every prefix in the list; queries and successes in all.
+    fn collect(&mut self, took: Duration, at_ms: u64) -> (u64, u64) {
+        let (mut queries, mut successes) = (0, 0);
+        for traffic in &self.listed {
+            let (asked, answered) = traffic.take();
+            let registered = traffic.registering.take();
+            if asked == 0 && answered == 0 && registered.is_none() {
+                continue;
+            }
+            let day = self.days.entry(traffic.key.clone());
+            let day = day.or_insert_with(|| Day::beginning(Stock::default()));
+            day.add(asked, answered, took, at_ms);
+            if let Some(gathered) = registered {
+                day.row.registering.add(gathered, at_ms);
+                day.is_changed = true;
+            }
+            queries += asked;
+            successes += answered;
+        }
+        (queries, successes)
+    }
+
+    /// Brings the list of counters up to date; whether it has changed.
+    fn list(&mut self) -> bool {
         let epoch = self.registry.prefixes().epoch();
         if self.epoch == Some(epoch) {
-            return;
+            return false;
         }
         let entries = self.registry.prefixes().all();
         for entry in &entries {
@@ -269,6 +288,7 @@ impl Gatherer {
         }
         self.listed = entries.into_iter().map(|it| it.traffic.clone()).collect();
         self.epoch = Some(epoch);
+        true
     }
 
     /// Counts whole seconds of time that the process runs.

@@ -81,7 +81,10 @@ mod tests {
         assert_eq!(clock.now_ms(START_MS + month, 1_000), START_MS + 1_000);
         let later = clock.now_ms(START_MS + month + 120_000, 121_000);
         assert_eq!(later, START_MS + 121_000);
-        assert_eq!(clock.now_ms(START_MS + 130_000, 130_000), START_MS + 130_000);
+        assert_eq!(
+            clock.now_ms(START_MS + 130_000, 130_000),
+            START_MS + 130_000
+        );
         // An hour back, for good: it stands still until the clock has come up.
         assert_eq!(
             clock.now_ms(START_MS + 140_000 - HOUR_MS, 140_000),

@@ -1,8 +1,8 @@
 //! Fault and recovery events: numbered, journalled together with the report that tells of them.
 
 use super::outbox::Outbox;
-use crate::upward::{Entry, Journal, Topic};
 use crate::Result;
+use crate::upward::{Entry, Journal, Topic};
 use bytes::Bytes;
 use idnode_proto::api::report::Body;
 use idnode_proto::api::{self, FaultEvent, FaultState, FaultType};
@@ -94,7 +94,11 @@ impl Events {
             return Ok(None);
         }
         let number = state.last + 1;
-        let kind = if turn.faulty { FaultState::Fault } else { FaultState::Recovery };
+        let kind = if turn.faulty {
+            FaultState::Fault
+        } else {
+            FaultState::Recovery
+        };
         let end = turn.cause.floor_char_boundary(MAX_CAUSE_BYTES);
         let event = FaultEvent {
             number,
@@ -143,7 +147,12 @@ impl Events {
     ///
     /// # Errors
     /// The store fails.
-    pub fn incidents(&self, begins_ms: u64, ends_ms: u64, limit: usize) -> Result<Vec<api::Incident>> {
+    pub fn incidents(
+        &self,
+        begins_ms: u64,
+        ends_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<api::Incident>> {
         let mut found: BTreeMap<u64, api::Incident> = BTreeMap::new();
         let mut after = Vec::new();
         loop {
@@ -178,7 +187,10 @@ impl Events {
             let end_ms = it.ends_at.as_ref().and_then(millis);
             end_ms.is_none_or(|end_ms| end_ms >= begins_ms)
         });
-        Ok(within.take(limit).map(|it| not_after(it, ends_ms)).collect())
+        Ok(within
+            .take(limit)
+            .map(|it| not_after(it, ends_ms))
+            .collect())
     }
 }
 

@@ -42,7 +42,9 @@ pub(super) fn enterprises(context: &Context<'_>, hour: Period) -> Result<Batch> 
     for enterprise in moment.enterprises()? {
         let enterprise = enterprise?;
         let prefixes = moment.prefixes_of(EnterpriseId(enterprise.id), MAX_ROUTES)?;
-        let told: Option<Told> = context.journal.get(Topic::Report, &told_key(enterprise.id))?;
+        let told: Option<Told> = context
+            .journal
+            .get(Topic::Report, &told_key(enterprise.id))?;
         let told_routes = told.map(|it| it.routes);
         let routes = prefixes.len() as u64;
         let newest = prefixes.iter().map(|it| it.version);

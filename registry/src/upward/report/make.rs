@@ -48,7 +48,13 @@ pub(super) fn next_batch(
 
 impl Context<'_> {
     /// A report of a period around a body.
-    pub(super) fn report(&self, kind: Kind, period: Period, scope: &str, body: Body) -> api::Report {
+    pub(super) fn report(
+        &self,
+        kind: Kind,
+        period: Period,
+        scope: &str,
+        body: Body,
+    ) -> api::Report {
         let key = ReportKey::of_period(kind, period, scope);
         api::Report {
             body: Some(body),

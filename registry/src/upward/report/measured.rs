@@ -261,13 +261,21 @@ impl Gap {
     ///
     /// # Errors
     /// The store fails.
-    pub fn between(journal: &Journal, begins_ms: u64, ends_ms: u64, limit: usize) -> Result<Vec<Self>> {
+    pub fn between(
+        journal: &Journal,
+        begins_ms: u64,
+        ends_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Self>> {
         // One that began long before may reach into it: there are few of them.
         let (from, to) = (gap_key(0), gap_key(ends_ms));
         let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
         let rows: Vec<(Bytes, Self)> = journal.scan(Topic::Measurement, range, usize::MAX)?;
         let gaps = rows.into_iter().map(|(_, gap)| gap);
-        Ok(gaps.filter(|it| it.ends_ms > begins_ms).take(limit).collect())
+        Ok(gaps
+            .filter(|it| it.ends_ms > begins_ms)
+            .take(limit)
+            .collect())
     }
 }
 

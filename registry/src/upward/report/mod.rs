@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Most batches that are made in one go, so that sending goes on meanwhile.
-const BATCHES_AT_ONCE: usize = 64;
+const BATCHES_AT_ONCE: usize = 1_024;
 
 /// How a node reports.
 #[derive(Debug, Clone)]
@@ -89,7 +89,11 @@ impl Reports {
     ///
     /// # Errors
     /// The store fails.
-    pub fn open(registry: Arc<Registry>, uplink: Arc<Uplink>, options: ReportOptions) -> Result<Self> {
+    pub fn open(
+        registry: Arc<Registry>,
+        uplink: Arc<Uplink>,
+        options: ReportOptions,
+    ) -> Result<Self> {
         let journal = registry.journal();
         let told_ms = Progress::read(&journal)?.map_or(0, |it| it.alive_ms);
         let reports = Self {
@@ -209,7 +213,9 @@ impl Reports {
         for kind in Kind::PERIODIC {
             let closed_ms = owed::closed_ms(kind, progress.day, now_ms);
             for _ in 0..BATCHES_AT_ONCE {
-                let Some(made) = self.outbox.made(kind)? else { break };
+                let Some(made) = self.outbox.made(kind)? else {
+                    break;
+                };
                 let Some((period, mut made)) = made.owed(kind, closed_ms, keep_from_ms) else {
                     break;
                 };

@@ -9,6 +9,7 @@ use idnode_proto::api::{self, ReportState};
 use idnode_proto::report::{Kind, ReportKey, check, timestamp};
 use parking_lot::Mutex;
 use prost::Message;
+use std::collections::HashSet;
 use std::ops::Bound;
 
 // The first byte of a key in `Topic::Report`.
@@ -96,7 +97,9 @@ impl Outbox {
                 let Some((key, _)) = rows.last() else {
                     return Ok((greatest, count));
                 };
-                let places = rows.iter().filter_map(|(key, _)| key.get(2..)?.first_chunk::<8>());
+                let places = rows
+                    .iter()
+                    .filter_map(|(key, _)| key.get(2..)?.first_chunk::<8>());
                 let places = places.map(|place| u64::from_be_bytes(*place));
                 greatest = places.fold(greatest, u64::max);
                 (last, count) = (key.to_vec(), count + rows.len() as u64);
@@ -134,8 +137,9 @@ impl Outbox {
     pub fn put(&self, reports: Vec<api::Report>, mut with: Vec<Entry>, now_ms: u64) -> Result<()> {
         let mut counts = self.counts.lock();
         let mut next = *counts;
+        let mut seen = HashSet::new();
         for report in reports {
-            if self.row(&report.key)?.is_some() {
+            if !seen.insert(report.key.clone()) || self.row(&report.key)?.is_some() {
                 continue;
             }
             let mut row = Row {
@@ -155,7 +159,9 @@ impl Outbox {
                     next.refused += 1;
                     row.state = ReportState::Refused.into();
                     row.last_error = shortened(&format!("not sent: {flaw}"));
-                    let queued = Queued { key: report.key.clone() };
+                    let queued = Queued {
+                        key: report.key.clone(),
+                    };
                     with.push(Entry::put(Topic::Report, refused_key(&report.key), &queued));
                 }
             }
@@ -280,7 +286,11 @@ impl Outbox {
     ) -> Result<Listed> {
         let start = kind.map_or(String::new(), |kind| format!("{}/", kind.name()));
         let end = kind.map_or(vec![ROWS + 1], |kind| row_key(&format!("{}0", kind.name())));
-        let mut last = if after > start.as_str() { after.to_owned() } else { start };
+        let mut last = if after > start.as_str() {
+            after.to_owned()
+        } else {
+            start
+        };
         let mut found = Listed::default();
         for _ in 0..100 {
             let from = row_key(&last);
@@ -314,14 +324,15 @@ impl Outbox {
         let from = row_key(&format!("{}/", kind.name()));
         let to = row_key(&format!("{}0", kind.name()));
         let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
-        let rows: Vec<(Bytes, Row)> =
-            self.journal.scan(Topic::Report, range, FORGOTTEN_AT_ONCE)?;
+        let rows: Vec<(Bytes, Row)> = self.journal.scan(Topic::Report, range, FORGOTTEN_AT_ONCE)?;
         let is_full = rows.len() == FORGOTTEN_AT_ONCE;
         let taken = i32::from(ReportState::Taken);
         let old = rows
             .into_iter()
             .filter(|(_, row)| row.state == taken && row.made_ms < made_before_ms);
-        let entries: Vec<_> = old.map(|(key, _)| Entry::delete(Topic::Report, key)).collect();
+        let entries: Vec<_> = old
+            .map(|(key, _)| Entry::delete(Topic::Report, key))
+            .collect();
         if entries.is_empty() {
             return Ok(false);
         }

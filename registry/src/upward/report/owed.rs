@@ -55,9 +55,7 @@ impl Made {
 #[must_use]
 pub fn closed_ms(kind: Kind, open: u64, now_ms: u64) -> u64 {
     match kind.unit() {
-        Some(Unit::Day | Unit::Month) => {
-            now_ms.min(Period::numbered(Unit::Day, open).begins_ms())
-        }
+        Some(Unit::Day | Unit::Month) => now_ms.min(Period::numbered(Unit::Day, open).begins_ms()),
         Some(Unit::Hour) | None => now_ms,
     }
 }
@@ -119,7 +117,9 @@ mod tests {
                         let now = clock.now_ms(wall, steady);
                         assert!(now >= told, "the clock went back");
                         told = now;
-                        while let Some((period, next)) = made.owed(kind, now, now.saturating_sub(KEEP_MS)) {
+                        while let Some((period, next)) =
+                            made.owed(kind, now, now.saturating_sub(KEEP_MS))
+                        {
                             assert!(period.ends_ms() <= now);
                             periods.push(period.number());
                             made = next;
@@ -154,7 +154,13 @@ mod tests {
     fn the_named_jumps_leave_every_hour_once() {
         let hour = 60;
         for jump in [-hour, 24 * hour, 31 * 24 * hour] {
-            let steps = [Step::Runs(90), Step::Jumps(jump), Step::Runs(300), Step::Jumps(-jump), Step::Runs(300)];
+            let steps = [
+                Step::Runs(90),
+                Step::Jumps(jump),
+                Step::Runs(300),
+                Step::Jumps(-jump),
+                Step::Runs(300),
+            ];
             let (periods, next, _) = walk(Kind::Enterprises, &steps);
             let first = periods.first().copied().unwrap();
             assert_eq!(periods, (first..next).collect::<Vec<_>>(), "{jump}");
@@ -178,6 +184,9 @@ mod tests {
         assert_eq!(closed_ms(Kind::Service, open, now), START_MS);
         assert_eq!(closed_ms(Kind::Enterprises, open, now), now);
         let made = Made::docked(Kind::Statistics, START_MS).unwrap();
-        assert_eq!(made.owed(Kind::Statistics, closed_ms(Kind::Statistics, open, now), 0), None);
+        assert_eq!(
+            made.owed(Kind::Statistics, closed_ms(Kind::Statistics, open, now), 0),
+            None
+        );
     }
 }

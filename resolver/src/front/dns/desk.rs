@@ -92,7 +92,8 @@ impl Desk {
         let meters = self.exchange.meters();
         meters.took(took, queries);
         // Those that wait for the disk are measured when they are answered.
-        measure::resolved(took, self.outcomes.iter().sum());
+        let resolutions = self.outcomes.iter().take(Outcome::Referred as usize + 1);
+        measure::resolved(took, resolutions.sum());
         meters
             .repeated
             .increment(std::mem::take(&mut self.repeated));

@@ -1,4 +1,5 @@
 //! A node and the national node above it.
 
 mod page;
+mod reports;
 mod world;

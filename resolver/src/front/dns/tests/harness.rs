@@ -330,11 +330,11 @@ impl Node {
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, site(8080).encode()),
             proofs: crate::front::proofs::Proofs::new(registry.clone()),
+            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             registry,
             zones,
             dnssec: Arc::new(dnssec),
             recursion: None,
-            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             started_at_ms: 0,
             request_deadline: Duration::from_secs(5),
         });

@@ -83,11 +83,11 @@ impl Node {
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, Vec::new()),
             proofs: crate::front::proofs::Proofs::new(registry.clone()),
+            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             registry,
             zones,
             dnssec: Arc::new(dnssec),
             recursion: None,
-            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             started_at_ms: 1_769_817_600_000,
             request_deadline,
         });

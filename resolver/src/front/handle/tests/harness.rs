@@ -269,11 +269,11 @@ impl Node {
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, own_site),
             proofs: crate::front::proofs::Proofs::new(registry.clone()),
+            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             registry,
             zones,
             dnssec: Arc::new(dnssec),
             recursion: None,
-            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             started_at_ms: 0,
             request_deadline: Duration::from_secs(5),
         });

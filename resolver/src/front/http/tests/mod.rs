@@ -156,11 +156,11 @@ impl Node {
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, site(Some(8000)).encode()),
             proofs: crate::front::proofs::Proofs::new(registry.clone()),
+            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             registry,
             zones,
             dnssec: Arc::new(dnssec),
             recursion: None,
-            uplink: Arc::new(idnode_registry::upward::Uplink::new(registry.journal())),
             started_at_ms: 1_700_000_000_000,
             request_deadline,
         });
