@@ -10,6 +10,8 @@
 //! | [`iiidap`] | IIIDAP: documents and queries of registration data, and the same over WHOIS |
 //! | [`xml`] | XML, read within bounds and written: in some values, and in documents |
 //! | [`epp`] | provisioning at the national node: EPP with its objects (RFC 5730, 5734) |
+//! | [`xml`] | the XML that some values hold, read within bounds |
+//! | [`report`] | what a node reports at fixed times: periods, keys, what a report must fulfil |
 //! | [`trust`] | signatures over values, certificates of their signers, the verifier of their chains |
 //! | [`escrow`] | deposits of a registry with an escrow agent: documents, container, manifest |
 //! | [`import`] | chunks of a bulk load, whose items are taken apart one by one |
@@ -25,6 +27,7 @@ pub mod identifier;
 pub mod iiidap;
 pub mod import;
 pub mod rdata;
+pub mod report;
 pub mod trust;
 pub mod value;
 pub mod xml;

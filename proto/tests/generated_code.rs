@@ -13,6 +13,7 @@ const PROTOS: [&str; 7] = [
     "dnssec",
     "escrow",
     "upward",
+    "report",
 ];
 
 fn generate(out: &Path) {

@@ -24,6 +24,8 @@ pub enum Object {
     Administrator,
     /// A value of an identifier or of a prefix.
     Value,
+    /// A report to the national node.
+    Report,
 }
 
 impl std::fmt::Display for Object {
@@ -36,6 +38,7 @@ impl std::fmt::Display for Object {
             Self::ApiKey => "API key",
             Self::Administrator => "administrator",
             Self::Value => "value",
+            Self::Report => "report",
         })
     }
 }
@@ -231,6 +234,7 @@ impl Error {
                 Object::Template => "TEMPLATE_NOT_FOUND",
                 Object::ApiKey => "API_KEY_NOT_FOUND",
                 Object::Administrator => "ADMINISTRATOR_NOT_FOUND",
+                Object::Report => "REPORT_NOT_FOUND",
                 Object::Value => "VALUE_NOT_FOUND",
             },
             Self::Exists { object, .. } => match object {
@@ -240,6 +244,7 @@ impl Error {
                 Object::Template => "TEMPLATE_EXISTS",
                 Object::ApiKey => "API_KEY_EXISTS",
                 Object::Administrator => "ADMINISTRATOR_EXISTS",
+                Object::Report => "REPORT_EXISTS",
                 Object::Value => "VALUE_EXISTS",
             },
             Self::VersionMismatch { .. } => "VERSION_MISMATCH",
@@ -250,6 +255,7 @@ impl Error {
                 Object::Template => "TEMPLATE_STATE",
                 Object::ApiKey => "API_KEY_STATE",
                 Object::Administrator => "ADMINISTRATOR_STATE",
+                Object::Report => "REPORT_STATE",
                 Object::Value => "VALUE_STATE",
             },
             Self::PrefixNotActive { .. } => "PREFIX_NOT_ACTIVE",
@@ -283,6 +289,7 @@ impl Error {
                 Object::Template => "template",
                 Object::ApiKey => "id",
                 Object::Administrator => "administrator",
+                Object::Report => "key",
                 Object::Value => "index",
             },
             Self::PrefixNotActive { .. } | Self::PrefixDelegated(_) => "prefix",

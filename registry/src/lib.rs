@@ -15,6 +15,7 @@
 //! | [`permission`] | who may read and write what |
 //! | [`administrator`] | handle administrators: their keys and their rights |
 //! | [`quota`] | how much an enterprise may register |
+//! | [`latency`] | how long things took, between two looks |
 //! | [`read`] | listings, exports and statistics |
 //! | [`upward`] | what the node owes the national node: the journal of what it told, and its tasks |
 //! | [`error`] | what can go wrong, in the domain's words |
@@ -24,6 +25,7 @@ pub mod change;
 pub mod credential;
 pub mod enterprise;
 pub mod error;
+pub mod latency;
 pub mod layout;
 pub mod log;
 pub mod name_table;

@@ -75,6 +75,19 @@ pub enum Step {
 }
 
 impl PrefixState {
+    /// The official name alone, for reports.
+    pub fn official_name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "",
+            Self::PendingReview => "待审核",
+            Self::UnderReview => "审核中",
+            Self::Active => "启用",
+            Self::Rejected => "驳回",
+            Self::Suspended => "停用",
+            Self::PendingDeletion => "待删除",
+        }
+    }
+
     /// The official name and its meaning, for messages.
     pub fn label(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! Every prefix in memory: it is asked on each resolution which prefix an identifier belongs
 //! to, whether that is active, and whether it is delegated.
 
+use crate::latency::Latencies;
 use crate::prefix::PrefixRecord;
 use arc_swap::ArcSwap;
 use foldhash::fast::FixedState;
@@ -28,18 +29,45 @@ pub struct PrefixEntry {
 /// Resolutions under one prefix since this process began.
 #[derive(Debug, Default)]
 pub struct Traffic {
+    /// The prefix's key; empty: of no registered one.
+    pub key: Box<[u8]>,
     /// Resolutions asked for.
     pub queries: AtomicU64,
     /// Of these, with an answer other than an error.
     pub successes: AtomicU64,
+    /// How long registrations of single identifiers took.
+    pub registering: Latencies,
+    /// What of the counts has been taken over into the day's: [`Traffic::take`] alone touches it.
+    taken: [AtomicU64; 2],
 }
 
 impl Traffic {
+    fn of(key: &[u8]) -> Arc<Self> {
+        Arc::new(Self {
+            key: key.into(),
+            ..Self::default()
+        })
+    }
+
+    /// Queries and successes since the last time; of a query that is being counted, perhaps without
+    /// its success, which comes the next time. One thread calls this.
+    pub fn take(&self) -> (u64, u64) {
+        // Successes first: none is taken before its query.
+        let successes = self.successes.load(Ordering::Acquire);
+        let queries = self.queries.load(Ordering::Acquire);
+        let [taken_queries, taken_successes] = &self.taken;
+        let before = (
+            taken_queries.swap(queries, Ordering::Relaxed),
+            taken_successes.swap(successes, Ordering::Relaxed),
+        );
+        (queries - before.0, successes - before.1)
+    }
+
     /// Counts one resolution.
     pub fn count(&self, success: bool) {
         self.queries.fetch_add(1, Ordering::Relaxed);
         if success {
-            self.successes.fetch_add(1, Ordering::Relaxed);
+            self.successes.fetch_add(1, Ordering::Release);
         }
     }
 }
@@ -51,6 +79,8 @@ pub struct PrefixTable {
     hasher: FixedState,
     /// Changes so far.
     epoch: AtomicU64,
+    /// Questions for no identifier of a registered prefix.
+    elsewhere: Arc<Traffic>,
 }
 
 impl Default for PrefixTable {
@@ -62,6 +92,7 @@ impl Default for PrefixTable {
             shards,
             hasher: FixedState::default(),
             epoch: AtomicU64::new(0),
+            elsewhere: Traffic::of(&[]),
         }
     }
 }
@@ -113,13 +144,8 @@ impl PrefixTable {
             let position = self.hasher.hash_one(record.key.as_ref()) as usize % SHARDS;
             if let Some(part) = parts.get_mut(position) {
                 let key = record.key.as_ref().into();
-                part.insert(
-                    key,
-                    Arc::new(PrefixEntry {
-                        record,
-                        traffic: Arc::default(),
-                    }),
-                );
+                let traffic = Traffic::of(&record.key);
+                part.insert(key, Arc::new(PrefixEntry { record, traffic }));
             }
         }
         for (shard, part) in self.shards.iter().zip(parts) {
@@ -136,8 +162,7 @@ impl PrefixTable {
         let mut copy = Shard::clone(&shard.load());
         let traffic = copy
             .get(record.key.as_ref())
-            .map(|entry| entry.traffic.clone())
-            .unwrap_or_default();
+            .map_or_else(|| Traffic::of(&record.key), |entry| entry.traffic.clone());
         copy.insert(
             record.key.as_ref().into(),
             Arc::new(PrefixEntry { record, traffic }),
@@ -153,6 +178,20 @@ impl PrefixTable {
         copy.remove(key);
         shard.store(Arc::new(copy));
         self.changed();
+    }
+
+    /// What was asked for that is no identifier of a registered prefix: unknown prefixes, and
+    /// prefixes themselves (`0.NA/…`).
+    pub fn elsewhere(&self) -> &Arc<Traffic> {
+        &self.elsewhere
+    }
+
+    /// Every prefix as it is now, in no order.
+    pub fn all(&self) -> Vec<Arc<PrefixEntry>> {
+        let shards = self.shards.iter();
+        shards
+            .flat_map(|shard| shard.load().values().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     /// How many prefixes there are.

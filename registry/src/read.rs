@@ -223,7 +223,8 @@ impl Registry {
         self.counters(&[])
     }
 
-    fn counters(&self, key: &[u8]) -> Result<Counters> {
+    /// The counters of the prefix with a key; of the node for the empty one.
+    pub fn counters(&self, key: &[u8]) -> Result<Counters> {
         self.store()
             .get(Family::Statistics, key)?
             .map_or_else(|| Ok(Counters::default()), |s| decode_value(&s))

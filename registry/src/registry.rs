@@ -3,11 +3,12 @@
 use crate::administrator::{Committed, HandleValues, Handles as _, rights_of};
 use crate::change::{Change, LogEntry};
 use crate::credential::{Credential, split_token};
+use crate::latency::Latencies;
 use crate::layout::{Family, decode_value};
 use crate::log::{ChangeLog, local::LocalLog};
 use crate::name_table::NameTable;
 use crate::prefix::PrefixAction;
-use crate::prefix_table::PrefixTable;
+use crate::prefix_table::{PrefixTable, Traffic};
 use crate::record::Record;
 use crate::store::{Mutation, Store, StoreOptions, Tiered};
 use crate::upward::Journal;
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// How many commands may wait for the writer.
@@ -80,6 +82,7 @@ pub struct Registry {
     poisoned: Arc<AtomicBool>,
     endorser: OnceLock<Arc<Endorser>>,
     provisioned: OnceLock<Vec<Prefix>>,
+    registering: Latencies,
 }
 
 impl std::fmt::Debug for Registry {
@@ -162,6 +165,7 @@ impl Registry {
             poisoned,
             endorser: OnceLock::new(),
             provisioned: OnceLock::new(),
+            registering: Latencies::new(),
         })
     }
 
@@ -195,13 +199,35 @@ impl Registry {
             return Err(unavailable());
         }
         let writer = self.writer.lock().clone().ok_or_else(unavailable)?;
-        match self.endorser.get() {
+        let registered = self.registered_under(&command);
+        let began = Instant::now();
+        let written = match self.endorser.get() {
             None => writer.write(caller.clone(), idempotency, command).await,
             Some(endorser) => {
                 self.write_endorsed(endorser, &writer, caller, idempotency, command)
                     .await
             }
+        };
+        if let (Some(traffic), Ok(_)) = (registered, &written) {
+            let took = began.elapsed();
+            traffic.registering.record(took);
+            self.registering.record(took);
         }
+        written
+    }
+
+    /// Whose registrations a command counts among; `None`: it registers no single identifier.
+    fn registered_under(&self, command: &Command) -> Option<Arc<Traffic>> {
+        let Command::CreateIdentifier(draft) = command else {
+            return None;
+        };
+        let owner = self.prefixes.owner_of(draft.identifier())?;
+        Some(owner.traffic.clone())
+    }
+
+    /// How long registrations of single identifiers took, of all prefixes.
+    pub fn registering(&self) -> &Latencies {
+        &self.registering
     }
 
     /// From now on the national node reviews what is approved here of the prefixes below these. Once

@@ -6,6 +6,8 @@
 //! | [`resolve`] | [`resolve::Resolver`]: how an answer is found |
 //! | [`cache`] | the hot cache and its rule against stale answers |
 //! | [`front`] | gRPC, DNS, Handle and HTTP: decode, resolve, encode |
+//! | [`health`] | the node's checks of itself, which raise fault events |
+//! | [`measure`] | what reports are computed from: queries, sources, latencies |
 //! | [`udp`] | the batched UDP loop of the fronts |
 //! | `clock` | the time of day |
 //! | `odds` | whether asking memory first is worth it |
@@ -24,7 +26,9 @@ mod clock;
 pub mod config;
 pub mod demo;
 pub mod front;
+pub mod health;
 pub mod logging;
+pub mod measure;
 pub mod node;
 mod odds;
 pub mod recursion;

@@ -136,7 +136,8 @@ pub struct Node {
     dns: DnsFront,
     handle: HandleFront,
     whois: Option<WhoisFront>,
-    upward: Upward,
+    /// Made last: it asks the fronts.
+    upward: Option<Upward>,
     drain_deadline: Duration,
     log_retention_ms: u64,
 }
@@ -263,18 +264,19 @@ impl Node {
         };
         let handle = HandleFront::new(sockets, core.clone(), handle_options);
         let whois = whois_front(config, &core).await?;
-        let upward = Upward::new(config, &core);
-        Ok(Self {
+        let mut node = Self {
             core,
             grpc,
             http,
             dns,
             handle,
             whois,
-            upward,
+            upward: None,
             drain_deadline: Duration::from_secs(config.node.drain_deadline_s.into()),
             log_retention_ms: config.store.log_retention_s * 1_000,
-        })
+        };
+        node.upward = Some(Upward::new(config, &node.core, &node.addresses())?);
+        Ok(node)
     }
 
     /// Where the fronts listen, with the ports that were chosen.
@@ -308,7 +310,7 @@ impl Node {
         if let Some(whois) = self.whois {
             fronts.spawn(whois.serve(shutdown.clone()));
         }
-        let upward = self.upward.start(&shutdown);
+        let upward = self.upward.map(|upward| upward.start(&shutdown));
         let upkeep = tokio::spawn(maintain(self.core.registry.clone(), self.log_retention_ms));
         shutdown.cancelled().await;
         tracing::info!(deadline_s = self.drain_deadline.as_secs(), "draining");
@@ -322,7 +324,9 @@ impl Node {
         if drained.await.is_err() {
             tracing::warn!("the drain deadline passed with requests under way");
         }
-        upward.stopped().await;
+        if let Some(upward) = upward {
+            upward.stopped().await;
+        }
         upkeep.abort();
         reloading.abort();
         let registry = self.core.registry.clone();

@@ -8,6 +8,7 @@ mod administered;
 mod wanted;
 
 use crate::cache::{CacheEntry, HotCache, RecordStamp};
+use crate::measure;
 use crate::odds::Odds;
 use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_proto::value::{Ttl, Value, ValueRef, encode_values, types};
@@ -191,7 +192,7 @@ impl Basis {
     /// Counts an answer that is given again.
     pub fn count(&self) {
         if let Some((traffic, success)) = &self.traffic {
-            traffic.count(*success);
+            measure::count(traffic, *success);
         }
     }
 }
@@ -244,7 +245,7 @@ impl Resolver {
         let mut basis = self.basis_now();
         let prefix = match self.place(query.identifier) {
             Place::Answered(answer, traffic) => {
-                let success = matches!(answer, Answer::Referral(_));
+                let success = !matches!(answer, Answer::Missing(_));
                 basis.traffic = traffic.map(|traffic| (traffic, success));
                 return Some(Ok((answer, basis)));
             }
@@ -317,6 +318,21 @@ impl Resolver {
         self.administered(answer, query.caller)
     }
 
+    /// The version of an identifier's record as those who ask are answered from it, by the node's
+    /// own probe: it is not counted. `None`: there is none.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn probe(self: &Arc<Self>, identifier: &Identifier) -> Result<Option<u64>> {
+        let key = identifier.key();
+        let entry = match self.lookup_in_memory(key)? {
+            Some(entry) => entry,
+            None => self.read_from_disk(key).await?,
+        };
+        let record = entry.record.as_ref().filter(|it| it.deleted.is_none());
+        Ok(record.map(|record| record.version))
+    }
+
     /// What is stored under each of several identifiers, read in one go: at less cost for each
     /// than one after the other. May block on the disk.
     ///
@@ -349,19 +365,25 @@ impl Resolver {
 
     /// What the prefix alone decides.
     fn place(&self, identifier: &Identifier) -> Place {
+        let prefixes = self.registry.prefixes();
+        let elsewhere = |answer: Answer| {
+            let traffic = prefixes.elsewhere();
+            measure::count(traffic, !matches!(answer, Answer::Missing(_)));
+            Place::Answered(answer, Some(traffic.clone()))
+        };
         if let Some(prefix) = identifier.prefix_handle() {
-            return Place::Answered(self.describe_prefix(identifier, &prefix), None);
+            return elsewhere(self.describe_prefix(identifier, &prefix));
         }
-        let Some(entry) = self.registry.prefixes().governing(identifier) else {
-            return Place::Answered(Answer::Missing(Missing::Prefix), None);
+        let Some(entry) = prefixes.governing(identifier) else {
+            return elsewhere(Answer::Missing(Missing::Prefix));
         };
         if !entry.record.is_active() {
-            entry.traffic.count(false);
+            measure::count(&entry.traffic, false);
             let missing = Missing::PrefixNotActive(entry.record.state());
             return Place::Answered(Answer::Missing(missing), Some(entry.traffic.clone()));
         }
         if entry.record.delegation.is_some() {
-            entry.traffic.count(true);
+            measure::count(&entry.traffic, true);
             let traffic = entry.traffic.clone();
             return Place::Answered(Answer::Referral(entry), Some(traffic));
         }
@@ -515,7 +537,7 @@ fn answer_from(prefix: &PrefixEntry, entry: &CacheEntry) -> Answer {
             None => Answer::Found(Resolved::new(record.clone(), prefix.record.owner())),
         },
     };
-    prefix.traffic.count(matches!(answer, Answer::Found(_)));
+    measure::count(&prefix.traffic, matches!(answer, Answer::Found(_)));
     answer
 }
 

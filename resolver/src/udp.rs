@@ -8,6 +8,7 @@
 //! sent, and answer from that (RFC 3542 §6.1; RFC 2181 §4.1): clients, and the firewalls before
 //! them, take no answer from another.
 
+use crate::measure;
 use crate::urgency::Urgency;
 use nix::errno::Errno;
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
@@ -293,6 +294,7 @@ fn run<S: Service>(
     let mut incoming = vec![0_u8; S::DATAGRAM_BYTES * BATCH];
     let mut receiving = headers(own, BATCH);
     let mut outgoing = Outgoing::new(own);
+    measure::hold_back();
     while !stop.is_cancelled() {
         let mut slices = Vec::with_capacity(BATCH);
         let buffers = incoming.chunks_exact_mut(S::DATAGRAM_BYTES);
@@ -328,13 +330,16 @@ fn run<S: Service>(
             // An empty one has no part.
             let datagram = message.iovs().next().unwrap_or_default();
             let path = Path { source, local };
+            measure::asker::on_thread(source.ip());
             outgoing.add(from, local, |answer| service.answer(datagram, path, answer));
             if outgoing.filled == SENT_AT_ONCE {
                 outgoing.send(socket);
             }
         }
         outgoing.send(socket);
-        let handed_over = service.batch_ended(datagrams, began.elapsed());
+        let took = began.elapsed();
+        let handed_over = service.batch_ended(datagrams, took);
+        measure::deliver(took);
         urgency.look(began, datagrams, handed_over);
         if is_untold {
             // A datagram without leaves no room in its headers for the next one's.

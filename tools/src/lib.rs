@@ -7,6 +7,7 @@
 //! | [`ctl`] | `idctl`, the operator and enterprise CLI |
 //! | [`escrow`] | deposits in directories, for `idctl` and `idnational` |
 //! | [`national`] | `idnational`, a stand-in for the national top-level node |
+//! | `report_json` | reports to the national node as JSON, for `idctl` and `idnational` |
 //! | `handle_client`, `tls` | connections to a Handle server, and whom TLS trusts, for both |
 
 pub mod bench;
@@ -15,4 +16,5 @@ pub mod ctl;
 pub mod escrow;
 mod handle_client;
 pub mod national;
+mod report_json;
 mod tls;

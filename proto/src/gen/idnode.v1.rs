@@ -7214,3 +7214,1455 @@ pub mod upward_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SubmitReportRequest {
+    #[prost(message, optional, tag = "1")]
+    pub report: ::core::option::Option<Report>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubmitReportResponse {
+    #[prost(enumeration = "ReportVerdict", tag = "1")]
+    pub verdict: i32,
+    /// REFUSED: what is wrong, as a path of field names
+    #[prost(string, tag = "2")]
+    pub field: ::prost::alloc::string::String,
+    /// REFUSED: why
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Report {
+    /// "<kind>/<period>/<scope>", see ReportKey: a report that is sent twice has it twice.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// the secondary node's id
+    #[prost(string, tag = "2")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(enumeration = "ReportKind", tag = "3")]
+    pub kind: i32,
+    /// of the period; of a fault report: when it was noticed
+    #[prost(message, optional, tag = "4")]
+    pub begins_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// end of the period, not in it; of a fault report: begins_at
+    #[prost(message, optional, tag = "5")]
+    pub ends_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// What part of the period's report it is: a prefix, a number from 1 on where a listing is cut
+    /// up, the number of an event, or empty.
+    #[prost(string, tag = "6")]
+    pub scope: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    pub made_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// How far the clock that reports go by is ahead of the system's, seconds: 0 but in rehearsals.
+    #[prost(sint64, tag = "8")]
+    pub clock_offset_s: i64,
+    #[prost(oneof = "report::Body", tags = "10, 11, 12, 13, 14, 15")]
+    pub body: ::core::option::Option<report::Body>,
+}
+/// Nested message and enum types in `Report`.
+pub mod report {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Body {
+        #[prost(message, tag = "10")]
+        Fault(super::FaultEvent),
+        #[prost(message, tag = "11")]
+        Enterprises(super::EnterpriseListing),
+        #[prost(message, tag = "12")]
+        Statistics(super::PrefixDay),
+        #[prost(message, tag = "13")]
+        Monitoring(super::Monitoring),
+        #[prost(message, tag = "14")]
+        Application(super::ApplicationData),
+        #[prost(message, tag = "15")]
+        Service(super::ServiceReport),
+    }
+}
+/// A fault, or that one is over.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FaultEvent {
+    /// from 1 up, without gaps, of this node
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// RECOVERY: the number of the fault that is over; FAULT: 0
+    #[prost(uint64, tag = "2")]
+    pub related_number: u64,
+    #[prost(enumeration = "FaultState", tag = "3")]
+    pub state: i32,
+    #[prost(enumeration = "FaultType", tag = "4")]
+    pub r#type: i32,
+    /// when it was noticed: after as many checks as it takes
+    #[prost(message, optional, tag = "5")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// the first of these checks
+    #[prost(message, optional, tag = "6")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// which of the node's checks: store, disk, registration, resolution, dns, handle, http, grpc, uplink
+    #[prost(string, tag = "7")]
+    pub check: ::prost::alloc::string::String,
+    /// what the check saw
+    #[prost(string, tag = "8")]
+    pub cause: ::prost::alloc::string::String,
+}
+/// Enterprises whose profile or routing has changed since the report before; the first report has
+/// all. A node of many enterprises cuts it up into several, with scopes 1, 2, …
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EnterpriseListing {
+    /// the change log's position that the report before had come to
+    #[prost(uint64, tag = "1")]
+    pub after_sequence: u64,
+    /// the position that this one comes to
+    #[prost(uint64, tag = "2")]
+    pub through_sequence: u64,
+    /// of this period's listing, this one included
+    #[prost(uint32, tag = "3")]
+    pub parts: u32,
+    #[prost(message, repeated, tag = "4")]
+    pub enterprises: ::prost::alloc::vec::Vec<ReportedEnterprise>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReportedEnterprise {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// credit_code or other
+    #[prost(string, tag = "3")]
+    pub certificate_type: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub certificate_code: ::prost::alloc::string::String,
+    /// unverified, verified, rejected or suspended
+    #[prost(string, tag = "5")]
+    pub status: ::prost::alloc::string::String,
+    /// log position of its last change
+    #[prost(uint64, tag = "6")]
+    pub version: u64,
+    #[prost(message, repeated, tag = "7")]
+    pub routes: ::prost::alloc::vec::Vec<PrefixRoute>,
+}
+/// A prefix and where it is resolved.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PrefixRoute {
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    #[prost(enumeration = "Scheme", tag = "2")]
+    pub scheme: i32,
+    /// the official name, such as 启用
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    /// served elsewhere (false: 托管 here)
+    #[prost(bool, tag = "4")]
+    pub delegated: bool,
+    /// of a delegated prefix
+    #[prost(message, repeated, tag = "5")]
+    pub addresses: ::prost::alloc::vec::Vec<RouteAddress>,
+    #[prost(uint64, tag = "6")]
+    pub version: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RouteAddress {
+    /// IP address, or the name of a DNS server without glue
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub port: u32,
+    /// TCP, UDP, HTTP, HTTPS or DNS
+    #[prost(string, tag = "3")]
+    pub protocol: ::prost::alloc::string::String,
+}
+/// 节点统计: one prefix on one day.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PrefixDay {
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    #[prost(enumeration = "Scheme", tag = "2")]
+    pub scheme: i32,
+    /// 当日新增
+    #[prost(uint64, tag = "3")]
+    pub new_identifiers: u64,
+    #[prost(uint64, tag = "4")]
+    pub deleted_identifiers: u64,
+    /// 累计: live ones at the end of the day
+    #[prost(uint64, tag = "5")]
+    pub identifiers: u64,
+    /// live ones at its beginning
+    #[prost(uint64, tag = "6")]
+    pub identifiers_before: u64,
+    /// resolutions asked for
+    #[prost(uint64, tag = "7")]
+    pub queries: u64,
+    /// of these, answered with values or a referral
+    #[prost(uint64, tag = "8")]
+    pub successes: u64,
+    /// the most frequent ones, descending
+    #[prost(message, repeated, tag = "9")]
+    pub sources: ::prost::alloc::vec::Vec<SourceCount>,
+    /// How sources are counted. Every query is counted in `queries`; of sources, one query in
+    /// `sampled_one_in` is looked at, on average over the day, weighed accordingly. 1: every one.
+    #[prost(double, tag = "10")]
+    pub sampled_one_in: f64,
+    /// Most sources that are told apart at a time: one that is not listed has asked at most
+    /// `unlisted_at_most` times by the sketch, and by chance of sampling as SourceCount.deviation says.
+    #[prost(uint32, tag = "11")]
+    pub source_capacity: u32,
+    #[prost(uint64, tag = "12")]
+    pub unlisted_at_most: u64,
+    /// Queries since the last time the counts were written that a crash may have lost, in whole
+    /// crashes of this day times the interval: at most so many seconds are missing.
+    #[prost(uint32, tag = "13")]
+    pub unrecorded_s: u32,
+}
+/// A source of queries: an IPv4 address, or an IPv6 network of 64 bits.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SourceCount {
+    /// "192.0.2.7" or "2001:db8::/64"
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub queries: u64,
+    /// how much of it may be others' (Space-Saving)
+    #[prost(uint64, tag = "3")]
+    pub over_at_most: u64,
+    /// standard deviation by sampling, queries; 0: every query was looked at
+    #[prost(double, tag = "4")]
+    pub deviation: f64,
+}
+/// 运行监测: the node, and the prefixes of its enterprises (the lower level).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Monitoring {
+    #[prost(message, optional, tag = "1")]
+    pub node: ::core::option::Option<LevelDay>,
+    /// those that anything was asked for or registered in
+    #[prost(message, repeated, tag = "2")]
+    pub prefixes: ::prost::alloc::vec::Vec<LevelDay>,
+    /// as in EnterpriseListing; `node` is in every part
+    #[prost(uint32, tag = "3")]
+    pub parts: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LevelDay {
+    /// empty: the node
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    /// of the node: all fronts; of a prefix: sampled, UDP fronts
+    #[prost(message, optional, tag = "2")]
+    pub resolution: ::core::option::Option<LatencyDay>,
+    /// of single identifiers, from command to durable, without imports
+    #[prost(message, optional, tag = "3")]
+    pub registration: ::core::option::Option<LatencyDay>,
+    #[prost(uint64, tag = "4")]
+    pub queries: u64,
+    /// most resolutions of one second
+    #[prost(uint64, tag = "5")]
+    pub peak_qps: u64,
+    /// which second; absent: there was none
+    #[prost(message, optional, tag = "6")]
+    pub peak_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Absent fields: nothing was measured.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct LatencyDay {
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+    #[prost(double, tag = "2")]
+    pub average_ms: f64,
+    #[prost(double, tag = "3")]
+    pub max_ms: f64,
+    #[prost(message, optional, tag = "4")]
+    pub max_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(double, tag = "5")]
+    pub min_ms: f64,
+    #[prost(message, optional, tag = "6")]
+    pub min_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// 应用数据: what each prefix was used for in a month.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplicationData {
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    #[prost(enumeration = "Scheme", tag = "2")]
+    pub scheme: i32,
+    #[prost(uint64, tag = "3")]
+    pub enterprise: u64,
+    /// at the end of the month
+    #[prost(uint64, tag = "4")]
+    pub identifiers: u64,
+    #[prost(uint64, tag = "5")]
+    pub new_identifiers: u64,
+    #[prost(uint64, tag = "6")]
+    pub deleted_identifiers: u64,
+    #[prost(uint64, tag = "7")]
+    pub queries: u64,
+    #[prost(uint64, tag = "8")]
+    pub successes: u64,
+    /// days with a query or a registration
+    #[prost(uint32, tag = "9")]
+    pub active_days: u32,
+    /// those days; they add up to the counts above
+    #[prost(message, repeated, tag = "10")]
+    pub days: ::prost::alloc::vec::Vec<ApplicationDay>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplicationDay {
+    /// of the month, from 1
+    #[prost(uint32, tag = "1")]
+    pub day: u32,
+    #[prost(uint64, tag = "2")]
+    pub new_identifiers: u64,
+    #[prost(uint64, tag = "3")]
+    pub deleted_identifiers: u64,
+    #[prost(uint64, tag = "4")]
+    pub queries: u64,
+    #[prost(uint64, tag = "5")]
+    pub successes: u64,
+}
+/// The monthly report of the docking agreement, due within 10 working days (Monday to Friday) of
+/// the month's end.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ServiceReport {
+    /// end of the tenth working day
+    #[prost(message, optional, tag = "1")]
+    pub due_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// of the month, since the node was first docked in it
+    #[prost(uint64, tag = "2")]
+    pub month_s: u64,
+    /// the process ran
+    #[prost(uint64, tag = "3")]
+    pub uptime_s: u64,
+    /// it ran, and neither registration nor resolution was at fault
+    #[prost(uint64, tag = "4")]
+    pub available_s: u64,
+    /// available_s / (month_s - planned downtime), at most 1
+    #[prost(double, tag = "5")]
+    pub availability: f64,
+    #[prost(message, optional, tag = "6")]
+    pub registration: ::core::option::Option<LatencyDay>,
+    #[prost(message, optional, tag = "7")]
+    pub resolution: ::core::option::Option<LatencyDay>,
+    /// from a registration's begin until resolution shows it, by the node's own probe
+    #[prost(message, optional, tag = "8")]
+    pub effect: ::core::option::Option<LatencyDay>,
+    #[prost(uint64, tag = "9")]
+    pub registrations: u64,
+    #[prost(uint64, tag = "10")]
+    pub queries: u64,
+    /// planned: the process was stopped in order
+    #[prost(message, repeated, tag = "11")]
+    pub maintenance: ::prost::alloc::vec::Vec<Downtime>,
+    /// the process ended otherwise
+    #[prost(message, repeated, tag = "12")]
+    pub outages: ::prost::alloc::vec::Vec<Downtime>,
+    /// faults of the month
+    #[prost(message, repeated, tag = "13")]
+    pub incidents: ::prost::alloc::vec::Vec<Incident>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Downtime {
+    /// the last sign of life
+    #[prost(message, optional, tag = "1")]
+    pub begins_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "2")]
+    pub ends_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Incident {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(enumeration = "FaultType", tag = "2")]
+    pub r#type: i32,
+    #[prost(message, optional, tag = "3")]
+    pub begins_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// absent: it was not over when the report was made
+    #[prost(message, optional, tag = "4")]
+    pub ends_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "5")]
+    pub cause: ::prost::alloc::string::String,
+}
+/// A report in the node's journal.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReportRow {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(enumeration = "ReportState", tag = "2")]
+    pub state: i32,
+    #[prost(uint32, tag = "3")]
+    pub attempts: u32,
+    /// of the last attempt that failed, or why it was refused
+    #[prost(string, tag = "4")]
+    pub last_error: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub taken_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// not in listings
+    #[prost(message, optional, tag = "6")]
+    pub report: ::core::option::Option<Report>,
+    #[prost(message, optional, tag = "7")]
+    pub made_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListReportsRequest {
+    /// unspecified: all
+    #[prost(enumeration = "ReportKind", tag = "1")]
+    pub kind: i32,
+    /// unspecified: all
+    #[prost(enumeration = "ReportState", tag = "2")]
+    pub state: i32,
+    /// 0: 100; at most 1000
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListReportsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub reports: ::prost::alloc::vec::Vec<ReportRow>,
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// in all
+    #[prost(uint64, tag = "3")]
+    pub pending: u64,
+    #[prost(uint64, tag = "4")]
+    pub refused: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReportRequest {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListFaultEventsRequest {
+    /// newest first; 0: 100; at most 1000
+    #[prost(uint32, tag = "1")]
+    pub page_size: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListFaultEventsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<FaultEvent>,
+    #[prost(message, repeated, tag = "2")]
+    pub checks: ::prost::alloc::vec::Vec<FaultCheck>,
+}
+/// One of the node's checks as it is now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FaultCheck {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// a fault was raised and is not over
+    #[prost(bool, tag = "2")]
+    pub faulty: bool,
+    /// checks in a row that say otherwise
+    #[prost(uint32, tag = "3")]
+    pub against: u32,
+    /// what the last check saw
+    #[prost(string, tag = "4")]
+    pub detail: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub checked_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReportVerdict {
+    Unspecified = 0,
+    Taken = 1,
+    /// this key was taken before
+    Known = 2,
+    Refused = 3,
+}
+impl ReportVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REPORT_VERDICT_UNSPECIFIED",
+            Self::Taken => "REPORT_VERDICT_TAKEN",
+            Self::Known => "REPORT_VERDICT_KNOWN",
+            Self::Refused => "REPORT_VERDICT_REFUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REPORT_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "REPORT_VERDICT_TAKEN" => Some(Self::Taken),
+            "REPORT_VERDICT_KNOWN" => Some(Self::Known),
+            "REPORT_VERDICT_REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
+/// The rows of the data-sync table that are reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReportKind {
+    Unspecified = 0,
+    /// 故障事件, at once
+    Fault = 1,
+    /// 企业信息及路由, hourly
+    Enterprises = 2,
+    /// 节点统计, daily, one a prefix
+    Statistics = 3,
+    /// 运行监测, daily, both levels
+    Monitoring = 4,
+    /// 应用数据, monthly
+    Application = 5,
+    /// the monthly service report of the docking agreement
+    Service = 6,
+}
+impl ReportKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REPORT_KIND_UNSPECIFIED",
+            Self::Fault => "REPORT_KIND_FAULT",
+            Self::Enterprises => "REPORT_KIND_ENTERPRISES",
+            Self::Statistics => "REPORT_KIND_STATISTICS",
+            Self::Monitoring => "REPORT_KIND_MONITORING",
+            Self::Application => "REPORT_KIND_APPLICATION",
+            Self::Service => "REPORT_KIND_SERVICE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REPORT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "REPORT_KIND_FAULT" => Some(Self::Fault),
+            "REPORT_KIND_ENTERPRISES" => Some(Self::Enterprises),
+            "REPORT_KIND_STATISTICS" => Some(Self::Statistics),
+            "REPORT_KIND_MONITORING" => Some(Self::Monitoring),
+            "REPORT_KIND_APPLICATION" => Some(Self::Application),
+            "REPORT_KIND_SERVICE" => Some(Self::Service),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FaultState {
+    Unspecified = 0,
+    /// 异常
+    Fault = 1,
+    /// 恢复
+    Recovery = 2,
+}
+impl FaultState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FAULT_STATE_UNSPECIFIED",
+            Self::Fault => "FAULT_STATE_FAULT",
+            Self::Recovery => "FAULT_STATE_RECOVERY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FAULT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "FAULT_STATE_FAULT" => Some(Self::Fault),
+            "FAULT_STATE_RECOVERY" => Some(Self::Recovery),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FaultType {
+    Unspecified = 0,
+    Network = 1,
+    System = 2,
+    Attack = 3,
+    Other = 4,
+}
+impl FaultType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FAULT_TYPE_UNSPECIFIED",
+            Self::Network => "FAULT_TYPE_NETWORK",
+            Self::System => "FAULT_TYPE_SYSTEM",
+            Self::Attack => "FAULT_TYPE_ATTACK",
+            Self::Other => "FAULT_TYPE_OTHER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FAULT_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "FAULT_TYPE_NETWORK" => Some(Self::Network),
+            "FAULT_TYPE_SYSTEM" => Some(Self::System),
+            "FAULT_TYPE_ATTACK" => Some(Self::Attack),
+            "FAULT_TYPE_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReportState {
+    Unspecified = 0,
+    Pending = 1,
+    Taken = 2,
+    Refused = 3,
+}
+impl ReportState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REPORT_STATE_UNSPECIFIED",
+            Self::Pending => "REPORT_STATE_PENDING",
+            Self::Taken => "REPORT_STATE_TAKEN",
+            Self::Refused => "REPORT_STATE_REFUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REPORT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REPORT_STATE_PENDING" => Some(Self::Pending),
+            "REPORT_STATE_TAKEN" => Some(Self::Taken),
+            "REPORT_STATE_REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod report_intake_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Served by the national node over TLS; the node shows its certificate.
+    #[derive(Debug, Clone)]
+    pub struct ReportIntakeServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ReportIntakeServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ReportIntakeServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ReportIntakeServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ReportIntakeServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Hands one report over. One with a key that was taken already is answered KNOWN and changes
+        /// nothing. One that breaks a rule is answered REFUSED, with the field and the reason: sending it
+        /// again helps nothing. Whatever else goes wrong is a status, and the report is sent again.
+        pub async fn submit_report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SubmitReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SubmitReportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.ReportIntakeService/SubmitReport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("idnode.v1.ReportIntakeService", "SubmitReport"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod report_intake_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ReportIntakeServiceServer.
+    #[async_trait]
+    pub trait ReportIntakeService: std::marker::Send + std::marker::Sync + 'static {
+        /// Hands one report over. One with a key that was taken already is answered KNOWN and changes
+        /// nothing. One that breaks a rule is answered REFUSED, with the field and the reason: sending it
+        /// again helps nothing. Whatever else goes wrong is a status, and the report is sent again.
+        async fn submit_report(
+            &self,
+            request: tonic::Request<super::SubmitReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SubmitReportResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Served by the national node over TLS; the node shows its certificate.
+    #[derive(Debug)]
+    pub struct ReportIntakeServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ReportIntakeServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ReportIntakeServiceServer<T>
+    where
+        T: ReportIntakeService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/idnode.v1.ReportIntakeService/SubmitReport" => {
+                    #[allow(non_camel_case_types)]
+                    struct SubmitReportSvc<T: ReportIntakeService>(pub Arc<T>);
+                    impl<
+                        T: ReportIntakeService,
+                    > tonic::server::UnaryService<super::SubmitReportRequest>
+                    for SubmitReportSvc<T> {
+                        type Response = super::SubmitReportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SubmitReportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ReportIntakeService>::submit_report(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SubmitReportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ReportIntakeServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "idnode.v1.ReportIntakeService";
+    impl<T> tonic::server::NamedService for ReportIntakeServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod report_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What the node has reported; for its operator alone.
+    #[derive(Debug, Clone)]
+    pub struct ReportServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ReportServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ReportServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ReportServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ReportServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        pub async fn list_reports(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListReportsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReportsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.ReportService/ListReports",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.ReportService", "ListReports"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn get_report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetReportRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReportRow>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.ReportService/GetReport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.ReportService", "GetReport"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends a refused report again, as it was made.
+        pub async fn resend_report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetReportRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReportRow>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.ReportService/ResendReport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.ReportService", "ResendReport"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_fault_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListFaultEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFaultEventsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.ReportService/ListFaultEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.ReportService", "ListFaultEvents"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod report_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ReportServiceServer.
+    #[async_trait]
+    pub trait ReportService: std::marker::Send + std::marker::Sync + 'static {
+        async fn list_reports(
+            &self,
+            request: tonic::Request<super::ListReportsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReportsResponse>,
+            tonic::Status,
+        >;
+        async fn get_report(
+            &self,
+            request: tonic::Request<super::GetReportRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReportRow>, tonic::Status>;
+        /// Sends a refused report again, as it was made.
+        async fn resend_report(
+            &self,
+            request: tonic::Request<super::GetReportRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReportRow>, tonic::Status>;
+        async fn list_fault_events(
+            &self,
+            request: tonic::Request<super::ListFaultEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFaultEventsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What the node has reported; for its operator alone.
+    #[derive(Debug)]
+    pub struct ReportServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ReportServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ReportServiceServer<T>
+    where
+        T: ReportService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/idnode.v1.ReportService/ListReports" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListReportsSvc<T: ReportService>(pub Arc<T>);
+                    impl<
+                        T: ReportService,
+                    > tonic::server::UnaryService<super::ListReportsRequest>
+                    for ListReportsSvc<T> {
+                        type Response = super::ListReportsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListReportsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ReportService>::list_reports(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListReportsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.ReportService/GetReport" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetReportSvc<T: ReportService>(pub Arc<T>);
+                    impl<
+                        T: ReportService,
+                    > tonic::server::UnaryService<super::GetReportRequest>
+                    for GetReportSvc<T> {
+                        type Response = super::ReportRow;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetReportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ReportService>::get_report(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetReportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.ReportService/ResendReport" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResendReportSvc<T: ReportService>(pub Arc<T>);
+                    impl<
+                        T: ReportService,
+                    > tonic::server::UnaryService<super::GetReportRequest>
+                    for ResendReportSvc<T> {
+                        type Response = super::ReportRow;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetReportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ReportService>::resend_report(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResendReportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.ReportService/ListFaultEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListFaultEventsSvc<T: ReportService>(pub Arc<T>);
+                    impl<
+                        T: ReportService,
+                    > tonic::server::UnaryService<super::ListFaultEventsRequest>
+                    for ListFaultEventsSvc<T> {
+                        type Response = super::ListFaultEventsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListFaultEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ReportService>::list_fault_events(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListFaultEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ReportServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "idnode.v1.ReportService";
+    impl<T> tonic::server::NamedService for ReportServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

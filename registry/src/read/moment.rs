@@ -101,6 +101,25 @@ impl Moment<'_> {
         stored.map_or_else(|| Ok(Counters::default()), |stored| decode_value(&stored))
     }
 
+    /// Every enterprise, by number.
+    pub fn enterprises(&self) -> Result<impl Iterator<Item = Result<Enterprise>>> {
+        let rows = self.view.scan(Family::Enterprises, &[], None)?;
+        Ok(rows.map(|row| decode_value(&row?.1)))
+    }
+
+    /// An enterprise's prefixes by key, at most `limit`.
+    pub fn prefixes_of(&self, id: EnterpriseId, limit: usize) -> Result<Vec<PrefixRecord>> {
+        let start = id.0.to_be_bytes();
+        let rows = self
+            .view
+            .scan_prefix(Family::PrefixesByEnterprise, &start)?;
+        let found = rows.take(limit).map(|row| {
+            let (key, _) = row?;
+            self.prefix(key.get(start.len()..).unwrap_or_default())
+        });
+        found.filter_map(Result::transpose).collect()
+    }
+
     /// An identifier, or its tombstone, by its key.
     pub fn identifier(&self, key: &[u8]) -> Result<Option<Record>> {
         let stored = self.view.get(Family::Identifiers, key)?;

@@ -2,18 +2,22 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`channel`] | connections to the national node's gRPC services |
 //! | [`journal`] | the [`Journal`]: everything that was told, durable before it is sent |
 //! | [`epp`] | provisioning: enterprises and their prefixes, reviewed at the national node |
 //! | [`escrow`] | daily deposits of every prefix, and a registry from them |
+//! | [`report`] | reports at fixed times, fault and recovery events |
 //! | [`status`] | how each channel upward stands, for people and metrics |
 //!
 //! What is decided (state machines, schedules, what is owed) takes the time as a parameter; only
 //! the tasks that send look at a clock. The uplink never blocks the node: no write and no
 //! resolution waits for it, and without it there is a backlog on disk, nothing more.
 
+pub mod channel;
 pub mod epp;
 pub mod escrow;
 pub mod journal;
+pub mod report;
 pub mod status;
 
 pub use journal::{Entry, Journal, Topic};

@@ -2,8 +2,10 @@
 
 use super::Journal;
 use super::escrow::Desk;
+use super::report::Reports;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// A channel to the national node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,6 +78,7 @@ pub struct Uplink {
     journal: Journal,
     channels: RwLock<BTreeMap<Channel, ChannelStatus>>,
     desk: Desk,
+    reports: OnceLock<Arc<Reports>>,
 }
 
 impl Uplink {
@@ -85,7 +88,18 @@ impl Uplink {
             journal,
             channels: RwLock::default(),
             desk: Desk::default(),
+            reports: OnceLock::new(),
         }
+    }
+
+    /// From now on the node reports. Once for an uplink: a second one changes nothing.
+    pub fn report_by(&self, reports: Arc<Reports>) {
+        let _ = self.reports.set(reports);
+    }
+
+    /// The node's reports, if it reports.
+    pub fn reports(&self) -> Option<&Arc<Reports>> {
+        self.reports.get()
     }
 
     /// What was told.

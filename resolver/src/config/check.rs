@@ -23,6 +23,7 @@ pub(super) fn conflicts(config: &Config) -> Vec<Conflict> {
     found.extend(trust(config));
     found.extend(upward(config));
     found.extend(escrow(config));
+    found.extend(upward_report(config));
     found
 }
 
@@ -227,6 +228,28 @@ fn trust(config: &Config) -> Vec<Conflict> {
         message: format!("{name_key} is {name:?}, which needs {file_key}, a PEM file"),
     })
     .collect()
+}
+
+/// Who reports shows a certificate, and knows whose it takes.
+fn upward_report(config: &Config) -> Vec<Conflict> {
+    let (report, server) = (&config.upward_report, &config.upward_report.server);
+    if server.is_empty() {
+        return Vec::new();
+    }
+    let files = [
+        ("upward.report.authority", &report.authority),
+        ("upward.report.certificate", &report.certificate),
+        ("upward.report.key", &report.key),
+    ];
+    let missing = files
+        .into_iter()
+        .filter(|(_, path)| path.as_os_str().is_empty());
+    missing
+        .map(|(key, _)| Conflict {
+            keys: ["upward.report.server", key],
+            message: format!("upward.report.server is {server:?}, which needs {key}, a file"),
+        })
+        .collect()
 }
 
 /// Who speaks EPP logs in, and says under which prefixes.

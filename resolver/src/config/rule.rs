@@ -123,6 +123,8 @@ macro_rules! allowed {
     (own prefixes) => { "at most 16 prefixes such as \"88.118\"" };
     (token or none) => { "at most 255 printable ASCII characters without spaces" };
     (words) => { "at most 256 bytes of text" };
+    (host and port or none) => { "a host and port such as reports.example.org:7443, or \"\"" };
+    (own prefix or none) => { "a prefix such as \"88.118\", or \"\"" };
     (epp server) => { "a host and port such as bms.example.org:700, an http or https URL, or \"\"" };
     (sftp server) => { "a host and port such as escrow.example.org:22, or \"\"" };
     (host key) => { "a key type and its base64 such as \"ssh-ed25519 AAAA...\", or \"\"" };
@@ -165,6 +167,8 @@ macro_rules! rule {
     (@check own prefixes) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::own_prefix) };
     (@check token or none) => { $crate::config::rule::Check::Text($crate::config::rule::optional_token) };
     (@check words) => { $crate::config::rule::Check::Text($crate::config::rule::words) };
+    (@check host and port or none) => { $crate::config::rule::Check::Text($crate::config::rule::host_and_port) };
+    (@check own prefix or none) => { $crate::config::rule::Check::Text($crate::config::rule::optional_prefix) };
     (@check epp server) => { $crate::config::rule::Check::Text($crate::config::rule::epp_server) };
     (@check sftp server) => { $crate::config::rule::Check::Text($crate::config::rule::sftp_server) };
     (@check host key) => { $crate::config::rule::Check::Text($crate::config::rule::host_key) };
@@ -422,6 +426,20 @@ pub(super) fn epp_server(text: &str) -> Result<(), String> {
     }
     if text.contains("://") {
         return public_url(text);
+    }
+    host_and_port(text)
+}
+
+pub(super) fn optional_prefix(text: &str) -> Result<(), String> {
+    match text {
+        "" => Ok(()),
+        text => own_prefix(text),
+    }
+}
+
+pub(super) fn host_and_port(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
     }
     let (host, port) = text
         .rsplit_once(':')

@@ -357,6 +357,38 @@ sections! {
         check_ms: u32 = 30_000, [50 to 3600000 milliseconds];
     }
 
+    /// Reports to the national node: statistics, monitoring, service; and fault events.
+    upward_report "upward.report": UpwardReportConfig {
+        /// Where reports go: host:port, with TLS on both sides; "" switches reports off, and measuring for them.
+        server: String = String::new(), [host and port or none];
+        /// The name in the server's certificate; "" takes the host of the server.
+        server_name: String = String::new(), [token or none];
+        /// File of the certificates that sign the server's: PEM.
+        authority: PathBuf = PathBuf::new(), [path or none];
+        /// File of the node's own certificates for TLS: PEM, its own first. Read again at each connection.
+        certificate: PathBuf = PathBuf::new(), [path or none];
+        /// File of the certificate's private key: PEM, readable by the node alone.
+        key: PathBuf = PathBuf::new(), [path or none];
+        /// How long connecting, and one answer, may take.
+        timeout_ms: u32 = 10_000, [100 to 600000 milliseconds];
+        /// The longest wait after a failure; the first is half a second.
+        max_backoff_ms: u32 = 60_000, [500 to 3600000 milliseconds];
+        /// How long reports, and what they are computed from, are kept; periods that ended before are given up.
+        keep_days: u32 = 400, [32 to 3650 days];
+        /// How often the node checks itself for faults.
+        check_interval_ms: u32 = 10_000, [100 to 600000 milliseconds];
+        /// Failed checks in a row that raise a fault.
+        checks_to_fault: u32 = 3, [1 to 100 checks];
+        /// Good checks in a row that end it.
+        checks_to_recovery: u32 = 3, [1 to 100 checks];
+        /// Free disk space of data_dir below which there is a fault.
+        min_free_mib: u32 = 1024, [1 to 1000000000 MiB];
+        /// Prefix that the node registers an identifier of its own in, to probe registration and how soon it takes effect: one that is active and served here; "" probes the writer alone.
+        probe_prefix: String = String::new(), [own prefix or none];
+        /// For rehearsals: how far the clock of reports is ahead of the system's. Every report says so, and the national node may refuse those with another value than 0.
+        clock_ahead_s: u32 = 0, [0 to 315360000 seconds];
+    }
+
     /// Logs, written to standard error.
     log: LogConfig {
         /// What is logged. The DNS library's line for each response appears only if its module is named: "info,hickory_server=info".

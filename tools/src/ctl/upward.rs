@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::error::Failure;
 use super::json;
 use super::output::Table;
+use super::reports;
 use super::session::Session;
 
 #[derive(Debug, Subcommand)]
@@ -21,6 +22,14 @@ pub(crate) enum Command {
     Transactions(TransactionsArgs),
     /// List escrow deposits, the newest of each prefix first
     Deposits(super::escrow::log::ListArgs),
+    /// List reports: on their way, taken, refused
+    Reports(reports::ListArgs),
+    /// Print a report
+    Report(reports::ReportArgs),
+    /// Send a refused report again, as it was made
+    Resend(reports::ReportArgs),
+    /// List fault events and the node's checks of itself
+    Events,
 }
 
 /// Which commands are listed.
@@ -89,6 +98,10 @@ impl From<Kind> for UpwardTransactionKind {
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
     match command {
         Command::Deposits(args) => super::escrow::log::list(args, session).await,
+        Command::Reports(args) => reports::list(args, session).await,
+        Command::Report(args) => reports::show(args, session).await,
+        Command::Resend(args) => reports::resend(args, session).await,
+        Command::Events => reports::events(session).await,
         Command::Status => {
             let mut client = UpwardServiceClient::new(session.channel().await?);
             let request = session.request(GetUpwardStatusRequest {});

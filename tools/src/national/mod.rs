@@ -9,6 +9,7 @@
 //! | [`escrow`] | escrow intake over SFTP |
 //! | [`page`] | the status page, for a person and as JSON |
 //! | [`epp`] | provisioning: the EPP server, the review of prefixes |
+//! | [`report`] | the intake of reports |
 //!
 //! Each part is a [`Part`]: it contributes to the page, and may have routes of its own there.
 
@@ -17,6 +18,7 @@ pub mod epp;
 mod escrow;
 pub mod faults;
 pub mod page;
+pub mod report;
 mod settings;
 
 use std::future::Future;
@@ -199,6 +201,9 @@ async fn start_parts(
     let mut started = Vec::new();
     started.extend(epp::start(&settings.epp, shared).await?);
     started.extend(escrow::start(settings, data_dir, shared).await?);
+    if settings.report.listen_report.is_some() {
+        started.push(report::start(shared, &settings.report).await?);
+    }
     Ok(started)
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Failure;
 use super::epp::EppSettings;
+use super::report::settings::ReportSettings;
 
 /// Settings of `idnational serve`; all are optional in each place.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
@@ -34,6 +35,9 @@ pub struct Settings {
     /// (OpenSSH) and that of the public SM2 key it signs with (PEM)
     #[arg(long, value_name = "NAME=FILE,FILE")]
     pub escrow_client: Vec<String>,
+    /// The intake of reports.
+    #[command(flatten)]
+    pub report: ReportSettings,
 }
 
 impl Settings {
@@ -59,6 +63,7 @@ impl Settings {
                 true => file.escrow_client,
                 false => self.escrow_client,
             },
+            report: self.report.over(file.report),
         })
     }
 

@@ -98,9 +98,14 @@ fn other_value(key: &Key) -> String {
         ("upward.user" | "upward.epp.client_id", _) => "shr-118".to_owned(),
         ("upward.operator", _) => "山西省标识中心".to_owned(),
         ("upward.epp.server", _) => "bms.example.org:700".to_owned(),
-        ("upward.epp.server_name", _) => "bms.example.org".to_owned(),
+        ("upward.report.server", _) => "reports.example.org:7443".to_owned(),
+        ("upward.report.probe_prefix", _) => "88.118".to_owned(),
+        ("upward.epp.server_name" | "upward.report.server_name", _) => "bms.example.org".to_owned(),
         (
-            "upward.epp.authority"
+            "upward.report.authority"
+            | "upward.report.certificate"
+            | "upward.report.key"
+            | "upward.epp.authority"
             | "upward.epp.certificate"
             | "upward.epp.key"
             | "upward.epp.password_file",

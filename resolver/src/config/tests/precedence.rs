@@ -71,6 +71,11 @@ fn every_key_is_reached_by_variable_flag_and_file() {
                 "upward.escrow.signing_key_file",
                 "upward.escrow.user",
             ],
+            "upward.report.server" => &[
+                "upward.report.authority",
+                "upward.report.certificate",
+                "upward.report.key",
+            ],
             _ => &[],
         };
         let needs_node = ["upward.epp.server", "upward.escrow.server"].contains(&&*key.path());

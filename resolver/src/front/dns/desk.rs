@@ -12,6 +12,7 @@ use super::peer::Peer;
 use super::query::{Asked, Head};
 use super::reply::{Outcome, Reply};
 use super::transfer::Messages;
+use crate::measure;
 use std::time::Duration;
 
 /// A place with kept answers of its own, for one batch of queries at a time.
@@ -61,6 +62,7 @@ impl Desk {
 
     /// Answers a query into `answer`, which is empty. Never waits.
     pub(super) fn serve(&mut self, query: &[u8], peer: &Peer, answer: &mut Vec<u8>) -> Served {
+        measure::asker::on_thread(peer.addr.ip());
         let usual = Usual::read(query);
         if let Some(usual) = &usual
             && let Some(served) = self.repeat(usual, peer, answer)
@@ -89,6 +91,9 @@ impl Desk {
     pub(super) fn batch_ended(&mut self, queries: usize, took: Duration) {
         let meters = self.exchange.meters();
         meters.took(took, queries);
+        // Those that wait for the disk are measured when they are answered.
+        let resolutions = self.outcomes.iter().take(Outcome::Referred as usize + 1);
+        measure::resolved(took, resolutions.sum());
         meters
             .repeated
             .increment(std::mem::take(&mut self.repeated));

@@ -17,6 +17,7 @@ use super::raw;
 use super::reply::{ErrorCode, ExtendedError, Outcome, Reply, is_transfer};
 use super::transfer::{Messages, Opening, Started, Transfers, Wanted};
 use super::tsig::{self, Checked, Keys, Signing};
+use crate::measure;
 use crate::resolve::Resolver;
 use hickory_proto::op::{OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
@@ -154,11 +155,13 @@ impl Exchange {
             }
         };
         self.shared.meters.took(began.elapsed(), 1);
+        measure::resolved(began.elapsed(), 1);
         answer
     }
 
     /// What a query comes to as far as memory knows. Never waits.
     pub(super) fn consider(&self, query: &[u8], peer: &Peer) -> Considered {
+        measure::asker::on_thread(peer.addr.ip());
         let admission = self.shared.guard.admission(peer.addr.ip());
         if admission == Admission::Ignored {
             return Considered::Nothing;

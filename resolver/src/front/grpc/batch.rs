@@ -4,12 +4,14 @@ use super::auth;
 use super::call::{Api, draining};
 use super::resolution::{Asked, outcome, shown};
 use super::status::{Refused, Result};
+use crate::measure;
 use futures_util::{StreamExt, stream};
 use idnode_proto::api;
 use idnode_proto::api::batch_resolve_request::Item as Question;
 use idnode_proto::api::batch_resolve_response::{Item, item};
 use idnode_registry::{Caller, Error};
 use prost::Message;
+use std::net::IpAddr;
 use std::time::Instant;
 use tokio_stream::Stream;
 use tonic::metadata::MetadataMap;
@@ -26,6 +28,7 @@ pub(super) fn answers(
     api: Api,
     metadata: MetadataMap,
     inbound: Streaming<api::BatchResolveRequest>,
+    from: Option<IpAddr>,
 ) -> impl Stream<Item = std::result::Result<api::BatchResolveResponse, Status>> {
     let batch = Batch {
         api,
@@ -35,8 +38,10 @@ pub(super) fn answers(
         full: None,
         ended: false,
     };
-    stream::unfold(batch, |mut batch| async move {
-        let answer = batch.next().await.transpose()?;
+    stream::unfold(batch, move |mut batch| async move {
+        let answer = measure::asker::of_task(from, batch.next())
+            .await
+            .transpose()?;
         batch.ended |= answer.is_err();
         Some((answer.map_err(Refused::into_status), batch))
     })
@@ -91,7 +96,9 @@ impl Batch {
                 items.push(item);
             }
             if asking.questions.len() == 0 {
-                self.api.meter.count_message(asking.started.elapsed());
+                let took = asking.started.elapsed();
+                self.api.meter.count_message(took);
+                measure::resolved(took, asking.position as u64);
                 return Ok(Some(api::BatchResolveResponse { items }));
             }
             window = self.answer_window(&mut asking).await.into_iter();

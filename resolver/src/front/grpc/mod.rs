@@ -14,6 +14,7 @@
 //! | `changes`, `watch` | ChangeService |
 //! | `dnssec` | DnssecService |
 //! | `upward` | UpwardService |
+//! | `reports` | ReportService: what was reported to the national node |
 //! | `health` | the health service |
 
 mod accept;
@@ -30,6 +31,7 @@ mod health;
 mod identifiers;
 mod import;
 mod prefixes;
+mod reports;
 mod resolution;
 mod status;
 mod templates;
@@ -176,6 +178,7 @@ fn router(api: &Api) -> Router<Layers> {
         .add_service(service!(change_service_server::ChangeServiceServer))
         .add_service(service!(dnssec_service_server::DnssecServiceServer))
         .add_service(service!(upward_service_server::UpwardServiceServer))
+        .add_service(service!(report_service_server::ReportServiceServer))
         .add_service(health::server(api))
         .add_optional_service(api.options.reflection.then(reflection).flatten())
 }

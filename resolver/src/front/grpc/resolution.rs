@@ -5,6 +5,7 @@ use super::convert::{self, prefix, scheme, timestamp, value};
 use super::identifiers::now_s;
 use super::status::{Outcome, Refused, Result};
 use super::{auth, batch};
+use crate::measure;
 use crate::resolve::{Answer, Filter, Query, Resolved};
 use idnode_proto::api;
 use idnode_proto::api::resolution_service_server::ResolutionService;
@@ -25,9 +26,11 @@ impl ResolutionService for Api {
         request: Request<api::ResolveRequest>,
     ) -> std::result::Result<Response<api::ResolveResponse>, Status> {
         let started = Instant::now();
+        let from = request.remote_addr().map(|address| address.ip());
         let (metadata, _, request) = request.into_parts();
-        let result = self.resolve_one(&metadata, request).await;
+        let result = measure::asker::of_task(from, self.resolve_one(&metadata, request)).await;
         self.meter.count(started.elapsed(), outcome(&result));
+        measure::resolved(started.elapsed(), 1);
         result.map(Response::new).map_err(Refused::into_status)
     }
 
@@ -38,12 +41,14 @@ impl ResolutionService for Api {
         &self,
         request: Request<Streaming<api::BatchResolveRequest>>,
     ) -> std::result::Result<Response<Self::BatchResolveStream>, Status> {
+        let from = request.remote_addr().map(|address| address.ip());
         let (metadata, _, inbound) = request.into_parts();
         auth::caller(&self.core, &metadata).map_err(|refused| self.refuse(refused))?;
         Ok(Response::new(Box::pin(batch::answers(
             self.clone(),
             metadata,
             inbound,
+            from,
         ))))
     }
 }

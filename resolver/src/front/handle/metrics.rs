@@ -1,5 +1,6 @@
 //! What is counted, with handles made once: looking one up by name costs as much as a resolution.
 
+use crate::measure;
 use metrics::{Counter, Histogram, counter, histogram};
 use std::time::Duration;
 
@@ -80,6 +81,9 @@ labels! {
     }
 }
 
+/// How many of the outcomes, from the first on, are resolutions'.
+const RESOLUTIONS: usize = Outcome::Referral as usize + 1;
+
 /// The front's metrics.
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -126,6 +130,8 @@ impl Metrics {
     /// Counts what was answered in `took` together; the tally is empty then.
     pub(super) fn batch(&self, tally: &mut Tally, took: Duration) {
         let mut answers = 0;
+        let resolutions = tally.outcomes.iter().take(RESOLUTIONS).sum();
+        measure::resolved(took, resolutions);
         for (counter, count) in self.outcomes.iter().zip(&mut tally.outcomes) {
             if *count > 0 {
                 answers += *count;
@@ -147,6 +153,9 @@ impl Metrics {
             counter.increment(1);
         }
         self.latency_us.record(took.as_secs_f64() * 1e6);
+        if (outcome as usize) < RESOLUTIONS {
+            measure::resolved(took, 1);
+        }
     }
 
     /// What counts how often a bound was reached.

@@ -12,6 +12,7 @@ use super::desk::Desk;
 use super::metrics::Bound;
 use super::operation::Client;
 use crate::front::desks::Desks;
+use crate::measure;
 use futures_util::FutureExt;
 use idnode_proto::handle::{FrameStatus, MAX_DATAGRAM_LEN, Transport, tcp_frame};
 use std::pin::{Pin, pin};
@@ -115,10 +116,12 @@ impl Connections {
             let Some(slot) = slots.take(&self.answerer) else {
                 continue;
             };
+            let from = stream.peer_addr().ok().map(|address| address.ip());
             let (connections, opening) = (self.clone(), open(stream));
             tasks.spawn(async move {
                 if let Some(stream) = opening.await {
-                    connections.converse(stream, slot.busy).await;
+                    let conversation = connections.converse(stream, slot.busy);
+                    measure::asker::of_task(from, conversation).await;
                 }
                 drop(slot);
             });

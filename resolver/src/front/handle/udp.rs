@@ -7,6 +7,7 @@ use super::metrics::Bound;
 use super::operation::Client;
 use super::{HandleOptions, Tasks};
 use crate::front::rate::{Rates, network_of};
+use crate::measure;
 use crate::udp::{Path, Sender, Service};
 use idnode_proto::handle::{DatagramError, MAX_DATAGRAM_LEN, Reassembler, Transport, datagrams};
 use ipnet::IpNet;
@@ -90,7 +91,8 @@ impl Shared {
             let answer =
                 self.answerer
                     .answer(&late.message, Transport::Udp, &mut client, &mut scratch);
-            if answer.await == Attempt::Done {
+            let from = Some(late.path.source.ip());
+            if measure::asker::of_task(from, answer).await == Attempt::Done {
                 self.deliver(scratch.reply, &late, &sender);
             }
         });
@@ -236,6 +238,7 @@ impl Datagrams {
             let (shared, sender) = (self.shared.clone(), self.sender.clone());
             self.shared.tasks.spawn_blocking(move || {
                 for late in late {
+                    measure::asker::on_thread(late.path.source.ip());
                     let (message, mut scratch) = (&late.message, Scratch::default());
                     let answerer = &shared.answerer;
                     let attempt =

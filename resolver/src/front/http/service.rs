@@ -4,6 +4,7 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::{Shared, auth, handles, health, iiidap, list, metrics, redirect, sessions, site};
 use crate::front::unread::Unread;
+use crate::measure;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -72,6 +73,7 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
     let is_head = request.method() == Method::HEAD;
+    let is_read = is_head || request.method() == Method::GET;
     let is_of_operation = OF_OPERATION.contains(&request.uri().path());
     request.extensions_mut().insert(peer.clone());
     let unread = Unread::of(&request);
@@ -80,11 +82,17 @@ pub(super) async fn answer(
             unread.leave(request.into_body());
             response
         }
-        None => router.call(request.map(|body| unread.lend(body))).await?,
+        None => {
+            let routed = router.call(request.map(|body| unread.lend(body)));
+            measure::asker::of_task(Some(peer.address.ip()), routed).await?
+        }
     };
     unread.discard(shared.core.request_deadline).await;
     if !is_of_operation {
         shared.meters.answered(response.status(), began);
+        if is_read {
+            measure::resolved(began.elapsed(), 1);
+        }
     }
     let headers = response.headers_mut();
     headers.insert(

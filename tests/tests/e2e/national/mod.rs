@@ -6,4 +6,5 @@ mod kills;
 mod openssl;
 mod page;
 mod provisioning;
+mod reports;
 pub(crate) mod world;

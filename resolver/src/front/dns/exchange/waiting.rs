@@ -5,6 +5,7 @@ use crate::front::dns::answer::{Deferred, Question};
 use crate::front::dns::peer::Peer;
 use crate::front::dns::query::Asked;
 use crate::front::dns::reply::Reply;
+use crate::measure;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -123,6 +124,7 @@ impl Exchange {
         if waiting.began.elapsed() >= self.shared.deadline {
             return too_slow();
         }
+        measure::asker::on_thread(waiting.peer.addr.ip());
         let responder = &self.shared.responder;
         responder.finish(&waiting.question, &waiting.deferred)
     }
@@ -135,6 +137,7 @@ impl Exchange {
             .signed(&waiting.question, client, reply);
         let answer = self.write(&waiting.asked, &reply, &waiting.peer);
         self.shared.meters.took(waiting.began.elapsed(), 1);
+        measure::resolved(waiting.began.elapsed(), 1);
         answer
     }
 }
