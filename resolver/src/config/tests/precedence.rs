@@ -64,7 +64,7 @@ fn every_key_is_reached_by_variable_flag_and_file() {
             "http.tls_listen" => &["http.tls_certificate", "http.tls_key"],
             "trust.signer" => &["trust.key_file"],
             "trust.root" => &["trust.root_key_file"],
-            "upward.epp.server" => &["upward.epp.password_file"],
+            "upward.epp.server" => &["upward.epp.password_file", "upward.epp.authority"],
             _ => &[],
         };
         let needs_node = key.path() == "upward.epp.server";
