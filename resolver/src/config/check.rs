@@ -272,6 +272,11 @@ fn upward(config: &Config) -> Vec<Conflict> {
             "a file of one line",
         ),
         needs(
+            no_file(&epp.authority) && !server.starts_with("http://"),
+            "upward.epp.authority",
+            "a PEM file",
+        ),
+        needs(
             config.upward.prefixes.is_empty(),
             "upward.prefixes",
             "the prefixes of the node",

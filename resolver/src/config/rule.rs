@@ -425,7 +425,7 @@ pub(super) fn epp_server(text: &str) -> Result<(), String> {
         return Ok(());
     }
     if text.contains("://") {
-        return public_url(text);
+        return public_url(text.strip_suffix('/').unwrap_or(text));
     }
     host_and_port(text)
 }

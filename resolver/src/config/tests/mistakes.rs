@@ -23,7 +23,7 @@ fn a_section_within_a_section_has_keys_of_its_own() {
         ]
     );
     let errors = mistakes_of("version = 1\n[upward.epp]\nserver = 'a:1'\n");
-    assert_eq!(errors.len(), 3, "{errors:?}");
+    assert_eq!(errors.len(), 4, "{errors:?}");
     assert!(errors[0].contains("which needs upward"), "{errors:?}");
 }
 

@@ -64,7 +64,6 @@ fn every_key_is_reached_by_variable_flag_and_file() {
             "http.tls_listen" => &["http.tls_certificate", "http.tls_key"],
             "trust.signer" => &["trust.key_file"],
             "trust.root" => &["trust.root_key_file"],
-            "upward.epp.server" => &["upward.epp.password_file"],
             "upward.escrow.server" => &[
                 "upward.escrow.key_file",
                 "upward.escrow.receiver_key_file",
@@ -76,6 +75,7 @@ fn every_key_is_reached_by_variable_flag_and_file() {
                 "upward.report.certificate",
                 "upward.report.key",
             ],
+            "upward.epp.server" => &["upward.epp.password_file", "upward.epp.authority"],
             _ => &[],
         };
         let needs_node = ["upward.epp.server", "upward.escrow.server"].contains(&&*key.path());

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// How often one side is killed.
-const KILLS: usize = 60;
+const KILLS: usize = 100;
 
 #[test]
 fn both_sides_are_equal_after_kills_at_random() {

@@ -153,7 +153,7 @@ fn a_whole_exchange_by_hand() {
     client.command(&prefix("create", "prefix-1.0", "88.118.8"), "ABC-11", 1001);
     client.command(&prefix("check", entprefix, "88.118.8"), "ABC-12", 2302);
     client.command(&prefix("create", entprefix, "88.119.8"), "ABC-13", 2306);
-    client.command(&prefix("check", entprefix, "no prefix"), "ABC-14", 2005);
+    client.command(&prefix("check", entprefix, "88.118..8"), "ABC-14", 2005);
     let message = client.command("<poll op=\"req\"></poll>", "ABC-15", 1301);
     for part in [
         "<prefix:clTRID>ABC-11</prefix:clTRID>",

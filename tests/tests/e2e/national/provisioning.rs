@@ -1,6 +1,6 @@
 //! An enterprise applies here, is reviewed here and at the national node, and resolves.
 
-use super::world::{Docked, USER};
+use super::world::{Docked, National, USER};
 use idnode_tests::api::CODES;
 use idnode_tests::node::Node;
 use idnode_tests::run::{curl, output};
@@ -120,7 +120,15 @@ fn a_refusal_there_is_a_refusal_here_and_the_next_application_may_pass() {
 
 #[test]
 fn over_http_it_is_the_same() {
-    let server = |national: &super::world::National| format!("http://{}/", national.at("epp_http"));
+    same_over(|national| format!("http://{}/", national.at("epp_http")));
+}
+
+#[test]
+fn over_https_it_is_the_same() {
+    same_over(|national| format!("https://{}", national.at("epp_https")));
+}
+
+fn same_over(server: impl Fn(&National) -> String) {
     let world = Docked::with("auto", server, &[]);
     let enterprise = world.operator().verified_enterprise(CODES[0]);
     world.submit("88.118.8", &enterprise);

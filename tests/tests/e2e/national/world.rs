@@ -156,10 +156,11 @@ pub fn certify(dir: &Path) {
 /// What `idnational` is told to speak EPP.
 pub fn epp_arguments(dir: &Path, listen: &str, review: &str) -> Vec<String> {
     let file = |name: &str| dir.join(name).display().to_string();
-    let http = "127.0.0.1:0".to_owned();
+    let any = || "127.0.0.1:0".to_owned();
     [
         ("--listen-epp", listen.to_owned()),
-        ("--listen-epp-http", http),
+        ("--listen-epp-http", any()),
+        ("--listen-epp-https", any()),
         ("--epp-certificate", file("server.pem")),
         ("--epp-key", file("server.key")),
         ("--epp-client-authority", file("authority.pem")),

@@ -12,12 +12,17 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use idnode_proto::epp::frame::MAX_DOCUMENT_BYTES;
 use tokio::net::TcpListener;
-use tokio::time::sleep;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use super::engine::{Engine, Reply, Session};
-use super::server::wrong_answer;
+use super::server::{HANDSHAKE, wrong_answer};
 use crate::national::faults::{Channel, Faults, Kind};
 
 const MEDIA_TYPE: &str = "application/epp+xml";
@@ -33,19 +38,44 @@ struct Server {
     sessions: Mutex<HashMap<String, (Instant, Session)>>,
 }
 
-/// Serves until the process ends.
-pub(super) async fn serve(listener: TcpListener, engine: Arc<Engine>, faults: Arc<Faults>) {
+/// What is served: one path.
+pub(super) fn router(engine: Arc<Engine>, faults: Arc<Faults>) -> Router {
     let server = Arc::new(Server {
         engine,
         faults,
         sessions: Mutex::default(),
     });
-    let router = Router::new()
+    Router::new()
         .route("/", get(greet).post(answer))
         .layer(DefaultBodyLimit::max(MAX_DOCUMENT_BYTES))
-        .with_state(server);
+        .with_state(server)
+}
+
+/// Serves HTTP until the process ends.
+pub(super) async fn serve(listener: TcpListener, router: Router) {
     if let Err(error) = axum::serve(listener, router).await {
         eprintln!("idnational: EPP over HTTP: {error}");
+    }
+}
+
+/// Serves HTTPS until the process ends, to clients that show a certificate.
+pub(super) async fn serve_tls(listener: TcpListener, acceptor: TlsAcceptor, router: Router) {
+    let places = Arc::new(Semaphore::new(MAX_SESSIONS));
+    while let Ok(place) = places.clone().acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (acceptor, router) = (acceptor.clone(), router.clone());
+        tokio::spawn(async move {
+            if let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                let service = TowerToHyperService::new(router);
+                let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                // How a client breaks off is of no interest.
+                let _ = serving.await;
+            }
+            drop(place);
+        });
     }
 }
 

@@ -49,6 +49,9 @@ pub struct EppSettings {
     /// Where EPP is spoken over HTTP
     #[arg(long, value_name = "ADDRESS")]
     pub listen_epp_http: Option<SocketAddr>,
+    /// Where EPP is spoken over HTTPS
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen_epp_https: Option<SocketAddr>,
     /// File of the server's certificates: PEM
     #[arg(long, value_name = "FILE")]
     pub epp_certificate: Option<PathBuf>,
@@ -72,6 +75,7 @@ impl EppSettings {
         Self {
             listen_epp: self.listen_epp.or(other.listen_epp),
             listen_epp_http: self.listen_epp_http.or(other.listen_epp_http),
+            listen_epp_https: self.listen_epp_https.or(other.listen_epp_https),
             epp_certificate: self.epp_certificate.or(other.epp_certificate),
             epp_key: self.epp_key.or(other.epp_key),
             epp_client_authority: self.epp_client_authority.or(other.epp_client_authority),
@@ -89,7 +93,12 @@ impl EppSettings {
 /// # Errors
 /// A setting is missing or wrong, an address can't be had.
 pub async fn start(settings: &EppSettings, shared: &Shared) -> Result<Option<Started>, Failure> {
-    if settings.listen_epp.is_none() && settings.listen_epp_http.is_none() {
+    let listens = [
+        settings.listen_epp,
+        settings.listen_epp_http,
+        settings.listen_epp_https,
+    ];
+    if listens.iter().all(Option::is_none) {
         return Ok(None);
     }
     let accounts = settings
@@ -109,11 +118,17 @@ pub async fn start(settings: &EppSettings, shared: &Shared) -> Result<Option<Sta
         let (engine, faults) = (engine.clone(), shared.faults.clone());
         tasks.push(Box::pin(server::serve(listener, acceptor, engine, faults)));
     }
+    let router = http::router(engine.clone(), shared.faults.clone());
     if let Some(listen) = settings.listen_epp_http {
         let listener = TcpListener::bind(listen).await?;
         addresses.push(("epp_http", listener.local_addr()?));
-        let (engine, faults) = (engine.clone(), shared.faults.clone());
-        tasks.push(Box::pin(http::serve(listener, engine, faults)));
+        tasks.push(Box::pin(http::serve(listener, router.clone())));
+    }
+    if let Some(listen) = settings.listen_epp_https {
+        let acceptor = tls::acceptor(settings)?;
+        let listener = TcpListener::bind(listen).await?;
+        addresses.push(("epp_https", listener.local_addr()?));
+        tasks.push(Box::pin(http::serve_tls(listener, acceptor, router)));
     }
     Ok(Some(Started {
         part: Arc::new(Desk(engine)),

@@ -20,7 +20,7 @@ use crate::national::faults::{Channel, Faults, Kind};
 /// Connections at once; one more waits.
 const MAX_CONNECTIONS: usize = 256;
 /// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a session may be silent.
 const IDLE: Duration = Duration::from_secs(600);
 
