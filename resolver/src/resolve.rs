@@ -1,12 +1,15 @@
 //! The resolution core: the only place that knows how an answer is found. Hot cache, then
-//! store, then delegation. Fronts decode to a [`Query`] and encode an [`Answer`].
+//! store, then delegation; templates of a prefix for what is not registered. Fronts decode to a
+//! [`Query`] and encode an [`Answer`].
 //!
 //! [`Resolver::try_resolve`] never waits: it asks the cache and what of the store is in
 //! memory. [`Resolver::resolve`] goes on to the disk, once for however many ask at a time.
 
 mod administered;
+mod templated;
 mod wanted;
 
+use self::templated::{Namespaces, Templates};
 use crate::cache::{CacheEntry, HotCache, RecordStamp};
 use crate::odds::Odds;
 use idnode_proto::identifier::{Identifier, Prefix};
@@ -209,6 +212,7 @@ pub struct Resolver {
     /// Disk reads under way, by key.
     reads: Mutex<HashMap<Box<[u8]>, ReadUnderWay>>,
     odds: Odds,
+    namespaces: Namespaces,
     hits: Counter,
     misses: Counter,
 }
@@ -223,6 +227,7 @@ impl Resolver {
             own_site,
             reads: Mutex::default(),
             odds: Odds::default(),
+            namespaces: Namespaces::new(),
             hits: metrics::counter!("idnode_cache_hits_total"),
             misses: metrics::counter!("idnode_cache_misses_total"),
         })
@@ -236,6 +241,15 @@ impl Resolver {
 
     /// The same, with what the answer rests on.
     pub fn try_resolve_with_basis(&self, query: &Query<'_>) -> Option<Result<(Answer, Basis)>> {
+        self.try_with(query, Templates::Asked)
+    }
+
+    /// The same for what is registered alone, whatever templates would make of what is not.
+    pub fn try_registered(&self, query: &Query<'_>) -> Option<Result<(Answer, Basis)>> {
+        self.try_with(query, Templates::PassedOver)
+    }
+
+    fn try_with(&self, query: &Query<'_>, templates: Templates) -> Option<Result<(Answer, Basis)>> {
         // What an administrator may read is in other records, which the disk may have to be asked
         // for.
         if matches!(query.caller, Caller::Administrator(_)) {
@@ -252,6 +266,12 @@ impl Resolver {
         };
         let key = query.identifier.key();
         match self.lookup_in_memory(key) {
+            Ok(Some(entry))
+                if templates == Templates::Asked
+                    && self.may_be_templated(&prefix, query.identifier, &entry) =>
+            {
+                None
+            }
             Ok(Some(entry)) => {
                 let answer = answer_from(&prefix, &entry);
                 let success = matches!(answer, Answer::Found(_));
@@ -291,7 +311,12 @@ impl Resolver {
                     Some(entry) => entry,
                     None => self.read_from_disk(key).await?,
                 };
-                answer_from(&prefix, &entry)
+                if self.may_be_templated(&prefix, query.identifier, &entry) {
+                    self.answer_elsewhere(prefix, query.identifier, entry)
+                        .await?
+                } else {
+                    answer_from(&prefix, &entry)
+                }
             }
         };
         self.as_seen(query, answer).await
@@ -303,6 +328,18 @@ impl Resolver {
     /// # Errors
     /// [`Error::Storage`].
     pub fn resolve_blocking(&self, query: &Query<'_>) -> Result<Answer> {
+        self.resolve_with(query, Templates::Asked)
+    }
+
+    /// The same for what is registered alone.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn registered_blocking(&self, query: &Query<'_>) -> Result<Answer> {
+        self.resolve_with(query, Templates::PassedOver)
+    }
+
+    fn resolve_with(&self, query: &Query<'_>, templates: Templates) -> Result<Answer> {
         let answer = match self.place(query.identifier) {
             Place::Answered(answer, _) => answer,
             Place::Here(prefix) => {
@@ -311,7 +348,10 @@ impl Resolver {
                     Some(entry) => entry,
                     None => self.read(key)?,
                 };
-                answer_from(&prefix, &entry)
+                match templates {
+                    Templates::Asked => self.answer_here(&prefix, query.identifier, &entry)?,
+                    Templates::PassedOver => answer_from(&prefix, &entry),
+                }
             }
         };
         self.administered(answer, query.caller)
@@ -334,7 +374,7 @@ impl Resolver {
         Ok(entries.collect())
     }
 
-    /// The answer by what was read since the question came.
+    /// The answer by what was read since the question came, of what is registered alone.
     ///
     /// # Errors
     /// [`Error::Storage`].

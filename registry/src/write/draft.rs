@@ -7,6 +7,7 @@ use crate::prefix::FIRST_VALUE_INDEX;
 use crate::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use idnode_proto::dnsname::{self, HASH_BYTES};
+use idnode_proto::handle::namespace::Namespace;
 use idnode_proto::handle::predefined::{Admin, decode_value_list};
 use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::{Identifier, Prefix};
@@ -211,6 +212,7 @@ impl PrefixUpdate {
             let reason = "the delegation of a prefix says where it is served";
             return Err(Error::invalid(format!("set_values[{place}].type"), reason));
         }
+        check_templates(&set)?;
         let change = ValueChange::new(set, remove, replace_all, FIRST_VALUE_INDEX, now_s)?;
         if change.is_empty() {
             return Err(Error::invalid("set_values", "there is nothing to change"));
@@ -228,6 +230,26 @@ impl PrefixUpdate {
         self.change = self.change.with_mode(mode);
         self
     }
+}
+
+/// Whether a prefix's templates can be used. One value of them a change: reading regular
+/// expressions takes time.
+fn check_templates(set: &[Value]) -> Result<()> {
+    let mut templates = set
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| value.value_type.eq_ignore_ascii_case(types::HS_NAMESPACE));
+    let Some((place, value)) = templates.next() else {
+        return Ok(());
+    };
+    if let Some((second, _)) = templates.next() {
+        let reason = "is a second HS_NAMESPACE value, of which the first alone counts";
+        return Err(Error::invalid(format!("set_values[{second}].type"), reason));
+    }
+    Namespace::parse(&value.data).map(drop).map_err(|error| {
+        let reason = format!("is no HS_NAMESPACE: {error}");
+        Error::invalid(format!("set_values[{place}].data"), reason)
+    })
 }
 
 /// Checks values one by one, gives them indexes and times, and puts them in ascending order.

@@ -270,6 +270,16 @@ fn a_log_in_lets_a_connection_write() {
     assert!(name.starts_with("88.118.8/") && name.len() > 20, "{name}");
     client.gets(1, 1, json!({"handle": name}));
     // Another's prefix, or none, is not for it; a wrong value is told.
+    let templates = json!([[400, "HS_NAMESPACE", "<namespace><if/></namespace>", PUBLIC]]);
+    let broken = client.gets(
+        202,
+        ADD,
+        json!({"handle": "0.NA/88.118.8", "values": templates}),
+    );
+    assert!(
+        broken["text"].as_str().unwrap().contains("<if>"),
+        "{broken}"
+    );
     client.gets(
         301,
         CREATE,
