@@ -51,18 +51,32 @@ impl Proofs {
         id: AdminId,
         check: impl FnOnce(AdministratorKey) -> T + Send + 'static,
     ) -> Result<T, Unchecked> {
+        let registry = self.registry.clone();
+        let checked = self.work(move || {
+            let known = registry.administrator(&id).map_err(Unchecked::Registry)?;
+            known.map(check).ok_or(Unchecked::Unknown)
+        });
+        checked.await?
+    }
+
+    /// Does other work that strangers ask for in the same places.
+    ///
+    /// # Errors
+    /// [`Unchecked::Busy`].
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unchecked> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             self.at_bound.increment(1);
             Unchecked::Busy
         })?;
         let core = self.cores.clone().acquire_owned().await;
         let core = core.map_err(|_| Unchecked::Busy)?;
-        let registry = self.registry.clone();
-        let checked = tokio::task::spawn_blocking(move || {
+        let done = tokio::task::spawn_blocking(move || {
             let _until_it_is_done = (place, core);
-            let known = registry.administrator(&id).map_err(Unchecked::Registry)?;
-            known.map(check).ok_or(Unchecked::Unknown)
+            work()
         });
-        checked.await.unwrap_or(Err(Unchecked::Busy))
+        done.await.map_err(|_| Unchecked::Busy)
     }
 }

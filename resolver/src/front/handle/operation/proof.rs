@@ -170,6 +170,10 @@ impl Answerer {
                 ResponseCode::AUTHENTICATION_FAILED,
                 "no such administrator, or another key".to_owned(),
             ),
+            // The client can do nothing about these.
+            Refused::Proof(error @ (ProofError::Key(_) | ProofError::Random)) => {
+                (ResponseCode::UNABLE_TO_AUTHENTICATE, error.to_string())
+            }
             Refused::Proof(error) => (ResponseCode::AUTHENTICATION_FAILED, error.to_string()),
         };
         self.error(to, code, &text, scratch);
