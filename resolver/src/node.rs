@@ -8,6 +8,7 @@ use crate::front::dns::{
     Keys, Secondary, StoreError as KeyStoreError,
 };
 use crate::front::grpc::{GrpcFront, GrpcOptions};
+use crate::front::guesses::GuessLimits;
 use crate::front::handle::{HandleFront, HandleOptions, HandleSockets, SiteKey};
 use crate::front::http::{HttpFront, HttpOptions};
 use crate::front::proofs::Proofs;
@@ -211,7 +212,10 @@ impl Node {
             zones,
             dnssec: Arc::new(dnssec),
             recursion: recursion(config, handle_port),
-            proofs: Proofs::new(registry.clone()),
+            proofs: Proofs::new(registry.clone()).with_limits(GuessLimits {
+                failed_per_minute: config.limits.failed_proofs_per_minute,
+                exempt: networks(&config.limits.failed_proofs_exempt),
+            }),
             started_at_ms: now_ms(),
             request_deadline: Duration::from_millis(config.limits.request_deadline_ms.into()),
         });

@@ -5,6 +5,7 @@ mod code;
 mod desks;
 pub mod dns;
 pub mod grpc;
+pub mod guesses;
 pub mod handle;
 pub mod http;
 mod kept;

@@ -1,6 +1,7 @@
 //! Handles administered over the Handle protocol, by a client that shares no code with the node.
 
 mod codes;
+mod guesses;
 mod sessions;
 
 use std::io::{BufRead, BufReader, Write};

@@ -14,6 +14,7 @@ use super::operation::Client;
 use crate::front::desks::Desks;
 use futures_util::FutureExt;
 use idnode_proto::handle::{FrameStatus, MAX_DATAGRAM_LEN, Transport, tcp_frame};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,22 +112,22 @@ impl Connections {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         F: Future<Output = Option<S>> + Send + 'static,
     {
-        while let Some(stream) = self.next(&listener).await {
+        while let Some((stream, source)) = self.next(&listener).await {
             let Some(slot) = slots.take(&self.answerer) else {
                 continue;
             };
             let (connections, opening) = (self.clone(), open(stream));
             tasks.spawn(async move {
                 if let Some(stream) = opening.await {
-                    connections.converse(stream, slot.busy).await;
+                    connections.converse(stream, source, slot.busy).await;
                 }
                 drop(slot);
             });
         }
     }
 
-    /// The next connection; `None`: the front stops.
-    async fn next(&self, listener: &TcpListener) -> Option<TcpStream> {
+    /// The next connection and where it comes from; `None`: the front stops.
+    async fn next(&self, listener: &TcpListener) -> Option<(TcpStream, IpAddr)> {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -135,8 +136,8 @@ impl Connections {
             };
             let error = match accepted {
                 // Answers are written whole; waiting for more to send would only delay them.
-                Ok((stream, _)) => match stream.set_nodelay(true) {
-                    Ok(()) => return Some(stream),
+                Ok((stream, source)) => match stream.set_nodelay(true) {
+                    Ok(()) => return Some((stream, source.ip())),
                     Err(error) => {
                         tracing::debug!(%error, "a Handle connection ended as it began");
                         continue;
@@ -150,9 +151,14 @@ impl Connections {
     }
 
     /// Answers a connection's requests to its end. `busy`: one request, with code 3.
-    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, busy: bool) {
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        stream: S,
+        source: IpAddr,
+        busy: bool,
+    ) {
         let shutdown = self.shutdown.clone();
-        let connection = Connection::new(self, stream, busy);
+        let connection = Connection::new(self, stream, source, busy);
         let timer = pin!(tokio::time::sleep(connection.idle));
         connection.run(timer, pin!(shutdown.cancelled())).await;
     }
@@ -161,6 +167,8 @@ impl Connections {
 /// One connection.
 struct Connection<S> {
     stream: S,
+    /// Where it comes from.
+    source: IpAddr,
     shared: Connections,
     /// Received and not answered.
     inbound: Vec<u8>,
@@ -202,10 +210,11 @@ enum Arrived {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(shared: Connections, stream: S, busy: bool) -> Self {
+    fn new(shared: Connections, stream: S, source: IpAddr, busy: bool) -> Self {
         let idle = if busy { REFUSAL_TIME } else { shared.idle };
         Self {
             stream,
+            source,
             deadline: Instant::now() + idle,
             idle,
             shared,
@@ -328,7 +337,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn answer_waiting(&mut self, length: usize) -> Next {
         let message = self.inbound.get(..length).unwrap_or_default();
         let answerer = &self.shared.answerer;
-        let client = self.client.get_or_insert_default();
+        let source = self.source;
+        let client = self
+            .client
+            .get_or_insert_with(|| Box::new(Client::at(source)));
         // On the heap while it lasts: what it takes is not to be part of every idle connection.
         let answer = answerer.answer(message, Transport::Tcp, client, &mut self.scratch);
         let attempt = Box::pin(answer).await;
@@ -337,7 +349,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if !self.flush().await {
                 return Next::Close;
             }
-            let client = self.client.get_or_insert_default();
+            let Some(client) = &mut self.client else {
+                break;
+            };
             let answerer = &self.shared.answerer;
             Box::pin(answerer.go_on(client, &mut self.scratch)).await;
         }

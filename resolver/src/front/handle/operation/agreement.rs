@@ -101,7 +101,9 @@ impl Answerer {
         scratch: &mut Scratch,
     ) -> Outcome {
         let (code, text) = match (&refused, setup.agreement) {
-            (Refused::Busy, _) => return self.not_proven(&act.to, refused, scratch),
+            (Refused::Busy | Refused::Guessing, _) => {
+                return self.not_proven(&act.to, refused, scratch);
+            }
             (_, KeyAgreement::DiffieHellman(_)) => (
                 ResponseCode::INVALID_SESSION_KEY,
                 "no key follows from these numbers: an odd prime of 1,024 to 4,096 bits, and two \
@@ -148,7 +150,7 @@ impl Answerer {
         };
         let id = id.ok_or(Refused::Wrong)?;
         let of = id.clone();
-        self.with_key(id, move |known| {
+        self.with_key(id, act.source, move |known| {
             let ProofKey::Public(data) = &known.key else {
                 return Err(ProofError::OtherKind);
             };

@@ -35,6 +35,7 @@ use idnode_proto::handle::{
 };
 use idnode_registry::{Caller, Error};
 use sessions::{NoSession, Session, Sessions};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
@@ -58,6 +59,8 @@ struct Act<'a> {
     /// The session whose key the request came with.
     session: Option<u32>,
     transport: Transport,
+    /// Where it comes from, if that cannot be forged.
+    source: Option<IpAddr>,
 }
 
 impl Answerer {
@@ -189,6 +192,7 @@ impl Answerer {
             identity: identity.as_ref(),
             session: session.map(|_| request.message.envelope.session_id),
             transport,
+            source: client.source,
         };
         match request.request {
             Request::Other { .. } => match request.operation() {
