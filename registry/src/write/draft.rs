@@ -36,6 +36,9 @@ pub struct Draft {
     pub(super) template: Option<String>,
     /// The time the node gave to values that came without one.
     pub(super) stamped_s: Option<u32>,
+    /// The version of the prefix by which it was left unsigned, since it would not have been
+    /// accepted: no draft is that was not signed for this reason. 0: there was no prefix.
+    pub(super) withheld_at: Option<u64>,
 }
 
 impl Draft {
@@ -92,7 +95,17 @@ impl Draft {
             values: encoded,
             template,
             stamped_s,
+            withheld_at: None,
         })
+    }
+
+    /// The same, to be refused where its prefix has changed meanwhile so that it would be accepted.
+    #[must_use]
+    pub(crate) fn withheld_at(self, prefix_version: u64) -> Self {
+        Self {
+            withheld_at: Some(prefix_version),
+            ..self
+        }
     }
 
     /// About how many bytes it takes in a commit.
