@@ -13,7 +13,7 @@ use crate::record::Record;
 use crate::store::{Mutation, Store, StoreOptions, Tiered};
 use crate::upward::Journal;
 use crate::write::{Command, Endorser, Idempotency, Receipt, Writer, WriterHandle};
-use crate::{Caller, Error, Result, Sequence, layout};
+use crate::{Caller, Error, Object, Result, Sequence, layout};
 use idnode_proto::identifier::{Identifier, Prefix};
 use parking_lot::Mutex;
 use std::path::Path;
@@ -314,6 +314,14 @@ impl Registry {
                     Err(Error::VersionMismatch { expected, .. }),
                     Command::UpdateIdentifier(update),
                 ) if update.expected_version() != Some(*expected) => {}
+                // It is allowed by now, and was not signed since it was not.
+                (
+                    Err(Error::VersionMismatch {
+                        object: Object::Prefix,
+                        ..
+                    }),
+                    Command::CreateIdentifier(_),
+                ) => {}
                 _ => return written,
             }
         }
@@ -480,10 +488,13 @@ fn endorsed(
 ) -> Result<Command> {
     Ok(match command {
         Command::CreateIdentifier(draft) => {
+            // Read first: what is asked next may be of a later version only.
+            let prefix = committed.prefixes.owner_of(draft.identifier());
+            let prefix_version = prefix.map_or(0, |prefix| prefix.record.version);
             let concerned = concerns(committed, caller, draft.identifier(), None)?;
             Command::CreateIdentifier(match concerned {
                 true => endorser.draft(draft)?,
-                false => draft,
+                false => draft.withheld_at(prefix_version),
             })
         }
         Command::UpdateIdentifier(update) => {

@@ -1,100 +1,51 @@
-//! A running node: the one place that knows all parts and how they are put together.
+//! A running node: the one place that knows all parts and how they are put together; `options` says
+//! what the configuration says to each, `upkeep` what it does beside serving.
 
-use crate::cache::HotCache;
-use crate::config::{Config, parse_cookie_secret, parse_network};
-use crate::front::Core;
-use crate::front::directory::{Directory, DirectoryOptions, FileError};
-use crate::front::dns::{
-    Allowed, BadEntry, DnsFront, DnsOptions, Dnssec, DnssecOptions, EncryptedOptions, GuardOptions,
-    Keys, Secondary, StoreError as KeyStoreError,
+mod error;
+mod options;
+mod upkeep;
+
+use self::error::bind_error;
+use self::options::{
+    directory_options, dns_options, dnssec_options, grpc_options, handle_options, handle_sockets,
+    http_options, https_listener, own_site, recursion, whois_front,
 };
-use crate::front::grpc::{GrpcFront, GrpcOptions};
-use crate::front::handle::{HandleFront, HandleOptions, HandleSockets, SiteKey};
-use crate::front::http::{HttpFront, HttpOptions};
+use self::upkeep::{maintain, reload_at};
+use crate::cache::HotCache;
+use crate::config::Config;
+use crate::front::Core;
+use crate::front::directory::Directory;
+use crate::front::dns::{DnsFront, Dnssec};
+use crate::front::grpc::GrpcFront;
+use crate::front::handle::{HandleFront, HandleOptions, SiteKey};
+use crate::front::http::HttpFront;
 use crate::front::proofs::Proofs;
-use crate::front::tls::{CertificateFiles, Reload};
-use crate::front::whois::{WhoisFront, WhoisOptions};
-use crate::recursion::{Recursion, RecursionOptions};
+use crate::front::tls::CertificateFiles;
+use crate::front::whois::WhoisFront;
 use crate::resolve::Resolver;
-use crate::trust::{self, TrustError, Verdicts};
-use crate::upward::{Upward, UpwardError};
-use idnode_proto::dnsname::{NameError, Zones};
-use idnode_proto::handle::auth::KeyError;
-use idnode_proto::handle::site::{NodePorts, Server, Site};
+use crate::trust::{self, Verdicts};
+use crate::upward::Upward;
+use idnode_proto::dnsname::Zones;
+use idnode_proto::handle::site::NodePorts;
 use idnode_registry::store::StoreOptions;
 use idnode_registry::upward::Uplink;
-use idnode_registry::write::{Command, Outcome};
-use idnode_registry::{Caller, Options, Registry};
-use ipnet::IpNet;
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use idnode_registry::{Options, Registry};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How often expired idempotency keys and log entries are looked for.
-const MAINTENANCE_PERIOD: Duration = Duration::from_secs(600);
-/// Most prunings of idempotency keys one after another: about a second of the writer, between the
-/// commands of others.
-const MAX_PRUNINGS: usize = 100;
+pub use self::error::NodeError;
+
 /// Latency buckets of the histograms in microseconds.
 const LATENCY_BUCKETS_US: [f64; 12] = [
     10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1e3, 2.5e3, 1e4, 5e4, 2.5e5, 1e6,
 ];
-
-/// Why a node did not start.
-#[derive(Debug, Error)]
-pub enum NodeError {
-    /// The registry can't be opened or made.
-    #[error(transparent)]
-    Registry(#[from] idnode_registry::Error),
-    /// A zone is not a name.
-    #[error("zones: {0}")]
-    Zones(#[from] NameError),
-    /// The keys of signed zones can't be read.
-    #[error("DNSSEC keys: {0}")]
-    Keys(#[from] KeyStoreError),
-    /// The files of registrations can't be used.
-    #[error("iiidap: {0}")]
-    Directory(#[from] FileError),
-    /// The files of trusted resolution can't be used.
-    #[error("trust: {0}")]
-    Trust(#[from] TrustError),
-    /// The key that signs has no public key that can be written.
-    #[error("trust.key_file: {0}")]
-    SiteKey(KeyError),
-    /// What a channel upward needs can't be used.
-    #[error("upward: {0}")]
-    Upward(#[from] UpwardError),
-    /// A front can't listen.
-    #[error("{front} front on {address}: {error}")]
-    Bind {
-        /// Which front.
-        front: &'static str,
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        error: io::Error,
-    },
-    /// The metrics recorder can't be installed.
-    #[error("metrics: {0}")]
-    Metrics(#[from] BuildError),
-    /// The operating system refuses something.
-    #[error("{what}: {error}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// Why it failed.
-        error: io::Error,
-    },
-}
 
 /// Where the fronts listen: the one line `idnode run` prints on standard output.
 #[derive(Debug, Clone, Serialize)]
@@ -231,8 +182,8 @@ impl Node {
                 registry.clone(),
                 directory_options(config),
             )?),
-            proofs: Proofs::new(registry.clone()),
             uplink: Arc::new(Uplink::new(registry.journal())),
+            proofs: Proofs::new(registry.clone()).with_limits(options::guess_limits(config)),
             started_at_ms: now_ms(),
             request_deadline: Duration::from_millis(config.limits.request_deadline_ms.into()),
         });
@@ -337,274 +288,10 @@ impl Node {
     }
 }
 
-/// Reads again, at each signal, what can be read again.
-async fn reload_at(mut hangup: Signal, reloads: Vec<Reload>) {
-    while hangup.recv().await.is_some() {
-        if reloads.is_empty() {
-            tracing::info!(
-                "SIGHUP: there is nothing to read again; the configuration is read at the start"
-            );
-        }
-        for reload in &reloads {
-            reload.now().await;
-        }
-    }
-}
-
-/// Forgets what is past its retention, now and then.
-async fn maintain(registry: Arc<Registry>, log_retention_ms: u64) {
-    let caller = Caller::node();
-    let mut tick = tokio::time::interval(MAINTENANCE_PERIOD);
-    loop {
-        tick.tick().await;
-        for _ in 0..MAX_PRUNINGS {
-            match registry.write(&caller, None, Command::Prune).await {
-                Ok(receipt) if receipt.outcome == Outcome::Unfinished => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "pruning idempotency keys failed");
-                    break;
-                }
-            }
-        }
-        if log_retention_ms == 0 {
-            continue;
-        }
-        let (registry, before_ms) = (registry.clone(), now_ms().saturating_sub(log_retention_ms));
-        match tokio::task::spawn_blocking(move || registry.trim_log(before_ms)).await {
-            Ok(Err(error)) => tracing::warn!(%error, "trimming the log failed"),
-            Err(error) => tracing::warn!(%error, "trimming the log failed"),
-            Ok(Ok(())) => {}
-        }
-    }
-}
-
 fn install_metrics() -> Result<PrometheusHandle, NodeError> {
     Ok(PrometheusBuilder::new()
         .set_buckets(&LATENCY_BUCKETS_US)?
         .install_recorder()?)
-}
-
-/// The node's HS_SITE: the answer for prefixes served here, and to site information requests.
-/// The node's site; `public_key` is HS_PUBKEY data of the key that it signs answers with, or empty.
-fn own_site(config: &Config, ports: NodePorts, public_key: &[u8]) -> Vec<u8> {
-    let address = own_addresses(config)
-        .next()
-        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let mut site = Site::of_node(
-        config.handle.site_serial,
-        &config.node.id,
-        Server::of_node(1, address, public_key.to_vec(), ports),
-    );
-    for (id, further) in (2..).zip(config.handle.public_addresses.iter().skip(1)) {
-        site.servers
-            .push(Server::of_node(id, *further, public_key.to_vec(), ports));
-    }
-    site.encode()
-}
-
-fn grpc_options(config: &Config) -> GrpcOptions {
-    GrpcOptions {
-        max_connections: config.grpc.max_connections as usize,
-        max_streams_per_connection: config.grpc.max_streams_per_connection,
-        reflection: config.grpc.reflection,
-        message_limit_bytes: (config.limits.stream_message_mib as usize) << 20,
-        max_in_flight_imports: config.limits.max_in_flight_imports as usize,
-        batch_items: config.limits.batch_items as usize,
-        max_exports: config.grpc.max_exports as usize,
-    }
-}
-
-/// The socket of `http.tls_listen`, if it is on.
-async fn https_listener(config: &Config) -> Result<Option<TcpListener>, NodeError> {
-    match config.http.tls_listen {
-        Some(address) => TcpListener::bind(address)
-            .await
-            .map(Some)
-            .map_err(bind_error("http", address)),
-        None => Ok(None),
-    }
-}
-
-fn http_options(config: &Config, metrics: PrometheusHandle) -> HttpOptions {
-    HttpOptions {
-        max_connections: config.http.max_connections as usize,
-        body_limit_bytes: u64::from(config.http.body_limit_kib) << 10,
-        redirect_schemes: config.http.redirect_schemes.clone(),
-        public_url: config.http.public_url.clone(),
-        basic_without_tls: config.http.basic_without_tls,
-        iiidap: config.iiidap.enabled,
-        ..HttpOptions::new(metrics)
-    }
-}
-
-fn directory_options(config: &Config) -> DirectoryOptions {
-    let iiidap = &config.iiidap;
-    let file = |path: &Path| Some(path.to_owned()).filter(|it| !it.as_os_str().is_empty());
-    DirectoryOptions {
-        lang: iiidap.lang.clone(),
-        own_file: file(&iiidap.own_file),
-        bootstrap_file: file(&iiidap.bootstrap_file),
-        base_url: match config.http.public_url.as_str() {
-            "" => String::new(),
-            url => format!("{url}/iiidap/"),
-        },
-        support: iiidap.support.clone(),
-        max_results: iiidap.max_results as usize,
-        max_results_known: iiidap.max_results_known as usize,
-        queries_per_s: iiidap.queries_per_s,
-        searches_per_s: iiidap.searches_per_s,
-        rate_exempt: networks(&iiidap.rate_exempt),
-        personal_without_tls: iiidap.personal_without_tls,
-    }
-}
-
-/// The front of `whois.listen`, if it is on.
-async fn whois_front(config: &Config, core: &Arc<Core>) -> Result<Option<WhoisFront>, NodeError> {
-    let Some(address) = config.whois.listen else {
-        return Ok(None);
-    };
-    let options = WhoisOptions {
-        max_connections: config.whois.max_connections as usize,
-        idle: Duration::from_secs(config.whois.idle_s.into()),
-    };
-    let bound = WhoisFront::bind(address, core.clone(), options).await;
-    bound.map(Some).map_err(bind_error("whois", address))
-}
-
-/// # Errors
-/// The file of keys cannot be read, or not by its owner alone.
-fn dns_options(config: &Config) -> io::Result<DnsOptions> {
-    let dns = &config.dns;
-    let key_file = Some(Path::new(&dns.tsig_key_file)).filter(|file| !file.as_os_str().is_empty());
-    let parsed = |error: BadEntry| io::Error::new(io::ErrorKind::InvalidInput, error);
-    let allowed = dns.allow_transfer.iter().map(|text| Allowed::parse(text));
-    let secondaries = dns.notify.iter().map(|text| Secondary::parse(text));
-    Ok(DnsOptions {
-        name_servers: dns.ns.clone(),
-        soa_rname: dns.soa_rname.clone(),
-        refresh_s: dns.refresh_s,
-        retry_s: dns.retry_s,
-        expire_s: dns.expire_s,
-        default_ttl_s: dns.default_ttl_s,
-        negative_ttl_s: dns.negative_ttl_s,
-        node_addresses: dns.node_addresses.clone(),
-        tcp_idle_s: dns.tcp_idle_s,
-        max_tcp_connections: dns.max_tcp_connections as usize,
-        max_connections_per_client: dns.max_connections_per_client as usize,
-        encrypted: EncryptedOptions {
-            tls: dns.tls_listen,
-            https: dns.https_listen,
-            quic: dns.quic_listen,
-            certificate: CertificateFiles {
-                certificate: dns.tls_certificate.clone(),
-                key: dns.tls_key.clone(),
-            },
-        },
-        max_queries_per_connection: dns.max_queries_per_connection as usize,
-        max_waiting_queries: dns.max_waiting_queries as usize,
-        max_udp_payload: dns.max_udp_payload_bytes,
-        udp_threads: dns.udp_threads as usize,
-        udp_realtime: dns.udp_realtime,
-        answer_cache_bytes: u64::from(dns.answer_cache_mib) << 20,
-        nsid: match dns.nsid.as_str() {
-            "" => config.node.id.clone(),
-            given => given.to_owned(),
-        },
-        cookie_secret: parse_cookie_secret(&dns.cookie_secret),
-        guard: GuardOptions {
-            allow: networks(&dns.allow_query),
-            deny: networks(&dns.deny_query),
-            responses_per_s: dns.rrl_responses_per_s,
-            slip: dns.rrl_slip,
-            exempt: networks(&dns.rrl_exempt),
-            zone_queries_per_s: dns.max_zone_queries_per_s,
-        },
-        tsig_keys: Keys::read(&dns.tsig_keys, key_file)?,
-        allow_transfer: allowed.collect::<Result<_, _>>().map_err(parsed)?,
-        notify: secondaries.collect::<Result<_, _>>().map_err(parsed)?,
-        notify_delay: Duration::from_millis(dns.notify_delay_ms.into()),
-        max_transfers: dns.max_transfers as usize,
-        state_file: Some(config.node.data_dir.join("zones.state")),
-    })
-}
-
-fn dnssec_options(config: &Config) -> DnssecOptions {
-    let dns = &config.dns;
-    DnssecOptions {
-        signature_validity_s: dns.dnssec_signature_validity_s,
-        zone_ttl_s: dns.default_ttl_s,
-        negative_ttl_s: dns.negative_ttl_s,
-        cache_bytes: u64::from(dns.dnssec_cache_mib) << 20,
-    }
-}
-
-/// Networks that the configuration has checked.
-fn networks(texts: &[String]) -> Vec<IpNet> {
-    let parsed = texts.iter().map(|text| parse_network(text));
-    parsed.filter_map(Result::ok).collect()
-}
-
-/// Where the node is found: what the operator says, else where the Handle front listens.
-fn own_addresses(config: &Config) -> impl Iterator<Item = IpAddr> {
-    let listening = config.handle.listen.ip();
-    let told = config.handle.public_addresses.clone();
-    let fallback = (told.is_empty() && !listening.is_unspecified()).then_some(listening);
-    told.into_iter().chain(fallback)
-}
-
-fn recursion(config: &Config, own_port: u16) -> Option<Recursion> {
-    let handle = &config.handle;
-    let upstream = handle.upstream.iter();
-    handle.recursion.then(|| {
-        Recursion::new(RecursionOptions {
-            // The configuration's rule has them read once already.
-            upstream: upstream.filter_map(|it| it.parse().ok()).collect(),
-            timeout: Duration::from_millis(handle.recursion_timeout_ms.into()),
-            max_in_flight: handle.max_recursions as usize,
-            capacity_bytes: u64::from(handle.recursion_cache_mib) << 20,
-            deny: networks(&handle.recursion_deny),
-            own: own_addresses(config).collect(),
-            own_port,
-        })
-    })
-}
-
-fn handle_sockets(config: &Config) -> Result<HandleSockets, NodeError> {
-    let handle = &config.handle;
-    let sockets = HandleSockets::bind(handle.listen, handle.udp_threads as usize)
-        .map_err(bind_error("handle", handle.listen))?;
-    let Some(tls_listen) = handle.tls_listen else {
-        return Ok(sockets);
-    };
-    let files = CertificateFiles {
-        certificate: handle.tls_certificate.clone(),
-        key: handle.tls_key.clone(),
-    };
-    sockets
-        .with_tls(tls_listen, files)
-        .map_err(bind_error("handle", tls_listen))
-}
-
-fn handle_options(config: &Config) -> HandleOptions {
-    HandleOptions {
-        udp_long_answer_bytes_per_s: config.handle.udp_long_answer_kib_per_s << 10,
-        udp_long_answer_exempt: networks(&config.handle.udp_long_answer_exempt),
-        answer_cache_bytes: u64::from(config.handle.answer_cache_mib) << 20,
-        tcp_idle: Duration::from_secs(config.handle.tcp_idle_s.into()),
-        max_tcp_connections: config.handle.max_tcp_connections as usize,
-        max_udp_in_flight: config.handle.max_udp_in_flight as usize,
-        udp_realtime: config.handle.udp_realtime,
-        ..HandleOptions::default()
-    }
-}
-
-fn bind_error(front: &'static str, address: SocketAddr) -> impl Fn(io::Error) -> NodeError {
-    move |error| NodeError::Bind {
-        front,
-        address,
-        error,
-    }
 }
 
 fn now_ms() -> u64 {

@@ -1,173 +1,42 @@
 //! The resolution core: the only place that knows how an answer is found. Hot cache, then
-//! store, then delegation. Fronts decode to a [`Query`] and encode an [`Answer`].
+//! store, then delegation; templates of a prefix for what is not registered. Fronts decode to a
+//! [`Query`] and encode an [`Answer`].
 //!
 //! [`Resolver::try_resolve`] never waits: it asks the cache and what of the store is in
 //! memory. [`Resolver::resolve`] goes on to the disk, once for however many ask at a time.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `query`, `answer` | what is asked and answered; `answer` grants reading |
+//! | `wanted` | which values a filter lets through |
+//! | `place` | what the prefix of an identifier decides |
+//! | `reading` | records, from memory or the disk |
+//! | `administered` | what administrators may read |
+//! | `templated` | what templates of a prefix make of handles that are not registered |
 
 mod administered;
+mod answer;
+mod place;
+mod query;
+mod reading;
+mod templated;
 mod wanted;
 
+pub use self::answer::{Answer, Missing, Resolved};
+use self::place::Place;
+pub use self::query::{Filter, Query};
+use self::reading::{ReadUnderWay, read_lost};
+use self::templated::{Namespaces, Templates};
 use crate::cache::{CacheEntry, HotCache, RecordStamp};
 use crate::measure;
 use crate::odds::Odds;
-use idnode_proto::identifier::{Identifier, Prefix};
-use idnode_proto::value::{Ttl, Value, ValueRef, encode_values, types};
 use idnode_registry::change::{Change, LogEntry};
-use idnode_registry::enterprise::EnterpriseId;
-use idnode_registry::prefix::PrefixState;
 use idnode_registry::prefix_table::{PrefixEntry, Traffic};
-use idnode_registry::record::Record;
-use idnode_registry::{Caller, CommitObserver, Error, Registry, Result};
+use idnode_registry::{Caller, CommitObserver, Registry, Result};
 use metrics::Counter;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::watch;
-use wanted::Wanted;
-
-/// What is asked.
-#[derive(Debug, Clone)]
-pub struct Query<'a> {
-    /// The identifier.
-    pub identifier: &'a Identifier,
-    /// Which of its values.
-    pub filter: &'a Filter,
-    /// Who asks.
-    pub caller: &'a Caller,
-    /// Leave non-public values out even for those who may read them.
-    pub public_only: bool,
-}
-
-/// Which values are asked for: those whose type or whose index is named; all if none is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Value types, compared without regard to ASCII case. A type ending in `.` asks for all
-    /// types that begin with it (RFC 3652 §3.2.1).
-    pub types: Vec<String>,
-    /// Value indexes.
-    pub indexes: Vec<u32>,
-}
-
-impl Filter {
-    /// Whether it lets everything through.
-    pub fn is_empty(&self) -> bool {
-        self.types.is_empty() && self.indexes.is_empty()
-    }
-}
-
-/// What is answered.
-#[derive(Debug, Clone)]
-pub enum Answer {
-    /// The identifier is registered here; the filter may match none of its values.
-    Found(Resolved),
-    /// Its prefix is served elsewhere: ask there.
-    Referral(Arc<PrefixEntry>),
-    /// There is no answer here.
-    Missing(Missing),
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Missing {
-    /// The prefix is served here, the identifier is not registered.
-    Identifier,
-    /// It was registered and is deleted.
-    Deleted {
-        /// Sequence of the deletion.
-        version: u64,
-        /// When, milliseconds since the Unix epoch.
-        at_ms: u64,
-        /// Why.
-        reason: String,
-    },
-    /// The prefix is not registered here.
-    Prefix,
-    /// The prefix is registered and not active (启用).
-    PrefixNotActive(PrefixState),
-}
-
-/// A registered identifier, seen by one caller.
-#[derive(Debug, Clone)]
-pub struct Resolved {
-    record: Arc<Record>,
-    owner: EnterpriseId,
-    /// Who asked is an administrator of it with the right to read (RFC 3651 §3.2.1).
-    administered: bool,
-}
-
-impl Resolved {
-    /// A live record of an enterprise's.
-    pub(crate) fn new(record: Arc<Record>, owner: EnterpriseId) -> Self {
-        Self {
-            record,
-            owner,
-            administered: false,
-        }
-    }
-
-    /// The values that are asked for and that the caller may read, ascending by index. The one
-    /// place where reading is granted: no front sees any other value.
-    pub fn values<'a>(&'a self, query: &'a Query<'a>) -> impl Iterator<Item = ValueRef<'a>> {
-        let nobody = Caller::Stranger;
-        let public_only = query.public_only;
-        let wanted = Wanted::by(query.filter);
-        self.record.values().filter(move |value| {
-            let caller = if public_only { &nobody } else { query.caller };
-            wanted.has(value) && self.may_read(caller, value)
-        })
-    }
-
-    fn may_read(&self, caller: &Caller, value: &ValueRef<'_>) -> bool {
-        let permissions = value.permissions();
-        caller.may_read(permissions, self.owner)
-            || self.administered
-                && permissions.admin_read()
-                && matches!(caller, Caller::Administrator(_))
-    }
-
-    /// Whether it has values asked for that the caller may not read: a front whose protocol
-    /// has a way to log in says so.
-    pub fn withheld(&self, query: &Query<'_>) -> bool {
-        let wanted = Wanted::by(query.filter);
-        self.record
-            .values()
-            .any(|value| !self.may_read(query.caller, &value) && wanted.has(&value))
-    }
-
-    /// Whether the TTL of a value depends on the time.
-    pub fn has_absolute_ttl(&self) -> bool {
-        let mut values = self.record.values();
-        values.any(|value| matches!(value.ttl(), Ttl::AbsoluteS(_)))
-    }
-
-    /// Sequence of its last change.
-    pub fn version(&self) -> u64 {
-        self.record.version
-    }
-
-    /// When it was registered, milliseconds since the Unix epoch.
-    pub fn created_at_ms(&self) -> u64 {
-        self.record.created_at_ms
-    }
-
-    /// When it was last changed, milliseconds since the Unix epoch.
-    pub fn updated_at_ms(&self) -> u64 {
-        self.record.updated_at_ms
-    }
-
-    /// The template it is registered under.
-    pub fn template(&self) -> Option<&str> {
-        self.record.template.as_deref()
-    }
-
-    /// The spelling it was registered with, or the canonical one.
-    pub fn spelling(&self, identifier: &Identifier) -> String {
-        self.record
-            .display
-            .clone()
-            .unwrap_or_else(|| identifier.canonical())
-    }
-}
 
 /// What an answer from memory rests on. A front that keeps encoded answers keeps it with them,
 /// and serves them while [`Resolver::stands`].
@@ -197,10 +66,6 @@ impl Basis {
     }
 }
 
-type Read = std::result::Result<Arc<CacheEntry>, Error>;
-/// Where those who wait for a read get it.
-type ReadUnderWay = watch::Receiver<Option<Read>>;
-
 /// The resolution core.
 #[derive(Debug)]
 pub struct Resolver {
@@ -210,6 +75,7 @@ pub struct Resolver {
     /// Disk reads under way, by key.
     reads: Mutex<HashMap<Box<[u8]>, ReadUnderWay>>,
     odds: Odds,
+    namespaces: Namespaces,
     hits: Counter,
     misses: Counter,
 }
@@ -224,6 +90,7 @@ impl Resolver {
             own_site,
             reads: Mutex::default(),
             odds: Odds::default(),
+            namespaces: Namespaces::new(),
             hits: metrics::counter!("idnode_cache_hits_total"),
             misses: metrics::counter!("idnode_cache_misses_total"),
         })
@@ -237,6 +104,15 @@ impl Resolver {
 
     /// The same, with what the answer rests on.
     pub fn try_resolve_with_basis(&self, query: &Query<'_>) -> Option<Result<(Answer, Basis)>> {
+        self.try_with(query, Templates::Asked)
+    }
+
+    /// The same for what is registered alone, whatever templates would make of what is not.
+    pub fn try_registered(&self, query: &Query<'_>) -> Option<Result<(Answer, Basis)>> {
+        self.try_with(query, Templates::PassedOver)
+    }
+
+    fn try_with(&self, query: &Query<'_>, templates: Templates) -> Option<Result<(Answer, Basis)>> {
         // What an administrator may read is in other records, which the disk may have to be asked
         // for.
         if matches!(query.caller, Caller::Administrator(_)) {
@@ -253,6 +129,12 @@ impl Resolver {
         };
         let key = query.identifier.key();
         match self.lookup_in_memory(key) {
+            Ok(Some(entry))
+                if templates == Templates::Asked
+                    && self.may_be_templated(&prefix, query.identifier, &entry) =>
+            {
+                None
+            }
             Ok(Some(entry)) => {
                 let answer = answer_from(&prefix, &entry);
                 let success = matches!(answer, Answer::Found(_));
@@ -292,7 +174,12 @@ impl Resolver {
                     Some(entry) => entry,
                     None => self.read_from_disk(key).await?,
                 };
-                answer_from(&prefix, &entry)
+                if self.may_be_templated(&prefix, query.identifier, &entry) {
+                    self.answer_elsewhere(prefix, query.identifier, entry)
+                        .await?
+                } else {
+                    answer_from(&prefix, &entry)
+                }
             }
         };
         self.as_seen(query, answer).await
@@ -304,6 +191,18 @@ impl Resolver {
     /// # Errors
     /// [`Error::Storage`].
     pub fn resolve_blocking(&self, query: &Query<'_>) -> Result<Answer> {
+        self.resolve_with(query, Templates::Asked)
+    }
+
+    /// The same for what is registered alone.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn registered_blocking(&self, query: &Query<'_>) -> Result<Answer> {
+        self.resolve_with(query, Templates::PassedOver)
+    }
+
+    fn resolve_with(&self, query: &Query<'_>, templates: Templates) -> Result<Answer> {
         let answer = match self.place(query.identifier) {
             Place::Answered(answer, _) => answer,
             Place::Here(prefix) => {
@@ -312,46 +211,16 @@ impl Resolver {
                     Some(entry) => entry,
                     None => self.read(key)?,
                 };
-                answer_from(&prefix, &entry)
+                match templates {
+                    Templates::Asked => self.answer_here(&prefix, query.identifier, &entry)?,
+                    Templates::PassedOver => answer_from(&prefix, &entry),
+                }
             }
         };
         self.administered(answer, query.caller)
     }
 
-    /// The version of an identifier's record as those who ask are answered from it, by the node's
-    /// own probe: it is not counted. `None`: there is none.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub async fn probe(self: &Arc<Self>, identifier: &Identifier) -> Result<Option<u64>> {
-        let key = identifier.key();
-        let entry = match self.lookup_in_memory(key)? {
-            Some(entry) => entry,
-            None => self.read_from_disk(key).await?,
-        };
-        let record = entry.record.as_ref().filter(|it| it.deleted.is_none());
-        Ok(record.map(|record| record.version))
-    }
-
-    /// What is stored under each of several identifiers, read in one go: at less cost for each
-    /// than one after the other. May block on the disk.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub fn read_many(&self, identifiers: &[&Identifier]) -> Result<Vec<Arc<CacheEntry>>> {
-        self.odds.handed_over(identifiers.len());
-        let keys: Vec<&[u8]> = identifiers.iter().map(|it| it.key()).collect();
-        let (read_at, records) = self.registry.read_many(&keys)?;
-        let entries = keys.into_iter().zip(records).map(|(key, record)| {
-            let record = record.map(Arc::new);
-            let entry = Arc::new(CacheEntry { read_at, record });
-            self.cache.fill(key, &entry);
-            entry
-        });
-        Ok(entries.collect())
-    }
-
-    /// The answer by what was read since the question came.
+    /// The answer by what was read since the question came, of what is registered alone.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -361,144 +230,6 @@ impl Resolver {
             Place::Here(prefix) => answer_from(&prefix, entry),
         };
         self.administered(answer, query.caller)
-    }
-
-    /// What the prefix alone decides.
-    fn place(&self, identifier: &Identifier) -> Place {
-        let prefixes = self.registry.prefixes();
-        let elsewhere = |answer: Answer| {
-            let traffic = prefixes.elsewhere();
-            measure::count(traffic, !matches!(answer, Answer::Missing(_)));
-            Place::Answered(answer, Some(traffic.clone()))
-        };
-        if let Some(prefix) = identifier.prefix_handle() {
-            return elsewhere(self.describe_prefix(identifier, &prefix));
-        }
-        let Some(entry) = prefixes.governing(identifier) else {
-            return elsewhere(Answer::Missing(Missing::Prefix));
-        };
-        if !entry.record.is_active() {
-            measure::count(&entry.traffic, false);
-            let missing = Missing::PrefixNotActive(entry.record.state());
-            return Place::Answered(Answer::Missing(missing), Some(entry.traffic.clone()));
-        }
-        if entry.record.delegation.is_some() {
-            measure::count(&entry.traffic, true);
-            let traffic = entry.traffic.clone();
-            return Place::Answered(Answer::Referral(entry), Some(traffic));
-        }
-        Place::Here(entry)
-    }
-
-    /// `0.NA/<prefix>`: the prefix's service sites, its own when it is delegated, else this
-    /// node's; behind them the values that the prefix has itself. Below a delegated prefix its node knows: a referral.
-    fn describe_prefix(&self, identifier: &Identifier, prefix: &Prefix) -> Answer {
-        let Some(entry) = self.registry.prefixes().get(prefix.key()) else {
-            let above = std::iter::successors(prefix.parent(), Prefix::parent)
-                .filter_map(|parent| self.registry.prefixes().get(parent.key()))
-                .find(|entry| entry.record.is_active() && entry.record.delegation.is_some());
-            // Nothing is registered under 0.NA itself, so a prefix handle is missing as such.
-            let missing = || Answer::Missing(Missing::Identifier);
-            return above.map_or_else(missing, Answer::Referral);
-        };
-        if !entry.record.is_active() {
-            return Answer::Missing(Missing::PrefixNotActive(entry.record.state()));
-        }
-        let sites = match &entry.record.delegation {
-            Some(delegation) => delegation.sites.iter().map(|site| site.to_vec()).collect(),
-            None => vec![self.own_site.clone()],
-        };
-        let updated_at_ms = entry.record.updated_at_ms;
-        let values: Vec<Value> = sites
-            .into_iter()
-            .zip(1..)
-            .map(|(site, index)| Value {
-                ttl: Ttl::DEFAULT,
-                timestamp_s: (updated_at_ms / 1_000) as u32,
-                ..Value::new(index, types::HS_SITE, site)
-            })
-            .collect();
-        let mut encoded = encode_values(&values);
-        encoded.extend_from_slice(&entry.record.values);
-        let record = Record {
-            version: entry.record.version,
-            created_at_ms: entry.record.created_at_ms,
-            updated_at_ms,
-            deleted: None,
-            display: identifier.spelling().map(str::to_owned),
-            template: None,
-            value_count: values.len() as u16 + entry.record.value_count as u16,
-            values: encoded.into(),
-        };
-        Answer::Found(Resolved::new(Arc::new(record), entry.record.owner()))
-    }
-
-    fn lookup_in_memory(&self, key: &[u8]) -> Result<Option<Arc<CacheEntry>>> {
-        if let Some(entry) = self.cache.get(key) {
-            self.hits.increment(1);
-            return Ok(Some(entry));
-        }
-        self.misses.increment(1);
-        if !self.odds.worth_asking() {
-            return Ok(None);
-        }
-        let found = self.registry.read_in_memory(key)?;
-        self.odds.learn(found.is_some());
-        let Some((read_at, record)) = found else {
-            return Ok(None);
-        };
-        let entry = Arc::new(CacheEntry {
-            read_at,
-            record: record.map(Arc::new),
-        });
-        self.cache.fill(key, &entry);
-        Ok(Some(entry))
-    }
-
-    /// Reads a key from the disk; those who ask for the same key meanwhile share the read.
-    async fn read_from_disk(self: &Arc<Self>, key: &[u8]) -> Result<Arc<CacheEntry>> {
-        let shared = wait(self.join_read(key)).await?;
-        if self.cache.is_current(key, &shared) {
-            return Ok(shared);
-        }
-        // A write was acknowledged after the shared read had begun, perhaps before this
-        // question was asked: only a read that begins now may answer it.
-        wait(self.start_read(key.into())).await
-    }
-
-    fn join_read(self: &Arc<Self>, key: &[u8]) -> ReadUnderWay {
-        let mut reads = self.reads.lock();
-        if let Some(under_way) = reads.get(key) {
-            return under_way.clone();
-        }
-        let result = self.start_read(key.into());
-        reads.insert(key.into(), result.clone());
-        result
-    }
-
-    /// Begins a read as a task of its own: it ends for the others even if its first caller
-    /// goes away.
-    fn start_read(self: &Arc<Self>, key: Box<[u8]>) -> ReadUnderWay {
-        let (done, result) = watch::channel(None);
-        let resolver = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let read = resolver.read(&key);
-            resolver.reads.lock().remove(&key);
-            done.send_replace(Some(read));
-        });
-        result
-    }
-
-    /// Reads a key and keeps what it found. May block on the disk.
-    fn read(&self, key: &[u8]) -> Result<Arc<CacheEntry>> {
-        self.odds.handed_over(1);
-        let (read_at, record) = self.registry.read(key)?;
-        let entry = Arc::new(CacheEntry {
-            read_at,
-            record: record.map(Arc::new),
-        });
-        self.cache.fill(key, &entry);
-        Ok(entry)
     }
 
     /// The registry behind this core.
@@ -517,14 +248,6 @@ impl Resolver {
     }
 }
 
-/// Where an identifier's answer is.
-enum Place {
-    /// The prefix alone decided, and counts it if it is registered.
-    Answered(Answer, Option<Arc<Traffic>>),
-    /// In the store, under this prefix.
-    Here(Arc<PrefixEntry>),
-}
-
 fn answer_from(prefix: &PrefixEntry, entry: &CacheEntry) -> Answer {
     let answer = match &entry.record {
         None => Answer::Missing(Missing::Identifier),
@@ -539,17 +262,6 @@ fn answer_from(prefix: &PrefixEntry, entry: &CacheEntry) -> Answer {
     };
     measure::count(&prefix.traffic, matches!(answer, Answer::Found(_)));
     answer
-}
-
-async fn wait(mut result: ReadUnderWay) -> Result<Arc<CacheEntry>> {
-    match result.wait_for(Option::is_some).await {
-        Ok(read) => read.clone().unwrap_or_else(|| Err(read_lost())),
-        Err(_) => Err(read_lost()),
-    }
-}
-
-fn read_lost() -> Error {
-    Error::Storage("the read was lost".into())
 }
 
 /// Invalidates what a commit changed, before it is acknowledged. Prefixes are not cached: the

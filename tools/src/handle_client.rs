@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 
 use idnode_proto::handle::auth::ClientKey;
 use idnode_proto::handle::{
@@ -25,6 +26,14 @@ pub(crate) enum AskError {
     /// The request has no encoding, or what came is no answer to it.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
+    /// Whoever asked wants no more of the answer.
+    #[error("the answer was not read to its end")]
+    Stopped,
+}
+
+/// For requests whose answers are one message.
+pub(crate) fn one_message(_more: Response) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 /// A TCP connection that does not hold small writes back.
@@ -57,13 +66,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Asks one request that `write` makes, answers a challenge if there is an identity, and hands
-    /// all messages of the answer but the last to `part`. The answer may be a refusal.
+    /// all messages of the answer but the last to `part`, as long as that wants more. The answer may
+    /// be a refusal.
     pub(crate) async fn ask(
         &mut self,
         flags: OpFlags,
         write: impl FnOnce(&RequestHead) -> Result<Vec<u8>, MessageTooLong>,
         identity: Option<Identity<'_>>,
-        mut part: impl FnMut(Response),
+        mut part: impl FnMut(Response) -> ControlFlow<()>,
     ) -> Result<Response, AskError> {
         self.last_id = self.last_id.wrapping_add(1);
         let head = RequestHead {
@@ -80,7 +90,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.read_bytes += length as u64;
             match step {
                 Step::Send(message) => self.send(&message).await?,
-                Step::Part(response) => part(response),
+                Step::Part(response) => {
+                    if part(response).is_break() {
+                        return Err(AskError::Stopped);
+                    }
+                }
                 Step::Done(response) => return Ok(response),
             }
         }
@@ -90,7 +104,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// answer may be a refusal.
     pub(crate) async fn log_in(&mut self, identity: Identity<'_>) -> Result<Response, AskError> {
         let write = |head: &RequestHead| head.log_in(identity.0);
-        self.ask(OpFlags::KEEP_ALIVE, write, Some(identity), |_| {})
+        self.ask(OpFlags::KEEP_ALIVE, write, Some(identity), one_message)
+            .await
+    }
+
+    /// The same with name and password (operation 2000).
+    pub(crate) async fn log_in_with_password(
+        &mut self,
+        name: &str,
+        password: &str,
+    ) -> Result<Response, AskError> {
+        let write = |head: &RequestHead| head.log_in_with_password(name, password);
+        self.ask(OpFlags::KEEP_ALIVE, write, None, one_message)
             .await
     }
 

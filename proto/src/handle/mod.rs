@@ -20,6 +20,7 @@
 //! | [`admin`] | administrators: their ids and rights, HS_ADMIN and HS_VLIST data |
 //! | [`predefined`] | HS_SERV and HS_ALIAS data |
 //! | [`locations`] | `10320/loc` data |
+//! | [`namespace`] | HS_NAMESPACE data: templates of handles that are not registered |
 //!
 //! A server's path: [`tcp_frame`] or [`Reassembler::accept`], then [`decode_request`], then a
 //! method of [`Reply`], and over UDP [`datagrams`]. Of operations other than the two common ones
@@ -38,6 +39,7 @@ pub mod frame;
 pub mod header;
 pub mod locations;
 pub mod message;
+pub mod namespace;
 pub mod predefined;
 pub mod reply;
 pub mod request;

@@ -3,13 +3,16 @@
 use super::altered_log::Gate;
 use super::support::*;
 use crate::enterprise::EnterpriseId;
-use crate::write::{Command, Endorser, IdentifierUpdate, ImportMode, Outcome, SetMode};
+use crate::write::{
+    Command, Endorser, IdentifierUpdate, ImportMode, Outcome, PrefixUpdate, SetMode,
+};
 use crate::{Caller, Registry};
+use idnode_proto::handle::{Admin, AdminRights};
 use idnode_proto::trust::chain::Verifier;
 use idnode_proto::trust::claims::Token;
 use idnode_proto::trust::key::{Algorithm, PrivateKey, TrustKey, generate_pem};
 use idnode_proto::trust::{Fault, Root, Signer, Step};
-use idnode_proto::value::{Value, types};
+use idnode_proto::value::{Permissions, Reference, Value, types};
 use std::time::Duration;
 
 const SIGNER: &str = "300:0.NA/88.118.8";
@@ -105,6 +108,62 @@ fn an_update_is_signed_over_the_registered_spelling() {
     }
 }
 
+/// The operator's first command, and a second one that is signed while the first is not readable,
+/// and applied after it.
+fn beside(node: &Node, gate: &Gate, first: Command, caller: &Caller, second: Command) {
+    gate.shut();
+    let write = |caller: &Caller, command: Command| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let written = node.registry().write(caller, None, command);
+        runtime.unwrap().block_on(written).unwrap();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| write(&node.operator, first));
+        gate.wait();
+        scope.spawn(|| write(caller, second));
+        // Long enough to be signed and handed in.
+        std::thread::sleep(Duration::from_millis(200));
+        gate.release();
+    });
+}
+
+/// Puts a value among those of the prefix.
+fn put_on_prefix(value: Value) -> Command {
+    let value = Value {
+        timestamp_s: STAMP_S,
+        ..value
+    };
+    let prefix = "88.118.8".parse().unwrap();
+    let update = PrefixUpdate::new(prefix, vec![value], Vec::new(), false, None, STAMP_S);
+    Command::UpdatePrefix(update.unwrap())
+}
+
+#[test]
+fn a_create_that_has_just_become_allowed_is_signed() {
+    let mut node = Node::with_prefixes(&["88.118.8"]);
+    let gate = Gate::new();
+    node.reopen_over(|dir| gate.open(dir));
+    node.write(put_on_prefix(Value {
+        permissions: Permissions::default_of(types::HS_SECKEY),
+        ..Value::new(300, types::HS_SECKEY, "geheim")
+    }));
+    endorse(node.registry());
+    let key = node.registry().administrator(&SIGNER.parse().unwrap());
+    let administrator = key.unwrap().unwrap().caller;
+    let allow = Admin {
+        permissions: AdminRights::ADD_HANDLE,
+        reference: Reference {
+            handle: "0.NA/88.118.8".into(),
+            index: 300,
+        },
+    };
+    let allow = put_on_prefix(Value::new(100, types::HS_ADMIN, allow.encode()));
+    let handle = "88.118.8/A-1";
+    beside(&node, &gate, allow, &administrator, create(handle, "1"));
+    assert_eq!(signed_names(&node, handle), [handle]);
+    assert_eq!(faults(&node, handle), []);
+}
+
 #[test]
 fn an_update_beside_another_write_is_signed_over_what_it_leaves() {
     let mut node = Node::with_prefixes(&["88.118.8"]);
@@ -112,28 +171,13 @@ fn an_update_beside_another_write_is_signed_over_what_it_leaves() {
     node.reopen_over(|dir| gate.open(dir));
     endorse(node.registry());
     let handle = "88.118.8/A-1";
-    // Each pair: the second is signed while the first is not readable, and applied after it.
     let pairs = [
         (create(handle, "1"), update(handle, "2", None)),
         (create("88.118.8/A-2", "1"), add("88.118.8/A-2", 7)),
         (remove("88.118.8/A-2", 7), add("88.118.8/A-2", 7)),
     ];
     for (first, second) in pairs {
-        gate.shut();
-        let (registry, caller) = (node.registry(), &node.operator);
-        let write = |command: Command| {
-            let runtime = tokio::runtime::Builder::new_current_thread().build();
-            let written = registry.write(caller, None, command);
-            runtime.unwrap().block_on(written).unwrap();
-        };
-        std::thread::scope(|scope| {
-            scope.spawn(|| write(first));
-            gate.wait();
-            scope.spawn(|| write(second));
-            // Long enough to be signed and handed in.
-            std::thread::sleep(Duration::from_millis(200));
-            gate.release();
-        });
+        beside(&node, &gate, first, &node.operator, second);
     }
     assert_eq!(text_of(&node, handle), "2");
     for handle in [handle, "88.118.8/A-2"] {

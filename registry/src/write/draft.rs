@@ -7,6 +7,7 @@ use crate::prefix::FIRST_VALUE_INDEX;
 use crate::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use idnode_proto::dnsname::{self, HASH_BYTES};
+use idnode_proto::handle::namespace::Namespace;
 use idnode_proto::handle::predefined::{Admin, decode_value_list};
 use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::{Identifier, Prefix};
@@ -35,6 +36,9 @@ pub struct Draft {
     pub(super) template: Option<String>,
     /// The time the node gave to values that came without one.
     pub(super) stamped_s: Option<u32>,
+    /// The version of the prefix by which it was left unsigned, since it would not have been
+    /// accepted: no draft is that was not signed for this reason. 0: there was no prefix.
+    pub(super) withheld_at: Option<u64>,
 }
 
 impl Draft {
@@ -91,7 +95,17 @@ impl Draft {
             values: encoded,
             template,
             stamped_s,
+            withheld_at: None,
         })
+    }
+
+    /// The same, to be refused where its prefix has changed meanwhile so that it would be accepted.
+    #[must_use]
+    pub(crate) fn withheld_at(self, prefix_version: u64) -> Self {
+        Self {
+            withheld_at: Some(prefix_version),
+            ..self
+        }
     }
 
     /// About how many bytes it takes in a commit.
@@ -211,6 +225,7 @@ impl PrefixUpdate {
             let reason = "the delegation of a prefix says where it is served";
             return Err(Error::invalid(format!("set_values[{place}].type"), reason));
         }
+        check_templates(&set)?;
         let change = ValueChange::new(set, remove, replace_all, FIRST_VALUE_INDEX, now_s)?;
         if change.is_empty() {
             return Err(Error::invalid("set_values", "there is nothing to change"));
@@ -228,6 +243,26 @@ impl PrefixUpdate {
         self.change = self.change.with_mode(mode);
         self
     }
+}
+
+/// Whether a prefix's templates can be used. One value of them a change: reading regular
+/// expressions takes time.
+fn check_templates(set: &[Value]) -> Result<()> {
+    let mut templates = set
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| value.value_type.eq_ignore_ascii_case(types::HS_NAMESPACE));
+    let Some((place, value)) = templates.next() else {
+        return Ok(());
+    };
+    if let Some((second, _)) = templates.next() {
+        let reason = "is a second HS_NAMESPACE value, of which the first alone counts";
+        return Err(Error::invalid(format!("set_values[{second}].type"), reason));
+    }
+    Namespace::parse(&value.data).map(drop).map_err(|error| {
+        let reason = format!("is no HS_NAMESPACE: {error}");
+        Error::invalid(format!("set_values[{place}].data"), reason)
+    })
 }
 
 /// Checks values one by one, gives them indexes and times, and puts them in ascending order.

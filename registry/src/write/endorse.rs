@@ -2,8 +2,10 @@
 //!
 //! A signature takes 2.6 ms of a core with an RSA-2048 key and 0.22 ms with SM2, measured over an
 //! import of 10,000 identifiers: too long for the one writer thread, bearable on the caller's side,
-//! where there is a thread for each. What an update leaves depends on the record, so that is read first, and the writer takes
-//! the signature only if the record is still the one that was signed; else it is made again.
+//! where there is a thread for each. What an update leaves depends on the record, so that is read first,
+//! and the writer takes the signature only if the record is still the one that was signed; else it is made
+//! again. What may not be registered as far as can be told beside the writer is not signed, and the writer
+//! takes it no more, even if it has become allowed meanwhile: it is tried again.
 
 use super::draft::{self, Draft, IdentifierUpdate};
 use super::import::ItemError;
@@ -119,7 +121,7 @@ impl Endorser {
     }
 
     /// A chunk's items, those that are `wanted` with signatures, made by every core beside each
-    /// other.
+    /// other; the others are not to be registered.
     pub(crate) fn chunk(
         &self,
         items: Vec<std::result::Result<Draft, ItemError>>,
@@ -130,7 +132,7 @@ impl Endorser {
         let sign = |item: &std::result::Result<Draft, ItemError>| {
             let draft = item.clone()?;
             if !wanted(draft.identifier()) {
-                return Ok(draft);
+                return Ok(draft.withheld_at(0));
             }
             self.draft(draft).map_err(|error| ItemError::from(&error))
         };

@@ -274,6 +274,9 @@ pub(super) fn created(txn: &mut Txn<'_>, draft: &Draft, owner: EnterpriseId) -> 
         values: draft.values.clone(),
     };
     check_template(txn, &record, owner)?;
+    if let Some(version) = draft.withheld_at {
+        return Err(changed_meanwhile(txn, &draft.identifier, version)?);
+    }
     if let Some(hash) = draft.name_hash {
         let key = Bytes::copy_from_slice(draft.identifier.key());
         txn.set(
@@ -283,6 +286,18 @@ pub(super) fn created(txn: &mut Txn<'_>, draft: &Draft, owner: EnterpriseId) -> 
         );
     }
     Ok(record)
+}
+
+/// That what allows a registration was not there when it was to be signed.
+fn changed_meanwhile(txn: &Txn<'_>, identifier: &Identifier, seen: u64) -> Result<Error> {
+    let prefix = txn.owner_of(identifier)?;
+    let name = prefix.as_ref().map(|prefix| prefix.prefix()).transpose()?;
+    Ok(Error::VersionMismatch {
+        object: Object::Prefix,
+        name: name.map_or_else(|| identifier.canonical(), |name| name.to_string()),
+        expected: seen,
+        current: prefix.map_or(0, |prefix| prefix.version),
+    })
 }
 
 pub(super) fn check_template(txn: &Txn<'_>, record: &Record, owner: EnterpriseId) -> Result<()> {

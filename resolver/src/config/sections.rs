@@ -59,6 +59,11 @@ sections! {
         stream_message_mib: u32 = 4, [1 to 64 MiB];
         /// Chunks of one import that are taken in before the first of them is committed.
         max_in_flight_imports: u32 = 32, [1 to 1024 chunks];
+        /// Proofs of handle administrators, on every front, that may fail in a minute from one network
+        /// (IPv4 /24, IPv6 /56) and for one administrator; 0: as many as are tried.
+        failed_proofs_per_minute: u32 = 30, [0 to 1000000 proofs];
+        /// Networks whose failed proofs are counted for the administrator only.
+        failed_proofs_exempt: Vec<String> = list(["127.0.0.0/8", "::1/128"]), [networks];
     }
 
     /// The gRPC front.

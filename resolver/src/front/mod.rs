@@ -6,6 +6,7 @@ mod desks;
 pub mod directory;
 pub mod dns;
 pub mod grpc;
+pub mod guesses;
 pub mod handle;
 pub mod http;
 mod kept;

@@ -2,10 +2,12 @@
 //! core, and strangers choose how long: so many are checked at once as there are cores, so many
 //! wait, and whoever goes away leaves a place only when the work for it is done.
 
+use super::guesses::{GuessLimits, Guesses};
 use idnode_proto::handle::admin::AdminId;
 use idnode_registry::administrator::AdministratorKey;
 use idnode_registry::{Error, Registry};
 use metrics::{Counter, counter};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use tokio::sync::Semaphore;
@@ -19,6 +21,7 @@ pub struct Proofs {
     registry: Arc<Registry>,
     places: Arc<Semaphore>,
     cores: Arc<Semaphore>,
+    guesses: Arc<Guesses>,
     at_bound: Counter,
 }
 
@@ -27,6 +30,8 @@ pub struct Proofs {
 pub(super) enum Unchecked {
     /// Too many wait.
     Busy,
+    /// Too many have failed.
+    Guessing,
     /// There is no such administrator.
     Unknown,
     /// The registry failed.
@@ -41,15 +46,54 @@ impl Proofs {
             registry,
             places: Arc::new(Semaphore::new(MOST)),
             cores: Arc::new(Semaphore::new(cores)),
+            guesses: Arc::new(Guesses::new(GuessLimits::default())),
             at_bound: counter!("idnode_bound_hits_total", "bound" => "proofs"),
         }
     }
 
-    /// Looks an administrator's key up and checks something with it, where it may take its time.
-    pub(super) async fn check<T: Send + 'static>(
+    /// The same with other limits of guessing.
+    #[must_use]
+    pub fn with_limits(mut self, limits: GuessLimits) -> Self {
+        self.guesses = Arc::new(Guesses::new(limits));
+        self
+    }
+
+    /// Looks an administrator's key up and checks something with it, where it may take its time. A
+    /// check that fails is a guess; `source`: where it comes from, if that cannot be forged.
+    pub(super) async fn check<T: Send + 'static, E: Send + 'static>(
         &self,
         id: AdminId,
-        check: impl FnOnce(AdministratorKey) -> T + Send + 'static,
+        source: Option<IpAddr>,
+        check: impl FnOnce(AdministratorKey) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, Unchecked> {
+        let source = source.map(|source| source.to_canonical());
+        if !self.guesses.allows(&id, source) {
+            return Err(Unchecked::Guessing);
+        }
+        let (registry, guesses) = (self.registry.clone(), self.guesses.clone());
+        let checked = self.work(move || {
+            // Those that were sent at once have waited for each other here.
+            if !guesses.allows(&id, source) {
+                return Err(Unchecked::Guessing);
+            }
+            let known = registry.administrator(&id).map_err(Unchecked::Registry)?;
+            let checked = known.map(check).ok_or(Unchecked::Unknown);
+            match &checked {
+                Ok(Ok(_)) => guesses.proven(&id, source),
+                _ => guesses.failed(&id, source),
+            }
+            checked
+        });
+        checked.await?
+    }
+
+    /// Does other work that strangers ask for in the same places.
+    ///
+    /// # Errors
+    /// [`Unchecked::Busy`].
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Unchecked> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             self.at_bound.increment(1);
@@ -57,12 +101,10 @@ impl Proofs {
         })?;
         let core = self.cores.clone().acquire_owned().await;
         let core = core.map_err(|_| Unchecked::Busy)?;
-        let registry = self.registry.clone();
-        let checked = tokio::task::spawn_blocking(move || {
+        let done = tokio::task::spawn_blocking(move || {
             let _until_it_is_done = (place, core);
-            let known = registry.administrator(&id).map_err(Unchecked::Registry)?;
-            known.map(check).ok_or(Unchecked::Unknown)
+            work()
         });
-        checked.await.unwrap_or(Err(Unchecked::Busy))
+        done.await.map_err(|_| Unchecked::Busy)
     }
 }

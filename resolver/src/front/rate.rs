@@ -1,9 +1,9 @@
-//! What goes to a network in a second: counted where sources may be forged.
+//! What goes to a network in a second, or comes from it in a longer time: counted in bounded memory.
 
 use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What is counted at a time; things that share a place push each other out, which lets a little
 /// too much through and never keeps a wrong one back.
@@ -13,11 +13,12 @@ const PLACES: usize = 1 << 16;
 const IPV4_PREFIX_BITS: u32 = 24;
 const IPV6_PREFIX_BITS: u32 = 56;
 
-/// Counts by second, of many things.
+/// Counts of many things by windows of time.
 pub(super) struct Rates {
     began: Instant,
+    window_s: u64,
     hasher: foldhash::fast::RandomState,
-    /// Tag, second and count; see [`Place`].
+    /// Tag, window and count; see [`Place`].
     places: Box<[AtomicU64]>,
 }
 
@@ -27,11 +28,11 @@ impl std::fmt::Debug for Rates {
     }
 }
 
-/// A count of one second: 16 bits tell what is counted, 16 the second, 32 are the count.
+/// A count of one window: 16 bits tell what is counted, 16 the window, 32 are the count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     tag: u16,
-    second: u16,
+    window: u16,
     count: u32,
 }
 
@@ -39,26 +40,48 @@ impl Place {
     fn unpack(packed: u64) -> Self {
         Self {
             tag: (packed >> 48) as u16,
-            second: (packed >> 32) as u16,
+            window: (packed >> 32) as u16,
             count: packed as u32,
         }
     }
 
     fn pack(self) -> u64 {
-        u64::from(self.tag) << 48 | u64::from(self.second) << 32 | u64::from(self.count)
+        u64::from(self.tag) << 48 | u64::from(self.window) << 32 | u64::from(self.count)
     }
 }
 
 impl Rates {
+    /// By seconds.
     pub(super) fn new() -> Self {
+        Self::over(Duration::from_secs(1))
+    }
+
+    /// By windows of so many whole seconds.
+    pub(super) fn over(window: Duration) -> Self {
         Self {
+            window_s: window.as_secs().max(1),
             began: Instant::now(),
             hasher: foldhash::fast::RandomState::default(),
             places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
-    /// Counts `amount` more of something; what its count of this second is then.
+    /// What something has been counted to in this window, or in one so many before it. Only the
+    /// last window that it was counted in is known.
+    pub(super) fn counted(&self, thing: impl Hash, windows_ago: u16) -> u32 {
+        let hash = self.hasher.hash_one(thing);
+        let Some(place) = self.places.get(hash as usize % PLACES) else {
+            return 0;
+        };
+        let known = Place::unpack(place.load(Ordering::Relaxed));
+        let wanted = ((hash >> 48) as u16, self.window().wrapping_sub(windows_ago));
+        match (known.tag, known.window) == wanted {
+            true => known.count,
+            false => 0,
+        }
+    }
+
+    /// Counts `amount` more of something; what its count of this window is then.
     pub(super) fn count(&self, thing: impl Hash, amount: u32) -> u32 {
         let hash = self.hasher.hash_one(thing);
         match self.places.get(hash as usize % PLACES) {
@@ -69,14 +92,14 @@ impl Rates {
 
     /// The same in a place that one thing alone has, or has for as long as its tag is there.
     pub(super) fn count_in(&self, place: &AtomicU64, tag: u16, amount: u32) -> u32 {
-        let second = self.second();
+        let window = self.window();
         let more = |packed| {
             let now = Place::unpack(packed);
-            let count = match (now.tag, now.second) == (tag, second) {
+            let count = match (now.tag, now.window) == (tag, window) {
                 true => now.count.saturating_add(amount),
                 false => amount,
             };
-            Place { tag, second, count }.pack()
+            Place { tag, window, count }.pack()
         };
         let before = place
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |packed| {
@@ -86,9 +109,9 @@ impl Rates {
         Place::unpack(more(before)).count
     }
 
-    /// Seconds since the start, modulo 2¹⁶.
-    fn second(&self) -> u16 {
-        self.began.elapsed().as_secs() as u16
+    /// Windows since the start, modulo 2¹⁶.
+    fn window(&self) -> u16 {
+        (self.began.elapsed().as_secs() / self.window_s) as u16
     }
 }
 

@@ -2,10 +2,11 @@
 #![no_main]
 
 use idnode_proto::handle::auth::Credential;
+use idnode_proto::handle::auth::agreement::DiffieHellman;
 use idnode_proto::handle::body::challenge::{Challenge, ChallengeAnswer, LogIn};
 use idnode_proto::handle::body::change::{RemoveRequest, ValuesRequest, decode_created};
 use idnode_proto::handle::body::list::decode_handle_list;
-use idnode_proto::handle::body::session::{KeyExchange, SessionAnswer};
+use idnode_proto::handle::body::session::{KeyAgreement, KeyExchange, SessionAnswer, SessionSetup};
 use idnode_proto::handle::{OpCode, Operation};
 use idnode_proto::value::Value;
 use libfuzzer_sys::fuzz_target;
@@ -57,6 +58,20 @@ fn again(operation: &Operation<'_>) {
         Operation::ExchangeKey(read) => {
             assert_eq!(KeyExchange::decode(&read.encode()).as_ref(), Ok(read));
         }
+        Operation::SetUpSession(read) => set_up(read),
         _ => {}
+    }
+}
+
+/// A session's set-up reads the same again, and whatever numbers are in it agree or are refused.
+fn set_up(read: &SessionSetup<'_>) {
+    let body = read.encode();
+    let again = SessionSetup::decode(&body).expect("what was written is read");
+    assert_eq!(again.agreement, read.agreement);
+    if let KeyAgreement::DiffieHellman(numbers) = read.agreement
+        && let Ok((own, public)) = DiffieHellman::with(numbers)
+    {
+        assert!(!own.public().is_empty());
+        let _ = own.key_with(public);
     }
 }

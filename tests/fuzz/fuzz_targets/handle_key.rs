@@ -1,8 +1,15 @@
 //! Public keys in their encodings, and private keys as a client reads them.
 #![no_main]
 
+use std::sync::LazyLock;
+
+use idnode_proto::handle::auth::agreement::{ExchangeKey, ExchangeKind};
 use idnode_proto::handle::auth::{HashName, PrivateKey, PublicKey, SessionKey};
 use libfuzzer_sys::fuzz_target;
+
+/// What clients encrypt the keys of sessions to.
+static EXCHANGE: LazyLock<ExchangeKey> =
+    LazyLock::new(|| ExchangeKey::make(ExchangeKind::Sm2).expect("a key"));
 
 fuzz_target!(|bytes: &[u8]| {
     for key in [PublicKey::decode(bytes), PublicKey::from_spki(bytes)] {
@@ -22,4 +29,5 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = SessionKey::open(&key, bytes);
     }
     let _ = PrivateKey::from_pkcs8(bytes);
+    assert!(EXCHANGE.open(bytes).is_err(), "nobody has encrypted it");
 });

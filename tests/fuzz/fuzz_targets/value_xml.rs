@@ -1,7 +1,9 @@
-//! The XML that Handle values hold: `10320/loc`.
+//! The XML that Handle values hold: `10320/loc` and HS_NAMESPACE.
 #![no_main]
 
 use idnode_proto::handle::locations::Locations;
+use idnode_proto::handle::namespace::{Computed, Namespace};
+use idnode_proto::value::{Value, ValueRef, Values, encode_values};
 use idnode_proto::xml::{Element, MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENTS};
 use libfuzzer_sys::fuzz_target;
 
@@ -14,7 +16,33 @@ fn elements(element: &Element, depth: usize) -> usize {
     1 + inside.sum::<usize>()
 }
 
+/// The last line is an extension, what is before it a namespace.
+fn compute(data: &[u8]) {
+    let at = data.iter().rposition(|byte| *byte == b'\n');
+    let (document, extension) = data.split_at(at.unwrap_or(data.len()));
+    let Ok(namespace) = Namespace::parse(document) else {
+        return;
+    };
+    let handle = format!("88.118.8/a@{}", String::from_utf8_lossy(extension).trim());
+    let Some(split) = namespace.split(&handle) else {
+        assert!(!namespace.concerns(&handle));
+        return;
+    };
+    let base = encode_values(&[
+        Value::new(1, "URL", "https://example.com/a"),
+        Value::new(7, "DESC", vec![0xff; 3_000]),
+    ]);
+    let base: Vec<ValueRef<'_>> = Values::new(&base, 2).map_while(Result::ok).collect();
+    for base in [None, Some(base.as_slice())] {
+        if let Ok(Computed::Values(values)) = split.compute(base, 7) {
+            assert!(!values.is_empty());
+            assert!(values.iter().all(|value| value.check().is_ok()));
+        }
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
+    compute(data);
     match Element::parse(data) {
         Ok(root) => assert!(elements(&root, 1) <= MAX_ELEMENTS),
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -1,11 +1,15 @@
 //! Handles administered over the Handle protocol, by a client that shares no code with the node.
 
+mod codes;
+mod guesses;
+mod sessions;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use idnode_tests::api::CODES;
-use idnode_tests::node::{DataDir, Node};
+use idnode_tests::node::{Addresses, DataDir, Node};
 use idnode_tests::run::{Idctl, curl, success};
 use serde_json::{Value, json};
 
@@ -16,8 +20,6 @@ const REMOVE: u32 = 103;
 const MODIFY: u32 = 104;
 const LIST: u32 = 105;
 const LIST_PREFIXES: u32 = 302;
-const SET_UP: u32 = 400;
-const TERMINATE: u32 = 401;
 const LOGIN: u32 = 2001;
 const PUBLIC_ONLY: u32 = 0x0100_0000;
 const OVERWRITE: u32 = 0x0040_0000;
@@ -36,8 +38,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let dir = DataDir::init();
-        let node = Node::run(&dir);
+        Self::with(DataDir::init(), &[])
+    }
+
+    /// With settings of the node's.
+    fn with(dir: DataDir, settings: &[&str]) -> Self {
+        let arguments: Vec<_> = settings.iter().flat_map(|it| ["--set", it]).collect();
+        let node = Node::run_at(&dir, &Addresses::any(), &arguments);
         let idctl = node.idctl(Some(&dir.token_file()));
         let enterprise = idctl.verified_enterprise(CODES[0]);
         idctl.active_prefix("88.118.8", &enterprise);
@@ -71,17 +78,16 @@ impl World {
 
     /// RSA keys: the private one's file and the public one's.
     fn rsa_keys(&self) -> (String, String) {
+        self.keys("RSA", &["-pkeyopt", "rsa_keygen_bits:2048"])
+    }
+
+    /// Keys by openssl, likewise.
+    fn keys(&self, algorithm: &str, options: &[&str]) -> (String, String) {
         let (private, public) = (self.dir.beside("key.pem"), self.dir.beside("public.pem"));
         let mut make = Command::new("openssl");
-        make.args([
-            "genpkey",
-            "-algorithm",
-            "RSA",
-            "-pkeyopt",
-            "rsa_keygen_bits:2048",
-            "-out",
-        ]);
-        success(make.arg(&private));
+        make.args(["genpkey", "-algorithm", algorithm])
+            .args(options);
+        success(make.arg("-out").arg(&private));
         let mut show = Command::new("openssl");
         show.args(["pkey", "-pubout", "-in"]).arg(&private);
         success(show.arg("-out").arg(&public));
@@ -270,6 +276,16 @@ fn a_log_in_lets_a_connection_write() {
     assert!(name.starts_with("88.118.8/") && name.len() > 20, "{name}");
     client.gets(1, 1, json!({"handle": name}));
     // Another's prefix, or none, is not for it; a wrong value is told.
+    let templates = json!([[400, "HS_NAMESPACE", "<namespace><if/></namespace>", PUBLIC]]);
+    let broken = client.gets(
+        202,
+        ADD,
+        json!({"handle": "0.NA/88.118.8", "values": templates}),
+    );
+    assert!(
+        broken["text"].as_str().unwrap().contains("<if>"),
+        "{broken}"
+    );
     client.gets(
         301,
         CREATE,
@@ -351,50 +367,6 @@ fn a_challenge_is_answered_on_its_connection_or_another_and_once() {
     let mut unknown = world.client(&["--secret", "x", "--identity", "301:0.NA/88.118.8"]);
     unknown.gets(402, CREATE, create);
     assert_eq!(unknown.prove()["code"], 403);
-}
-
-#[test]
-fn an_rsa_key_opens_an_encrypted_session() {
-    let world = World::new();
-    let (private, public) = world.rsa_keys();
-    world.has_administrator("301:0.NA/88.118.8", ["--public-key-file", &public]);
-    let identity = ["--identity", "301:0.NA/88.118.8", "--key", &private];
-    let mut client = world.client(&identity);
-    client.log_in("0.NA/88.118.8", 301);
-    // Mode 3, nobody named, index -1, two stray octets: the key is for who has logged in.
-    let set_up = json!({"body": "000300000000ffffffff0000", "session": 10_001});
-    let opened = client.gets(1, SET_UP, set_up);
-    let session = opened["session"].as_u64().unwrap();
-    let key = client.run(json!({"do": "take_key", "body": opened["body"]}));
-    assert_eq!(
-        (&key["mode"], &key["algorithm"], &key["length"]),
-        (&json!(3), &json!(3), &json!(16))
-    );
-    client.run(json!({"do": "connect"}));
-    let create = json!({"handle": "88.118.8/Sealed", "values": [url(1, "sealed")],
-                        "session": session, "encrypt": true, "number": 77});
-    let created = client.gets(1, CREATE, create.clone());
-    assert_eq!(created["encrypted"], true, "{created}");
-    let replayed = client.send(CREATE, create);
-    assert_eq!(replayed["code"], 504, "sent again: {replayed}");
-    let read = json!({"handle": "88.118.8/sealed", "session": session, "encrypt": true});
-    assert_eq!(client.gets(1, 1, read)["values"][0][2], "sealed");
-    let listed = json!({"handle": "0.NA/88.118.8", "session": session, "encrypt": true});
-    assert_eq!(
-        client.gets(1, LIST, listed.clone())["handles"],
-        json!(["88.118.8/Sealed"])
-    );
-    // A session id alone is nobody: neither in the clear nor with another key.
-    let forged = json!({"handle": "88.118.8/forged", "values": [url(1, "x")], "session": session});
-    client.gets(402, CREATE, forged);
-    let other = json!({"handle": "0.NA/88.118.8", "session": session + 1, "encrypt": true});
-    assert_eq!(client.send(LIST, other)["code"], 501);
-    client.gets(
-        1,
-        TERMINATE,
-        json!({"session": session, "encrypt": true, "body": ""}),
-    );
-    assert_eq!(client.send(LIST, listed)["code"], 501, "it has ended");
 }
 
 #[test]
@@ -537,23 +509,4 @@ fn what_is_not_public_is_challenged_for() {
     let none = json!({"handle": "88.118.8/mixed", "types": ["COST"], "flags": PUBLIC_ONLY});
     stranger.gets(200, 1, none);
     stranger.gets(1, 1, json!({"handle": "88.118.8/mixed", "types": ["URL"]}));
-}
-
-#[test]
-fn a_quota_that_is_used_up_has_its_code() {
-    let world = World::new();
-    let mut client = world.logged_in();
-    let set = |limits: &[&str]| {
-        let command = ["enterprise", "set-quota", &world.enterprise];
-        world.idctl().json(&[&command[..], limits].concat());
-    };
-    let create =
-        |name: &str| json!({"handle": format!("88.118.8/{name}"), "values": [url(1, "x")]});
-    set(&["--registrations-per-day", "1"]);
-    client.gets(1, CREATE, create("one"));
-    client.gets(603, CREATE, create("two"));
-    set(&["--registrations", "1"]);
-    client.gets(604, CREATE, create("two"));
-    set(&[]);
-    client.gets(1, CREATE, create("two"));
 }

@@ -19,6 +19,7 @@ mod dnssec;
 mod fronts;
 mod handle_http;
 mod handle_transports;
+mod indirection;
 mod malformed;
 mod national;
 mod operators;

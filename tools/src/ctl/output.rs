@@ -1,5 +1,6 @@
 //! The one place that prints: tables for people, JSON for programs.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use comfy_table::{Table as Grid, presets};
@@ -47,13 +48,17 @@ impl Out {
         }
     }
 
+    /// A list that is printed as it comes.
+    pub(crate) fn list(self, name: &'static str) -> List {
+        List {
+            out: self,
+            name,
+            begun: false,
+        }
+    }
+
     fn line(self, text: &str) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
-        stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.write_all(b"\n"))
-            .and_then(|()| stdout.flush())
-            .map_err(Failure::stdout)
+        write_out(&format!("{text}\n"))
     }
 
     /// Says something beside the answer, to people only.
@@ -62,6 +67,58 @@ impl Out {
             let _ = writeln!(io::stderr(), "{text}");
         }
     }
+}
+
+/// A list of any length: programs get one document, `{"NAME":[…]}`, people a line for each item.
+/// Nothing is printed before the first items are there.
+#[derive(Debug)]
+pub(crate) struct List {
+    out: Out,
+    name: &'static str,
+    begun: bool,
+}
+
+impl List {
+    /// Prints some more of it.
+    pub(crate) fn print(&mut self, items: &[String]) -> Result<(), Failure> {
+        let mut text = String::new();
+        for item in items {
+            if !self.out.json {
+                text.push_str(&printable(item));
+                text.push('\n');
+                continue;
+            }
+            text.push_str(&self.separator());
+            text.push_str(&Value::from(item.as_str()).to_string());
+            self.begun = true;
+        }
+        write_out(&text)
+    }
+
+    /// Prints its end.
+    pub(crate) fn end(self) -> Result<(), Failure> {
+        match (self.out.json, self.begun) {
+            (false, _) => Ok(()),
+            (true, true) => write_out("]}\n"),
+            (true, false) => write_out(&format!("{}]}}\n", self.separator())),
+        }
+    }
+
+    /// What is in front of the next item.
+    fn separator(&self) -> Cow<'static, str> {
+        match self.begun {
+            true => ",".into(),
+            false => format!("{{\"{}\":[", self.name).into(),
+        }
+    }
+}
+
+fn write_out(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(Failure::stdout)
 }
 
 /// A table, with what is printed under it.

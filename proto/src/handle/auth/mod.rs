@@ -9,11 +9,13 @@
 //! | [`proof`] | answers to challenges, verified and made |
 //! | [`api`] | the `Authorization: Handle` proofs of the JSON API |
 //! | [`session`] | a session's key: made, handed over, messages encrypted |
+//! | [`agreement`] | a session's key by Diffie-Hellman, or made by the client |
 //! | [`credential`] | signatures and MACs behind a message |
 //!
 //! What is compared with a secret, or follows from one, is compared in constant time. Signatures
 //! are verified with public numbers alone.
 
+pub mod agreement;
 pub mod api;
 pub mod credential;
 mod der;

@@ -32,8 +32,8 @@ pub enum KeyAgreement<'a> {
         /// Its index, [`NO_INDEX`] likewise.
         index: u32,
     },
-    /// 4: Diffie-Hellman. The RFC gives three numbers without their order, and neither the
-    /// answer's form nor how a key is derived, so that a server can only read and refuse it.
+    /// 4: Diffie-Hellman, three numbers without an order
+    /// ([`crate::handle::auth::agreement`]).
     DiffieHellman([&'a [u8]; 3]),
 }
 

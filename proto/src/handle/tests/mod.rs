@@ -6,6 +6,7 @@
 )]
 
 mod admin;
+mod agreement;
 mod bodies;
 mod exchanges;
 mod golden;

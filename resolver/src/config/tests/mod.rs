@@ -89,7 +89,9 @@ fn other_value(key: &Key) -> String {
             | "http.tls_key",
             _,
         ) => "other.pem".to_owned(),
-        ("handle.udp_long_answer_exempt", _) => "192.0.2.0/24".to_owned(),
+        ("handle.udp_long_answer_exempt" | "limits.failed_proofs_exempt", _) => {
+            "192.0.2.0/24".to_owned()
+        }
         ("trust.signer" | "trust.root", _) => "300:0.NA/88.118.8".to_owned(),
         ("trust.chain", _) => "400:0.NA/88.118.8".to_owned(),
         (path, _) if path.starts_with("trust.") && path.ends_with("_file") => "other".to_owned(),

@@ -65,7 +65,7 @@ impl<'a> At<'a> {
         let core = &self.responder.core;
         match deferred {
             Deferred::Record(identifier) => {
-                let answer = core.resolver.resolve_blocking(&self.query(identifier))?;
+                let answer = core.resolver.registered_blocking(&self.query(identifier))?;
                 Ok(self.at_answer(identifier, answer, false))
             }
             Deferred::Read(identifier, entry) => {
@@ -83,7 +83,9 @@ impl<'a> At<'a> {
                     }
                     _ => return Ok(Step::Done(self.no_name(None))),
                 };
-                let answer = core.resolver.resolve_blocking(&self.query(&identifier))?;
+                let answer = core
+                    .resolver
+                    .registered_blocking(&self.query(&identifier))?;
                 Ok(self.at_answer(&identifier, answer, true))
             }
             Deferred::Cut(above, error) => {
@@ -206,7 +208,7 @@ impl<'a> At<'a> {
 
     fn at_identifier(&self, identifier: Identifier) -> Step {
         let resolver = &self.responder.core.resolver;
-        match resolver.try_resolve_with_basis(&self.query(&identifier)) {
+        match resolver.try_registered(&self.query(&identifier)) {
             Some(Ok((answer, basis))) => {
                 let changes = matches!(&answer, Answer::Found(found) if found.has_absolute_ttl());
                 let mut step = self.at_answer(&identifier, answer, false);

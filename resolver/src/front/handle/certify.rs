@@ -62,6 +62,11 @@ impl SiteKey {
         self.key.public_key()?.encode()
     }
 
+    /// Whether it is SM2's.
+    pub(super) fn is_sm2(&self) -> bool {
+        matches!(*self.key, PrivateKey::Sm2(_))
+    }
+
     /// An answer with its signature, for a client of this version.
     async fn sign(&self, mut message: Vec<u8>, version: Version) -> Result<Vec<u8>, Unsigned> {
         let place = self.places.clone().try_acquire_owned();

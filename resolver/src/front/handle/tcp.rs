@@ -15,6 +15,7 @@ use crate::front::desks::Desks;
 use crate::measure;
 use futures_util::FutureExt;
 use idnode_proto::handle::{FrameStatus, MAX_DATAGRAM_LEN, Transport, tcp_frame};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,24 +113,23 @@ impl Connections {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         F: Future<Output = Option<S>> + Send + 'static,
     {
-        while let Some(stream) = self.next(&listener).await {
+        while let Some((stream, source)) = self.next(&listener).await {
             let Some(slot) = slots.take(&self.answerer) else {
                 continue;
             };
-            let from = stream.peer_addr().ok().map(|address| address.ip());
             let (connections, opening) = (self.clone(), open(stream));
             tasks.spawn(async move {
                 if let Some(stream) = opening.await {
-                    let conversation = connections.converse(stream, slot.busy);
-                    measure::asker::of_task(from, conversation).await;
+                    let conversation = connections.converse(stream, source, slot.busy);
+                    measure::asker::of_task(Some(source), conversation).await;
                 }
                 drop(slot);
             });
         }
     }
 
-    /// The next connection; `None`: the front stops.
-    async fn next(&self, listener: &TcpListener) -> Option<TcpStream> {
+    /// The next connection and where it comes from; `None`: the front stops.
+    async fn next(&self, listener: &TcpListener) -> Option<(TcpStream, IpAddr)> {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -138,8 +138,8 @@ impl Connections {
             };
             let error = match accepted {
                 // Answers are written whole; waiting for more to send would only delay them.
-                Ok((stream, _)) => match stream.set_nodelay(true) {
-                    Ok(()) => return Some(stream),
+                Ok((stream, source)) => match stream.set_nodelay(true) {
+                    Ok(()) => return Some((stream, source.ip())),
                     Err(error) => {
                         tracing::debug!(%error, "a Handle connection ended as it began");
                         continue;
@@ -153,9 +153,14 @@ impl Connections {
     }
 
     /// Answers a connection's requests to its end. `busy`: one request, with code 3.
-    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, busy: bool) {
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        stream: S,
+        source: IpAddr,
+        busy: bool,
+    ) {
         let shutdown = self.shutdown.clone();
-        let connection = Connection::new(self, stream, busy);
+        let connection = Connection::new(self, stream, source, busy);
         let timer = pin!(tokio::time::sleep(connection.idle));
         connection.run(timer, pin!(shutdown.cancelled())).await;
     }
@@ -164,6 +169,8 @@ impl Connections {
 /// One connection.
 struct Connection<S> {
     stream: S,
+    /// Where it comes from.
+    source: IpAddr,
     shared: Connections,
     /// Received and not answered.
     inbound: Vec<u8>,
@@ -205,10 +212,11 @@ enum Arrived {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(shared: Connections, stream: S, busy: bool) -> Self {
+    fn new(shared: Connections, stream: S, source: IpAddr, busy: bool) -> Self {
         let idle = if busy { REFUSAL_TIME } else { shared.idle };
         Self {
             stream,
+            source,
             deadline: Instant::now() + idle,
             idle,
             shared,
@@ -331,7 +339,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn answer_waiting(&mut self, length: usize) -> Next {
         let message = self.inbound.get(..length).unwrap_or_default();
         let answerer = &self.shared.answerer;
-        let client = self.client.get_or_insert_default();
+        let source = self.source;
+        let client = self
+            .client
+            .get_or_insert_with(|| Box::new(Client::at(source)));
         // On the heap while it lasts: what it takes is not to be part of every idle connection.
         let answer = answerer.answer(message, Transport::Tcp, client, &mut self.scratch);
         let attempt = Box::pin(answer).await;
@@ -340,7 +351,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if !self.flush().await {
                 return Next::Close;
             }
-            let client = self.client.get_or_insert_default();
+            let Some(client) = &mut self.client else {
+                break;
+            };
             let answerer = &self.shared.answerer;
             Box::pin(answerer.go_on(client, &mut self.scratch)).await;
         }

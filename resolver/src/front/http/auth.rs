@@ -49,6 +49,11 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// Where it comes from.
+    pub(super) fn peer(self) -> &'a Peer {
+        self.peer
+    }
+
     /// Without what a browser adds by itself: a script that a page of another origin asks for
     /// must not tell it what only the browser's user may read.
     pub(super) fn without_ambient(self, without: bool) -> Self {
@@ -64,7 +69,7 @@ impl<'a> Shown<'a> {
 /// # Errors
 /// `AUTHENTICATION_NEEDED` for a credential that is of no known form or not known,
 /// `AUTHENTICATION_FAILED` for a wrong proof, `UNABLE_TO_AUTHENTICATE` for one that is not taken
-/// over this connection, `BUSY` when the store could not say in time.
+/// over this connection, `BUSY` when the store could not say in time or too many proofs have failed.
 pub(super) async fn authenticate(
     shared: &Arc<Shared>,
     shown: Shown<'_>,
@@ -88,7 +93,7 @@ pub(super) async fn authenticate(
         if proof.client_certificate {
             return by_certificate(shared, shown, deadline).await;
         }
-        let session = in_session(shared, &proof, deadline).await?;
+        let session = in_session(shared, shown.peer, &proof, deadline).await?;
         let session = session.ok_or_else(|| Refusal::unauthenticated("names no session"))?;
         return Ok(session.login.map_or(Caller::Stranger, |login| login.caller));
     }
@@ -114,22 +119,27 @@ pub(super) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Checks something with an administrator's key. That there is none looks like a wrong proof.
+/// Checks something with an administrator's key, which fails as it says, or in the words of a wrong
+/// proof. That there is none looks like a wrong proof.
 pub(super) async fn with_key<T: Send + 'static>(
     shared: &Arc<Shared>,
+    peer: &Peer,
     id: AdminId,
     deadline: Deadline,
-    check: impl FnOnce(AdministratorKey) -> Option<T> + Send + 'static,
+    check: impl FnOnce(AdministratorKey) -> std::result::Result<T, Option<Refusal>> + Send + 'static,
 ) -> Result<T> {
     let of = id.clone();
+    let source = Some(peer.address.ip()).filter(|source| !source.is_unspecified());
     match deadline
-        .run(shared, shared.core.proofs.check(id, check))
+        .run(shared, shared.core.proofs.check(id, source, check))
         .await
     {
-        Some(Ok(Some(proven))) => Ok(proven),
-        Some(Ok(None) | Err(Unchecked::Unknown)) => Err(proof::failed(&of)),
+        Some(Ok(Ok(proven))) => Ok(proven),
+        Some(Ok(Err(Some(refusal)))) => Err(refusal),
+        Some(Ok(Err(None)) | Err(Unchecked::Unknown)) => Err(proof::failed(&of)),
         Some(Err(Unchecked::Registry(error))) => Err(error.into()),
         Some(Err(Unchecked::Busy)) => Err(Refusal::busy("too many proofs are being checked")),
+        Some(Err(Unchecked::Guessing)) => Err(Refusal::guessing()),
         None => Err(Refusal::busy("the credential could not be checked in time")),
     }
 }
@@ -168,12 +178,12 @@ async fn basic(
         wrong("the user of Basic is an administrator such as 300%3A0.NA/88.118.8")
     })?;
     let secret = secret.as_bytes().to_vec();
-    let known = with_key(shared, id, deadline, move |administrator| {
+    let known = with_key(shared, peer, id, deadline, move |administrator| {
         let is_it = match &administrator.key {
             ProofKey::Secret(key) => bool::from(key.ct_eq(&secret)),
             ProofKey::Public(_) => false,
         };
-        is_it.then_some(administrator.caller)
+        is_it.then_some(administrator.caller).ok_or(None)
     });
     known.await
 }
@@ -209,12 +219,12 @@ async fn by_certificate(
         return Ok(Caller::Stranger);
     };
     let certificate = certificate.clone();
-    let known = with_key(shared, id, deadline, move |administrator| {
+    let known = with_key(shared, shown.peer, id, deadline, move |administrator| {
         let is_it = match &administrator.key {
             ProofKey::Public(key) => proof::is_key(key, &certificate.public_key),
             ProofKey::Secret(_) => false,
         };
-        is_it.then_some(administrator.caller)
+        is_it.then_some(administrator.caller).ok_or(None)
     });
     known.await
 }
@@ -225,6 +235,7 @@ async fn by_certificate(
 /// There is no such session, the proof is wrong, or what was proven holds no longer.
 pub(super) async fn in_session(
     shared: &Arc<Shared>,
+    peer: &Peer,
     proof: &Proof,
     deadline: Deadline,
 ) -> Result<Option<Session>> {
@@ -233,7 +244,7 @@ pub(super) async fn in_session(
     };
     let mut session = shared.sessions.find(id).ok_or_else(over)?;
     if proof.is_proof() {
-        let login = prove(shared, proof, &session.nonce, deadline).await?;
+        let login = prove(shared, peer, proof, &session.nonce, deadline).await?;
         shared.sessions.log_in(&session, login.clone())?;
         session.login = Some(login);
     } else if let Some(login) = &session.login {
@@ -249,6 +260,7 @@ pub(super) async fn in_session(
 /// Who has proven a key, over the two nonces.
 pub(super) async fn prove(
     shared: &Arc<Shared>,
+    peer: &Peer,
     proof: &Proof,
     nonce: &[u8],
     deadline: Deadline,
@@ -256,11 +268,11 @@ pub(super) async fn prove(
     let id = proof.administrator()?;
     let (signed, nonce, of) = (proof.signed()?, nonce.to_vec(), id.clone());
     let name = id.to_string();
-    let verified = with_key(shared, id, deadline, move |administrator| {
+    let verified = with_key(shared, peer, id, deadline, move |administrator| {
         let verified = signed.verify(&administrator.key, &of, &nonce);
-        Some(verified.map(|()| administrator.caller))
+        verified.map(|()| administrator.caller).map_err(Some)
     });
-    let caller = verified.await??;
+    let caller = verified.await?;
     Ok(Login { caller, id: name })
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Refusal {
     pub(super) code: ResponseCode,
     /// What was wrong, and with which part.
     pub(super) message: String,
+    /// The client has tried too often.
+    too_often: bool,
 }
 
 impl Refusal {
@@ -27,6 +29,26 @@ impl Refusal {
         Self {
             code,
             message: message.into(),
+            too_often: false,
+        }
+    }
+
+    /// Too many proofs have failed (429, RFC 6585 §4).
+    pub(super) fn guessing() -> Self {
+        let message = "too many proofs have failed from this network or for this administrator";
+        Self {
+            too_often: true,
+            ..Self::new(ResponseCode::BUSY, message)
+        }
+    }
+
+    /// The HTTP status.
+    fn status(&self) -> StatusCode {
+        match self.code {
+            _ if self.too_often => StatusCode::TOO_MANY_REQUESTS,
+            // Values that are not there are no error to a reader, but to a writer.
+            ResponseCode::VALUES_NOT_FOUND => StatusCode::BAD_REQUEST,
+            code => status_of(code),
         }
     }
 
@@ -45,17 +67,13 @@ impl Refusal {
 
     /// The API's answer.
     pub(super) fn response(&self, handle: &str, style: Style<'_>) -> Response<Body> {
-        // Values that are not there are no error to a reader, but to a writer.
-        let status = match self.code {
-            ResponseCode::VALUES_NOT_FOUND => StatusCode::BAD_REQUEST,
-            code => status_of(code),
-        };
         let answer = Answer::error(self.code, handle, self.message.as_str());
-        let mut response = answer.response_as(status, style);
+        let mut response = answer.response_as(self.status(), style);
         if self.code == ResponseCode::BUSY {
+            let after_s = if self.too_often { "60" } else { "1" };
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                .insert(header::RETRY_AFTER, HeaderValue::from_static(after_s));
         }
         response
     }
@@ -102,7 +120,10 @@ impl From<Refusal> for Problem {
             let message = refusal.message.strip_prefix(lead);
             message.unwrap_or(&refusal.message).to_owned()
         };
-        match status_of(refusal.code) {
+        match refusal.status() {
+            status @ StatusCode::TOO_MANY_REQUESTS => {
+                Self::new(status, "too-many-failures", bare(""))
+            }
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 Self::new(status, "invalid-credential", bare("authorization: "))
                     .part("authorization")

@@ -2,11 +2,12 @@
 
 use super::Shared;
 use super::answer::{Style, object};
-use super::auth::{self, in_session};
+use super::auth::{self, Shown, in_session};
 use super::call::answered;
 use super::deadline::Deadline;
 use super::handles::not_offered;
 use super::input;
+use super::peer::Peer;
 use super::proof::Proof;
 use super::refusal::Refusal;
 use super::request::{self, Parameters};
@@ -101,7 +102,8 @@ async fn named(shared: &Arc<Shared>, parts: &Parts) -> Result<Session, Refusal> 
     if !scheme.eq_ignore_ascii_case("handle") {
         return Err(Refusal::unauthenticated("is not of the scheme Handle"));
     }
-    let session = in_session(shared, &Proof::parse(rest)?, Deadline::of(shared)).await?;
+    let (peer, proof) = (Shown::of(parts).peer(), Proof::parse(rest)?);
+    let session = in_session(shared, peer, &proof, Deadline::of(shared)).await?;
     session.ok_or_else(over)
 }
 
@@ -134,7 +136,7 @@ pub(super) async fn verify(State(shared): State<Arc<Shared>>, request: Request) 
         Err(error) => return answered(error, "", Style::default()),
     };
     let style = Style::of(&parameters);
-    match verified(&shared, body).await {
+    match verified(&shared, Shown::of(&parts).peer(), body).await {
         Ok(verified) => {
             let shown = Verified {
                 response_code: ResponseCode::SUCCESS.0,
@@ -146,13 +148,13 @@ pub(super) async fn verify(State(shared): State<Arc<Shared>>, request: Request) 
     }
 }
 
-async fn verified(shared: &Arc<Shared>, body: Body) -> Result<bool, Refusal> {
+async fn verified(shared: &Arc<Shared>, peer: &Peer, body: Body) -> Result<bool, Refusal> {
     let deadline = Deadline::of(shared);
     let body = request::body(shared, body, MAX_PROOF_BYTES, deadline).await?;
     let sent: Verification = input::parsed(&body)?;
     let nonce = input::base64(&sent.nonce)
         .map_err(|reason| Refusal::new(ResponseCode::INVALID_VALUE, format!("nonce: {reason}")))?;
-    match auth::prove(shared, &sent.proof, &nonce, deadline).await {
+    match auth::prove(shared, peer, &sent.proof, &nonce, deadline).await {
         Ok(_) => Ok(true),
         Err(refusal) if refusal.code == ResponseCode::AUTHENTICATION_FAILED => Ok(false),
         Err(refusal) => Err(refusal),

@@ -301,7 +301,31 @@ fn a_list_of_several_messages_is_whole() {
             .command()
             .args(caller.arguments(&["list", "88.118.8"])),
     );
-    assert!(text.contains("HANDLE") && text.contains(&names[1499]));
+    // People get a line for each.
+    assert_eq!(text.lines().count(), names.len() + SMALL as usize + 2);
+    assert!(text.lines().any(|line| line == names[1499]));
     caller.refused(301, &["list", "88.119"]);
+    // A list of nothing is one, too.
+    let nothing = caller
+        .idctl
+        .json(&caller.arguments(&["list-prefixes", "88.120"]));
+    assert_eq!(nothing, json!({"prefixes": []}));
+    for log_in in ["proof", "password"] {
+        let list = ["list-prefixes", "88.118", "--log-in", log_in];
+        let listed = caller.idctl.json(&caller.arguments(&list));
+        assert_eq!(listed, json!({"prefixes": ["0.NA/88.118.8"]}), "{log_in}");
+    }
+    let wrong = world.dir.beside("wrong");
+    fs::write(&wrong, "another").unwrap();
+    let who = [
+        "--identity",
+        who[1],
+        "--secret-file",
+        wrong.to_str().unwrap(),
+    ];
+    let stranger = Caller::new(&world, &who);
+    for log_in in ["proof", "password"] {
+        stranger.refused(403, &["list-prefixes", "88.118", "--log-in", log_in]);
+    }
     world.node.stop();
 }

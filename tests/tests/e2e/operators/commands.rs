@@ -595,6 +595,11 @@ fn handles(session: &Session) {
     let list = [&["handle", "list", "88.118.8"][..], &who].concat();
     let listed = session.read(&list, name);
     assert_eq!(listed["handles"].as_array().unwrap().len(), 4, "{listed}");
+    let list = [&["handle", "list-prefixes", "88.118.8"][..], &who].concat();
+    assert_eq!(
+        session.once(&list)["prefixes"],
+        serde_json::json!(["0.NA/88.118.8"])
+    );
     done(&["handle", "delete", name]);
 }
 

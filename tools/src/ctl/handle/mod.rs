@@ -9,12 +9,14 @@ use idnode_proto::handle::body::change::decode_created;
 use idnode_proto::handle::{MessageTooLong, OpFlags, RequestHead, Response, ResponseBody};
 use idnode_proto::value::{Permissions, Value, types};
 use serde_json::json;
+use std::ops::ControlFlow;
 
 use super::error::Failure;
 use super::output::Table;
 use super::session::Session;
 use super::value_arg::ValueArgs;
 use super::wire_value::wire_value;
+use crate::handle_client::one_message;
 use server::ServerArgs;
 
 /// What the handle of a prefix begins with.
@@ -76,9 +78,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         server: ServerArgs,
     },
-    /// List the handles of a prefix
+    /// List the handles of a prefix, as they come
     List {
         /// E.g. 88.118.8, which means 0.NA/88.118.8
+        prefix: String,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// List the prefixes at home on the server, from one down
+    ListPrefixes {
+        /// E.g. 88.118, which means 0.NA/88.118
         prefix: String,
         #[command(flatten)]
         server: ServerArgs,
@@ -142,7 +151,16 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let answer = ask(&server, session, OpFlags::NONE, write).await?;
             show_done(session, &handle, &answer)
         }
-        Command::List { prefix, server } => list(&prefix, &server, session).await,
+        Command::List { prefix, server } => {
+            let prefix = handle_of(&prefix);
+            let write = |head: &RequestHead| head.list_handles(&prefix);
+            list("handles", write, &server, session).await
+        }
+        Command::ListPrefixes { prefix, server } => {
+            let prefix = handle_of(&prefix);
+            let write = |head: &RequestHead| head.list_prefixes(&prefix);
+            list("prefixes", write, &server, session).await
+        }
     }
 }
 
@@ -153,40 +171,49 @@ async fn ask(
     flags: OpFlags,
     write: impl FnOnce(&RequestHead) -> Result<Vec<u8>, MessageTooLong>,
 ) -> Result<Response, Failure> {
-    server.ask(session.timeout(), flags, write, |_| {}).await
+    server
+        .ask(session.timeout(), flags, write, one_message)
+        .await
 }
 
-async fn list(prefix: &str, server: &ServerArgs, session: &Session) -> Result<(), Failure> {
+/// The handle of a prefix that is named by it or by itself.
+fn handle_of(prefix: &str) -> String {
     let named = prefix
         .get(..PREFIX_HANDLES.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX_HANDLES));
-    let prefix = match named {
+    match named {
         true => prefix.to_owned(),
         false => format!("{PREFIX_HANDLES}{prefix}"),
+    }
+}
+
+/// Prints each message of a list when it comes: a list may be longer than memory, and reading slowly
+/// keeps the server from making more of it.
+async fn list(
+    name: &'static str,
+    write: impl FnOnce(&RequestHead) -> Result<Vec<u8>, MessageTooLong>,
+    server: &ServerArgs,
+    session: &Session,
+) -> Result<(), Failure> {
+    let mut list = session.out.list(name);
+    let mut print = |part: Response| match part.body {
+        ResponseBody::Handles(listed) => list.print(&listed),
+        _ => Err(misfit(server)),
     };
-    let mut parts = Vec::new();
-    let write = |head: &RequestHead| head.list_handles(&prefix);
-    let take = |part| parts.push(part);
+    let mut printed = Ok(());
+    let take = |part| {
+        printed = print(part);
+        match printed {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    };
     let last = server
         .ask(session.timeout(), OpFlags::NONE, write, take)
-        .await?;
-    let mut handles = Vec::new();
-    for part in parts.into_iter().chain([last]) {
-        match part.body {
-            ResponseBody::Handles(listed) => handles.extend(listed),
-            _ => return Err(misfit(server)),
-        }
-    }
-    session.out.show(
-        || json!({"handles": handles}),
-        || {
-            let mut table = Table::new(&["HANDLE"]);
-            for handle in &handles {
-                table.row([handle.clone()]);
-            }
-            table
-        },
-    )
+        .await;
+    printed?;
+    print(last?)?;
+    list.end()
 }
 
 fn show_done(session: &Session, handle: &str, answer: &Response) -> Result<(), Failure> {

@@ -1,7 +1,10 @@
 //! The Handle server, the way there, and who asks.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +15,7 @@ use idnode_proto::handle::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -41,6 +44,18 @@ pub(crate) struct ServerArgs {
     identity: AdminId,
     #[command(flatten)]
     key: KeyArgs,
+    /// Log in first, instead of proving the key for the request
+    #[arg(long, value_name = "HOW")]
+    log_in: Option<LogIn>,
+}
+
+/// How a connection is logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogIn {
+    /// By a challenge (operation 2001)
+    Proof,
+    /// With the secret itself (operation 2000): the server and, without TLS, the way there see it
+    Password,
 }
 
 /// A connection: the protocol lets nobody write in datagrams.
@@ -93,7 +108,7 @@ impl ServerArgs {
     }
 
     /// Asks one request and answers its challenge; all messages of the answer but the last go to
-    /// `part`.
+    /// `part`, as long as that wants more. Each of them is to come `within` this time.
     ///
     /// # Errors
     /// What the server refuses is one, too.
@@ -102,9 +117,15 @@ impl ServerArgs {
         within: Duration,
         flags: OpFlags,
         write: impl FnOnce(&RequestHead) -> Result<Vec<u8>, MessageTooLong>,
-        part: impl FnMut(Response),
+        mut part: impl FnMut(Response) -> ControlFlow<()>,
     ) -> Result<Response, Failure> {
         let key = self.key.read()?;
+        let due = Cell::new(Instant::now() + within);
+        let part = |response| {
+            let flow = part(response);
+            due.set(Instant::now() + within);
+            flow
+        };
         let asked = async {
             let stream = connect(self.address)
                 .await
@@ -117,11 +138,10 @@ impl ServerArgs {
                 }
             }
         };
-        let late = |_| {
+        let answer = before(&due, asked).await.unwrap_or_else(|| {
             let words = "no answer in time (--timeout); a write may still happen";
-            self.unreachable(words.to_owned())
-        };
-        let answer = timeout(within, asked).await.map_err(late)??;
+            Err(self.unreachable(words.to_owned()))
+        })?;
         match answer.code.is_success() {
             true => Ok(answer),
             false => Err(refused(answer)),
@@ -134,12 +154,32 @@ impl ServerArgs {
         key: &ClientKey,
         flags: OpFlags,
         write: impl FnOnce(&RequestHead) -> Result<Vec<u8>, MessageTooLong>,
-        part: impl FnMut(Response),
+        part: impl FnMut(Response) -> ControlFlow<()>,
     ) -> Result<Response, Failure> {
-        let identity = Some((&self.identity, key));
+        let identity = (&self.identity, key);
         let mut connection = Connection::new(stream);
-        let answer = connection.ask(flags, write, identity, part).await;
+        let logged_in = match (self.log_in, key) {
+            (None, _) => None,
+            (Some(LogIn::Proof), _) => Some(connection.log_in(identity).await),
+            (Some(LogIn::Password), ClientKey::Secret(secret)) => {
+                let name = self.identity.to_string();
+                let password = String::from_utf8(secret.0.clone())
+                    .map_err(|_| Failure::Usage("a password is text (UTF-8)".to_owned()))?;
+                Some(connection.log_in_with_password(&name, &password).await)
+            }
+            (Some(LogIn::Password), _) => {
+                let text = "a password is a secret: --secret-file";
+                return Err(Failure::Usage(text.to_owned()));
+            }
+        };
+        let refused = logged_in.filter(|it| !it.as_ref().is_ok_and(|it| it.code.is_success()));
+        let answer = match (refused, self.log_in) {
+            (Some(refused), _) => refused,
+            (None, None) => connection.ask(flags, write, Some(identity), part).await,
+            (None, Some(_)) => connection.ask(flags, write, None, part).await,
+        };
         answer.map_err(|error| match error {
+            AskError::Stopped => Failure::Answer(error.to_string()),
             AskError::Io(error) => self.unreachable(format!("{error}; a write may still happen")),
             AskError::Exchange(ExchangeError::TooLong(error)) => Failure::Usage(error.to_string()),
             AskError::Exchange(ExchangeError::Proof(error)) => Failure::Usage(error.to_string()),
@@ -164,6 +204,21 @@ impl ServerArgs {
         Failure::Unreachable {
             server: self.address.to_string(),
             reason,
+        }
+    }
+}
+
+/// What comes of something before a time that may be put off meanwhile.
+async fn before<T>(due: &Cell<Instant>, something: impl Future<Output = T>) -> Option<T> {
+    let mut something = pin!(something);
+    loop {
+        tokio::select! {
+            done = &mut something => return Some(done),
+            () = sleep_until(due.get()) => {
+                if Instant::now() >= due.get() {
+                    return None;
+                }
+            }
         }
     }
 }

@@ -1,74 +1,81 @@
-//! Sessions are set up by giving the client a key that only it can read (RFC 3652 §3.8), and what
-//! is answered in them is encrypted.
+//! Sessions are set up with a key that only node and client can know (RFC 3652 §3.8), and what is
+//! answered in them is encrypted.
 
 use super::super::answer::{Answerer, Scratch};
 use super::super::metrics::Outcome;
 use super::Act;
 use super::proof::Refused;
-use super::sessions::Session;
+use super::sessions::{Agreed, Session};
 use idnode_proto::handle::admin::AdminId;
 use idnode_proto::handle::auth::ProofError;
+use idnode_proto::handle::auth::agreement::{DiffieHellman, ExchangeKey, ExchangeKind};
 use idnode_proto::handle::auth::proof::ProofKey;
 use idnode_proto::handle::auth::public::PublicKey;
 use idnode_proto::handle::auth::session::SessionKey;
-use idnode_proto::handle::body::session::{KeyAgreement, NO_INDEX, SessionAnswer, SessionSetup};
+use idnode_proto::handle::body::session::{
+    KeyAgreement, KeyExchange, NO_INDEX, SessionAnswer, SessionSetup,
+};
 use idnode_proto::handle::{FrameStatus, OpFlags, ReplyTo, ResponseCode, tcp_frame};
-use idnode_registry::Caller;
+use std::sync::Arc;
 
 /// Where the first octet of a message's options is (RFC 3652 §2.2.2), and the bit of it that says
 /// that the message is encrypted.
 const FIRST_FLAGS: usize = 28;
 const ENCRYPT: u8 = (OpFlags::ENCRYPT.0 >> 24) as u8;
 
-/// A session's key, its encryption, and whose it is.
-type Agreed = (SessionKey, Vec<u8>, Caller, Option<AdminId>);
+/// What a session begins with, and what its client is answered about its key.
+struct Opened {
+    /// `None`: the client sends the key.
+    agreed: Option<Agreed>,
+    data: Vec<u8>,
+}
 
 impl Answerer {
-    /// Opens a session with a key for whoever has the private key that it is encrypted to.
+    /// Opens a session: with a key for whoever has the private key that it is encrypted to, one that
+    /// both sides have a part in, or one that the client will send. Where nothing of the client's but
+    /// the connection says who it is, it is in the session who it is on the connection.
     pub(super) async fn set_up(
         &self,
         setup: &SessionSetup<'_>,
         act: &Act<'_>,
         scratch: &mut Scratch,
     ) -> Outcome {
-        let made = match setup.agreement {
-            KeyAgreement::ClientKey(key) => PublicKey::decode(key)
-                .map_err(ProofError::from)
-                .and_then(|key| SessionKey::make_for(&key))
-                .map(|(key, sealed)| (key, sealed, Caller::Stranger, None))
-                .map_err(Refused::Proof),
-            KeyAgreement::HandleKey { handle, index } => {
-                let named = match (handle, setup.identity) {
-                    ("", "") => None,
-                    ("", identity) => Some((identity, setup.identity_index)),
-                    named => Some((named.0, index)),
+        let opened = match setup.agreement {
+            KeyAgreement::ClientKey(key) => {
+                let key = key.to_vec();
+                let make = move || {
+                    let key = PublicKey::decode(&key)?;
+                    SessionKey::make_for(&key)
                 };
-                let id = match named {
-                    Some((handle, index)) if index != NO_INDEX => AdminId::of(handle, index).ok(),
-                    Some((handle, _)) => AdminId::of(handle, AdminId::ANY_INDEX).ok(),
-                    None => act.identity.cloned(),
-                };
-                match id {
-                    Some(id) => self.key_for(id).await,
-                    None => Err(Refused::Wrong),
-                }
+                self.agreed_by(act, make).await
             }
-            _ => {
-                let text = "session keys are made by the node: modes 1 and 3";
+            KeyAgreement::DiffieHellman(numbers) => {
+                let numbers = numbers.map(<[u8]>::to_vec);
+                let make = move || {
+                    let [a, b, c] = &numbers;
+                    let (own, public) = DiffieHellman::with([a, b, c])?;
+                    Ok((own.key_with(public)?, own.public()))
+                };
+                self.agreed_by(act, make).await
+            }
+            KeyAgreement::ServerKey => self.exchange_key().await.map(|key| Opened {
+                agreed: None,
+                data: key.public().to_vec(),
+            }),
+            KeyAgreement::HandleKey { handle, index } => {
+                self.for_handle_key(handle, index, setup, act).await
+            }
+            KeyAgreement::None => {
+                let text = "a session needs a key: modes 1 to 4";
                 self.error(&act.to, ResponseCode::SESSION_NOT_SUPPORTED, text, scratch);
                 return Outcome::Unsupported;
             }
         };
-        let (key, sealed, caller, identity) = match made {
-            Ok(made) => made,
-            Err(Refused::Busy) => return self.not_proven(&act.to, Refused::Busy, scratch),
-            Err(_) => {
-                let text = "no session key can be encrypted to this client";
-                self.error(&act.to, ResponseCode::SESSION_FAILED, text, scratch);
-                return Outcome::Denied;
-            }
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(refused) => return self.no_key(setup, refused, act, scratch),
         };
-        let session = Session::new(key, caller, identity, setup.timeout_s);
+        let session = Session::new(opened.agreed, setup.timeout_s);
         let Some(session_id) = self.operations.sessions.open(session) else {
             return self.not_proven(&act.to, Refused::Busy, scratch);
         };
@@ -78,23 +85,148 @@ impl Answerer {
         };
         let answer = SessionAnswer {
             mode: setup.agreement.mode(),
-            data: sealed,
+            data: opened.data,
         };
         let mut body = Vec::new();
         answer.encode(&mut body);
         self.done(&to, &body, scratch)
     }
 
-    async fn key_for(&self, id: AdminId) -> Result<Agreed, Refused> {
+    /// Says why there is no key for a session.
+    fn no_key(
+        &self,
+        setup: &SessionSetup<'_>,
+        refused: Refused,
+        act: &Act<'_>,
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        let (code, text) = match (&refused, setup.agreement) {
+            (Refused::Busy | Refused::Guessing, _) => {
+                return self.not_proven(&act.to, refused, scratch);
+            }
+            (_, KeyAgreement::DiffieHellman(_)) => (
+                ResponseCode::INVALID_SESSION_KEY,
+                "no key follows from these numbers: an odd prime of 1,024 to 4,096 bits, and two \
+                 between 1 and the prime less 1",
+            ),
+            _ => (
+                ResponseCode::SESSION_FAILED,
+                "no session key can be encrypted to this client",
+            ),
+        };
+        self.error(&act.to, code, text, scratch);
+        Outcome::Denied
+    }
+
+    /// A key, and what is answered about it, made where it may take its time.
+    async fn agreed_by(
+        &self,
+        act: &Act<'_>,
+        make: impl FnOnce() -> Result<(SessionKey, Vec<u8>), ProofError> + Send + 'static,
+    ) -> Result<Opened, Refused> {
+        let made = self.core.proofs.work(make).await?;
+        let (key, data) = made.map_err(Refused::Proof)?;
+        let agreed = Some(agreed(key, act));
+        Ok(Opened { agreed, data })
+    }
+
+    /// A key for the holder of the private key to a registered one.
+    async fn for_handle_key(
+        &self,
+        handle: &str,
+        index: u32,
+        setup: &SessionSetup<'_>,
+        act: &Act<'_>,
+    ) -> Result<Opened, Refused> {
+        let named = match (handle, setup.identity) {
+            ("", "") => None,
+            ("", identity) => Some((identity, setup.identity_index)),
+            named => Some((named.0, index)),
+        };
+        let id = match named {
+            Some((handle, index)) if index != NO_INDEX => AdminId::of(handle, index).ok(),
+            Some((handle, _)) => AdminId::of(handle, AdminId::ANY_INDEX).ok(),
+            None => act.identity.cloned(),
+        };
+        let id = id.ok_or(Refused::Wrong)?;
         let of = id.clone();
-        self.with_key(id, move |known| {
+        self.with_key(id, act.source, move |known| {
             let ProofKey::Public(data) = &known.key else {
                 return Err(ProofError::OtherKind);
             };
-            let (key, sealed) = SessionKey::make_for(&PublicKey::decode(data)?)?;
-            Ok((key, sealed, known.caller, Some(of)))
+            let (key, data) = SessionKey::make_for(&PublicKey::decode(data)?)?;
+            let agreed = Agreed {
+                key,
+                caller: known.caller,
+                identity: Some(of),
+            };
+            Ok(Opened {
+                agreed: Some(agreed),
+                data,
+            })
         })
         .await
+    }
+
+    /// The node's key for the exchange of keys: made when it is first asked for, and anew by each
+    /// process. It is of the kind of the key that signs, which the clients of this node know.
+    async fn exchange_key(&self) -> Result<Arc<ExchangeKey>, Refused> {
+        let kind = match &self.site_key {
+            Some(site_key) if site_key.is_sm2() => ExchangeKind::Sm2,
+            _ => ExchangeKind::Rsa,
+        };
+        let made = self.operations.exchange_key.get_or_try_init(|| async {
+            let made = self.core.proofs.work(move || ExchangeKey::make(kind));
+            made.await?.map(Arc::new).map_err(Refused::Proof)
+        });
+        made.await.cloned()
+    }
+
+    /// Takes the key that a client has chosen for a session that waits for one.
+    pub(super) async fn take_key(
+        &self,
+        exchange: &KeyExchange<'_>,
+        act: &Act<'_>,
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        let session = match self.operations.sessions.get(act.to.session_id) {
+            Ok(session) => session,
+            Err(none) => {
+                let (code, text) = none.told();
+                self.error(&act.to, code, text, scratch);
+                return Outcome::Invalid;
+            }
+        };
+        let sealed = exchange.encrypted_key.to_vec();
+        let opened = match self.exchange_key().await {
+            Ok(key) => self.core.proofs.work(move || key.open(&sealed)).await,
+            Err(refused) => return self.not_proven(&act.to, refused, scratch),
+        };
+        let taken = match opened {
+            Err(unchecked) => return self.not_proven(&act.to, unchecked.into(), scratch),
+            Ok(opened) => opened.is_ok_and(|key| session.agree(agreed(key, act))),
+        };
+        if !taken {
+            let text = "this is no key encrypted to the node's, or the session has one";
+            self.error(&act.to, ResponseCode::INVALID_SESSION_KEY, text, scratch);
+            return Outcome::Denied;
+        }
+        self.done(&act.to, &[], scratch)
+    }
+
+    /// Says of the answers from `begin` on that they are encrypted, which is a part of what is
+    /// signed.
+    pub(super) fn mark_sealed(&self, begin: usize, scratch: &mut Scratch) {
+        let mut replies = scratch.reply.get_mut(begin..).unwrap_or_default();
+        while let FrameStatus::Complete { len } = tcp_frame(replies) {
+            if let Some(flags) = replies.get_mut(FIRST_FLAGS) {
+                *flags |= ENCRYPT;
+            }
+            let Some((_, rest)) = replies.split_at_mut_checked(len) else {
+                return;
+            };
+            replies = rest;
+        }
     }
 
     /// Encrypts the answers from `begin` on; one that cannot be is taken back.
@@ -104,7 +236,9 @@ impl Answerer {
         begin: usize,
         scratch: &mut Scratch,
     ) -> bool {
-        let sealed = seal_from(session, scratch.reply.get(begin..).unwrap_or_default());
+        let replies = scratch.reply.get(begin..).unwrap_or_default();
+        let agreed = session.agreed().ok();
+        let sealed = agreed.and_then(|agreed| seal_from(&agreed.key, replies));
         scratch.reply.truncate(begin);
         match sealed {
             Some(sealed) => {
@@ -116,17 +250,24 @@ impl Answerer {
     }
 }
 
+/// A key of whoever asks.
+fn agreed(key: SessionKey, act: &Act<'_>) -> Agreed {
+    Agreed {
+        key,
+        caller: act.caller.clone(),
+        identity: act.identity.cloned(),
+    }
+}
+
 /// Answers of a session, each encrypted.
-fn seal_from(session: &Session, mut replies: &[u8]) -> Option<Vec<u8>> {
+fn seal_from(key: &SessionKey, mut replies: &[u8]) -> Option<Vec<u8>> {
     let mut sealed = Vec::with_capacity(replies.len() + 64);
     while !replies.is_empty() {
         let FrameStatus::Complete { len } = tcp_frame(replies) else {
             return None;
         };
         let (message, rest) = replies.split_at_checked(len)?;
-        let mut message = message.to_vec();
-        *message.get_mut(FIRST_FLAGS)? |= ENCRYPT;
-        sealed.extend_from_slice(&session.key.encrypt_message(&message).ok()?);
+        sealed.extend_from_slice(&key.encrypt_message(message).ok()?);
         replies = rest;
     }
     Some(sealed)

@@ -11,6 +11,7 @@ use idnode_proto::handle::{Message, OpCode, OpFlags};
 use idnode_registry::Caller;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// How long a challenge may be answered.
@@ -45,6 +46,8 @@ impl Pending {
 /// What is known of a connection's client.
 #[derive(Debug, Default)]
 pub(in super::super) struct Client {
+    /// Where it is; `None` for a datagram, whose source may be forged.
+    pub(super) source: Option<IpAddr>,
     /// Who it has logged in as.
     pub(super) caller: Caller,
     /// The administrator it has logged in as.
@@ -58,6 +61,14 @@ pub(in super::super) struct Client {
 }
 
 impl Client {
+    /// At the other end of a connection.
+    pub(in super::super) fn at(source: IpAddr) -> Self {
+        Self {
+            source: Some(source),
+            ..Self::default()
+        }
+    }
+
     /// Whether a request of its may be answered otherwise than a stranger's.
     pub(in super::super) fn is_more_to(&self, message: &[u8]) -> bool {
         if self.caller == Caller::Stranger {

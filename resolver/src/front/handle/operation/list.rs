@@ -114,10 +114,14 @@ impl Answerer {
             let begin = scratch.reply.len();
             let (session, to) = (listing.session.clone(), listing.to);
             let outcome = self.list(listing, client, scratch).await;
-            if session.is_none() && self.certifies(to.flags) {
+            if session.is_some() {
+                self.mark_sealed(begin, scratch);
+            }
+            if self.certifies(to.flags) {
                 let _counted_already = self.certify(&to, begin, outcome, scratch).await;
             }
             if let Some(session) = session {
+                self.mark_sealed(begin, scratch);
                 self.seal_or_fail(&session, begin, scratch);
                 if let Some(rest) = &mut client.listing {
                     rest.session = Some(session);

@@ -25,6 +25,7 @@ use super::metrics::Outcome;
 use crate::front::code::code_of;
 use client::Challenges;
 use idnode_proto::handle::admin::AdminId;
+use idnode_proto::handle::auth::agreement::ExchangeKey;
 use idnode_proto::handle::auth::credential::Credential;
 use idnode_proto::handle::body::Operation;
 use idnode_proto::handle::body::change::encode_created;
@@ -33,8 +34,10 @@ use idnode_proto::handle::{
     Transport, decode_request,
 };
 use idnode_registry::{Caller, Error};
-use sessions::{Session, Sessions};
+use sessions::{NoSession, Session, Sessions};
+use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 pub(super) use client::Client;
 
@@ -43,6 +46,8 @@ pub(super) use client::Client;
 pub(super) struct Operations {
     challenges: Challenges,
     sessions: Sessions,
+    /// What clients encrypt the keys of sessions to.
+    exchange_key: OnceCell<Arc<ExchangeKey>>,
 }
 
 /// For whom a request is carried out.
@@ -54,6 +59,8 @@ struct Act<'a> {
     /// The session whose key the request came with.
     session: Option<u32>,
     transport: Transport,
+    /// Where it comes from, if that cannot be forged.
+    source: Option<IpAddr>,
 }
 
 impl Answerer {
@@ -77,12 +84,14 @@ impl Answerer {
             };
         }
         let to = ReplyTo::envelope(&envelope);
-        let Some(session) = self.operations.sessions.get(envelope.session_id) else {
-            let text = "there is no such session, or it has ended";
-            self.error(&to, ResponseCode::SESSION_FAILED, text, scratch);
-            return Outcome::Invalid;
+        let session = match self.operations.sessions.get(envelope.session_id) {
+            Ok(session) => session,
+            Err(none) => return self.no_session(&to, none, scratch),
         };
-        let opened = session.key.decrypt_message(message);
+        let opened = match session.agreed() {
+            Ok(agreed) => agreed.key.decrypt_message(message),
+            Err(none) => return self.no_session(&to, none, scratch),
+        };
         if opened.is_err() {
             session.could_not_open();
         }
@@ -92,15 +101,47 @@ impl Answerer {
             self.error(&to, ResponseCode::INVALID_SESSION_KEY, text, scratch);
             return Outcome::Invalid;
         };
+        self.within(&opened, transport, client, &session, scratch)
+            .await
+    }
+
+    fn no_session(&self, to: &ReplyTo, none: NoSession, scratch: &mut Scratch) -> Outcome {
+        let (code, text) = none.told();
+        self.error(to, code, text, scratch);
+        Outcome::Invalid
+    }
+
+    /// Answers what was encrypted for a session; the answer is, too, and signed where the client
+    /// wants it: first signed, so that who has the key can show it to others.
+    async fn within(
+        &self,
+        message: &[u8],
+        transport: Transport,
+        client: &mut Client,
+        session: &Arc<Session>,
+        scratch: &mut Scratch,
+    ) -> Outcome {
         let begin = scratch.reply.len();
         let by = Some(session.as_ref());
-        let outcome = self.plain(&opened, transport, client, by, scratch).await;
+        let mut outcome = self.plain(message, transport, client, by, scratch).await;
         if let Some(listing) = &mut client.listing {
             listing.session = Some(session.clone());
         }
-        match self.seal_or_fail(&session, begin, scratch) {
+        self.mark_sealed(begin, scratch);
+        if let Some(to) = self.to_certify(message, transport) {
+            outcome = self.certify(&to, begin, outcome, scratch).await;
+            // Where that failed, another answer is in its place.
+            self.mark_sealed(begin, scratch);
+        }
+        match self.seal_or_fail(session, begin, scratch) {
             true => outcome,
-            false => self.failed(&to, "an answer could not be encrypted", scratch),
+            false => {
+                let to = Envelope::decode(message).map(|it| ReplyTo::envelope(&it));
+                match to {
+                    Ok(to) => self.failed(&to, "an answer could not be encrypted", scratch),
+                    Err(_) => Outcome::Failed,
+                }
+            }
         }
     }
 
@@ -131,9 +172,10 @@ impl Answerer {
             }
         };
         let session = session.or(signed.as_deref());
+        let agreed = session.and_then(|session| session.agreed().ok());
         // What was proven long ago may have been revoked.
-        let caller = session
-            .map_or(&client.caller, |session| &session.caller)
+        let caller = agreed
+            .map_or(&client.caller, |agreed| &agreed.caller)
             .clone();
         if let Err(error) = self.core.registry.require_valid(&caller) {
             if session.is_none() {
@@ -142,7 +184,7 @@ impl Answerer {
             }
             return self.registry_error(&request.reply_to, &error, scratch);
         }
-        let identity = session.map_or(&client.identity, |session| &session.identity);
+        let identity = agreed.map_or(&client.identity, |agreed| &agreed.identity);
         let identity = identity.clone();
         let act = Act {
             to: request.reply_to,
@@ -150,6 +192,7 @@ impl Answerer {
             identity: identity.as_ref(),
             session: session.map(|_| request.message.envelope.session_id),
             transport,
+            source: client.source,
         };
         match request.request {
             Request::Other { .. } => match request.operation() {
@@ -181,9 +224,13 @@ impl Answerer {
             Credential::decode(message.credential).map_err(|_| ResponseCode::INVALID_CREDENTIAL)?;
         let session_id = message.envelope.session_id;
         let session = self.operations.sessions.get(session_id);
-        let session = session.ok_or(ResponseCode::INVALID_CREDENTIAL)?;
+        let session = session.map_err(|none| match none {
+            NoSession::Unknown => ResponseCode::INVALID_CREDENTIAL,
+            none => none.told().0,
+        })?;
+        let agreed = session.agreed().map_err(|none| none.told().0)?;
         credential
-            .verify_mac(session_id, session.key.bytes(), message.signed)
+            .verify_mac(session_id, agreed.key.bytes(), message.signed)
             .map_err(|_| ResponseCode::INVALID_CREDENTIAL)?;
         match session.accepts(message.envelope.request_id) {
             true => Ok(Some(session)),
@@ -223,11 +270,7 @@ impl Answerer {
                 }
                 self.done(&act.to, &[], scratch)
             }
-            Operation::ExchangeKey(_) => {
-                let text = "session keys are made by the node: modes 1 and 3";
-                self.error(&act.to, ResponseCode::SESSION_NOT_SUPPORTED, text, scratch);
-                Outcome::Unsupported
-            }
+            Operation::ExchangeKey(it) => self.take_key(&it, act, scratch).await,
             Operation::Unspecified(op_code) => {
                 let text = format!("{op_code} is not supported here");
                 self.error(&act.to, ResponseCode::NOT_SUPPORTED, &text, scratch);

@@ -14,6 +14,7 @@ use idnode_proto::handle::body::challenge::{
 use idnode_proto::handle::{ReplyTo, RequestDigest, RequestMessage, ResponseCode, decode_request};
 use idnode_registry::administrator::AdministratorKey;
 use idnode_registry::{Caller, Error};
+use std::net::IpAddr;
 use std::time::Instant;
 use subtle::ConstantTimeEq;
 
@@ -22,6 +23,7 @@ use subtle::ConstantTimeEq;
 pub(super) enum Refused {
     Wrong,
     Busy,
+    Guessing,
     Proof(ProofError),
     Registry(Error),
 }
@@ -30,6 +32,7 @@ impl From<Unchecked> for Refused {
     fn from(unchecked: Unchecked) -> Self {
         match unchecked {
             Unchecked::Busy => Self::Busy,
+            Unchecked::Guessing => Self::Guessing,
             Unchecked::Unknown => Self::Wrong,
             Unchecked::Registry(error) => Self::Registry(error),
         }
@@ -95,7 +98,7 @@ impl Answerer {
             op_code: pending.op_code,
             ..act.to
         };
-        let proven = self.proven(answer, &pending).await;
+        let proven = self.proven(answer, &pending, act.source).await;
         let (id, caller) = match proven {
             Ok(proven) => proven,
             Err(refused) => return self.not_proven(&to, refused, scratch),
@@ -123,6 +126,7 @@ impl Answerer {
         &self,
         answer: &ChallengeAnswer<'_>,
         pending: &Pending,
+        source: Option<IpAddr>,
     ) -> Result<(AdminId, Caller), Refused> {
         let id = AdminId::of(answer.handle, answer.index).map_err(|_| Refused::Wrong)?;
         if pending.log_in.as_ref().is_some_and(|wanted| *wanted != id) {
@@ -131,7 +135,7 @@ impl Answerer {
         let (challenge, handle) = (pending.challenge.clone(), answer.handle.to_owned());
         let (key_type, response) = (answer.key_type.to_owned(), answer.response.to_vec());
         let caller = self
-            .with_key(id.clone(), move |known| {
+            .with_key(id.clone(), source, move |known| {
                 let answer = ChallengeAnswer {
                     key_type: &key_type,
                     handle: &handle,
@@ -148,9 +152,10 @@ impl Answerer {
     pub(super) async fn with_key<T: Send + 'static>(
         &self,
         id: AdminId,
+        source: Option<IpAddr>,
         check: impl FnOnce(AdministratorKey) -> Result<T, ProofError> + Send + 'static,
     ) -> Result<T, Refused> {
-        let checked = self.core.proofs.check(id, check).await?;
+        let checked = self.core.proofs.check(id, source, check).await?;
         checked.map_err(Refused::Proof)
     }
 
@@ -166,10 +171,20 @@ impl Answerer {
                 ResponseCode::BUSY,
                 "too many proofs wait to be checked".to_owned(),
             ),
+            Refused::Guessing => (
+                ResponseCode::BUSY,
+                "too many proofs have failed from this network or for this administrator; try \
+                 again in a minute"
+                    .to_owned(),
+            ),
             Refused::Wrong | Refused::Proof(ProofError::Wrong | ProofError::OtherKind) => (
                 ResponseCode::AUTHENTICATION_FAILED,
                 "no such administrator, or another key".to_owned(),
             ),
+            // The client can do nothing about these.
+            Refused::Proof(error @ (ProofError::Key(_) | ProofError::Random)) => {
+                (ResponseCode::UNABLE_TO_AUTHENTICATE, error.to_string())
+            }
             Refused::Proof(error) => (ResponseCode::AUTHENTICATION_FAILED, error.to_string()),
         };
         self.error(to, code, &text, scratch);
@@ -195,7 +210,7 @@ impl Answerer {
             return self.not_proven(&act.to, Refused::Wrong, scratch);
         };
         let password = log_in.password.as_bytes().to_vec();
-        let checked = self.with_key(id.clone(), move |known| match known.key {
+        let checked = self.with_key(id.clone(), act.source, move |known| match known.key {
             ProofKey::Secret(secret) if bool::from(secret.ct_eq(&password)) => Ok(known.caller),
             _ => Err(ProofError::Wrong),
         });
@@ -221,11 +236,11 @@ impl Answerer {
         };
         let (challenge, handle) = (asked.challenge.clone(), asked.handle.to_owned());
         let response = asked.response.to_vec();
-        let checked = self.with_key(id, move |known| {
-            Ok(verify_response(&known.key, &challenge, &handle, &response).is_ok())
+        let checked = self.with_key(id, act.source, move |known| {
+            verify_response(&known.key, &challenge, &handle, &response)
         });
         match checked.await {
-            Ok(proven) => self.done(&act.to, &encode_verified(proven), scratch),
+            Ok(()) => self.done(&act.to, &encode_verified(true), scratch),
             Err(Refused::Wrong | Refused::Proof(_)) => {
                 self.done(&act.to, &encode_verified(false), scratch)
             }

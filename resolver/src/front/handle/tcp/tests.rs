@@ -7,6 +7,9 @@ use std::io;
 use std::task::{Context, Poll};
 use tokio::io::{DuplexStream, ReadBuf, duplex};
 
+/// Where the other end is.
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 fn connections(node: &Node) -> Connections {
     let answerer = Arc::new(Answerer::new(node.core.clone()));
     let desk = |share_bytes| Desk::new(answerer.clone(), share_bytes);
@@ -54,7 +57,7 @@ impl AsyncWrite for Endless {
 async fn a_connection_whose_end_is_not_taken_ends_all_the_same() {
     let node = Node::start().await;
     let (stream, mut client) = duplex(1 << 20);
-    let connection = connections(&node).converse(Endless(stream), false);
+    let connection = connections(&node).converse(Endless(stream), HERE, false);
     let connection = tokio::spawn(connection);
     // No message begins like this: it is answered, and the connection is closed.
     client.write_all(&[0xff; 64]).await.unwrap();
@@ -66,7 +69,7 @@ async fn a_connection_whose_end_is_not_taken_ends_all_the_same() {
 async fn what_long_requests_and_answers_took_is_given_back_within_a_request() {
     let node = Node::start().await;
     let (stream, client) = duplex(1 << 20);
-    let mut connection = Connection::new(connections(&node), stream, false);
+    let mut connection = Connection::new(connections(&node), stream, HERE, false);
     // A long answer, and one byte of the next request.
     let mut requests = resolution("88.118.8/big");
     requests.push(2);

@@ -8,6 +8,7 @@
 use super::super::Shared;
 use super::super::auth::with_key;
 use super::super::deadline::Deadline;
+use super::super::peer::Peer;
 use super::super::proof::{failed, parameters, unquoted};
 use super::super::refusal::Refusal;
 use crate::clock;
@@ -169,6 +170,8 @@ pub(super) struct Login<'a> {
     pub(super) method: &'a str,
     /// Path and query as they were sent.
     pub(super) target: &'a str,
+    /// Who sent it.
+    pub(super) peer: &'a Peer,
 }
 
 impl Login<'_> {
@@ -192,14 +195,14 @@ impl Login<'_> {
         })?;
         let (of, fresh) = (id.clone(), shared.digests.is_fresh(&proof.nonce));
         let method = self.method.to_owned();
-        let proven = with_key(shared, id, deadline, move |administrator| {
+        let proven = with_key(shared, self.peer, id, deadline, move |administrator| {
             let ProofKey::Secret(key) = &administrator.key else {
-                return None;
+                return Err(None);
             };
             let expected = proof.response_with(key, &method);
             let given = proof.response.to_ascii_lowercase();
             let is_it = bool::from(expected.as_bytes().ct_eq(given.as_bytes()));
-            is_it.then_some(administrator.caller)
+            is_it.then_some(administrator.caller).ok_or(None)
         });
         let caller = proven.await.map_err(|refusal| (refusal, false))?;
         if !fresh {

@@ -107,6 +107,7 @@ impl Ask {
                         .uri
                         .path_and_query()
                         .map_or("/", |it| it.as_str()),
+                    peer: &self.peer,
                 };
                 match login.caller(&self.shared, rest, self.deadline).await {
                     Ok(caller) => Ok(caller),

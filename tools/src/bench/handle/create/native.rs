@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::record::Record;
 use super::writers::{Acknowledged, Broken};
 use crate::bench::error::Failure;
-use crate::handle_client::{AskError, Connection, Identity, connect};
+use crate::handle_client::{AskError, Connection, Identity, connect, one_message};
 
 /// Whom is written to, and who writes.
 #[derive(Debug)]
@@ -68,12 +68,12 @@ impl Writer<'_> {
                 OpFlags::KEEP_ALIVE,
                 |head| head.create(&record.handle, &record.values),
                 self.identity,
-                |_| {},
+                one_message,
             )
             .await;
         let answer = answer.map_err(|error| match error {
             AskError::Io(error) => Broken::Connection(error),
-            AskError::Exchange(error) => Broken::Answer(error.to_string()),
+            error => Broken::Answer(error.to_string()),
         })?;
         Ok(Acknowledged {
             code: u16::try_from(answer.code.0).unwrap_or(u16::MAX),

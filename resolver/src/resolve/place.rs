@@ -1,0 +1,89 @@
+//! What the prefix of an identifier decides, and what `0.NA/<prefix>` is.
+
+use super::{Answer, Missing, Resolved, Resolver};
+use crate::measure;
+use idnode_proto::identifier::{Identifier, Prefix};
+use idnode_proto::value::{Ttl, Value, encode_values, types};
+use idnode_registry::prefix_table::{PrefixEntry, Traffic};
+use idnode_registry::record::Record;
+use std::sync::Arc;
+
+/// Where an identifier's answer is.
+pub(super) enum Place {
+    /// The prefix alone decided, and counts it if it is registered.
+    Answered(Answer, Option<Arc<Traffic>>),
+    /// In the store, under this prefix.
+    Here(Arc<PrefixEntry>),
+}
+
+impl Resolver {
+    /// What the prefix alone decides.
+    pub(super) fn place(&self, identifier: &Identifier) -> Place {
+        let prefixes = self.registry.prefixes();
+        let elsewhere = |answer: Answer| {
+            let traffic = prefixes.elsewhere();
+            measure::count(traffic, !matches!(answer, Answer::Missing(_)));
+            Place::Answered(answer, Some(traffic.clone()))
+        };
+        if let Some(prefix) = identifier.prefix_handle() {
+            return elsewhere(self.describe_prefix(identifier, &prefix));
+        }
+        let Some(entry) = prefixes.governing(identifier) else {
+            return elsewhere(Answer::Missing(Missing::Prefix));
+        };
+        if !entry.record.is_active() {
+            measure::count(&entry.traffic, false);
+            let missing = Missing::PrefixNotActive(entry.record.state());
+            return Place::Answered(Answer::Missing(missing), Some(entry.traffic.clone()));
+        }
+        if entry.record.delegation.is_some() {
+            measure::count(&entry.traffic, true);
+            let traffic = entry.traffic.clone();
+            return Place::Answered(Answer::Referral(entry), Some(traffic));
+        }
+        Place::Here(entry)
+    }
+
+    /// `0.NA/<prefix>`: the prefix's service sites, its own when it is delegated, else this
+    /// node's; behind them the values that the prefix has itself. Below a delegated prefix its node knows: a referral.
+    fn describe_prefix(&self, identifier: &Identifier, prefix: &Prefix) -> Answer {
+        let Some(entry) = self.registry.prefixes().get(prefix.key()) else {
+            let above = std::iter::successors(prefix.parent(), Prefix::parent)
+                .filter_map(|parent| self.registry.prefixes().get(parent.key()))
+                .find(|entry| entry.record.is_active() && entry.record.delegation.is_some());
+            // Nothing is registered under 0.NA itself, so a prefix handle is missing as such.
+            let missing = || Answer::Missing(Missing::Identifier);
+            return above.map_or_else(missing, Answer::Referral);
+        };
+        if !entry.record.is_active() {
+            return Answer::Missing(Missing::PrefixNotActive(entry.record.state()));
+        }
+        let sites = match &entry.record.delegation {
+            Some(delegation) => delegation.sites.iter().map(|site| site.to_vec()).collect(),
+            None => vec![self.own_site.clone()],
+        };
+        let updated_at_ms = entry.record.updated_at_ms;
+        let values: Vec<Value> = sites
+            .into_iter()
+            .zip(1..)
+            .map(|(site, index)| Value {
+                ttl: Ttl::DEFAULT,
+                timestamp_s: (updated_at_ms / 1_000) as u32,
+                ..Value::new(index, types::HS_SITE, site)
+            })
+            .collect();
+        let mut encoded = encode_values(&values);
+        encoded.extend_from_slice(&entry.record.values);
+        let record = Record {
+            version: entry.record.version,
+            created_at_ms: entry.record.created_at_ms,
+            updated_at_ms,
+            deleted: None,
+            display: identifier.spelling().map(str::to_owned),
+            template: None,
+            value_count: values.len() as u16 + entry.record.value_count as u16,
+            values: encoded.into(),
+        };
+        Answer::Found(Resolved::new(Arc::new(record), entry.record.owner()))
+    }
+}
