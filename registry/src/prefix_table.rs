@@ -64,6 +64,7 @@ impl Traffic {
     }
 
     /// Counts one resolution.
+    #[inline]
     pub fn count(&self, success: bool) {
         self.queries.fetch_add(1, Ordering::Relaxed);
         if success {

@@ -15,6 +15,7 @@ tokio::task_local! {
 
 /// What this thread asks the core from now on is asked from an address: fronts that answer on the
 /// thread that has read say it for every query.
+#[inline]
 pub(crate) fn on_thread(address: IpAddr) {
     OF_THREAD.set(Some(address));
 }

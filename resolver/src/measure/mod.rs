@@ -29,6 +29,7 @@ use std::time::Duration;
 static RESOLVING: Latencies = Latencies::new();
 
 /// Counts a resolution under a prefix, and now and then looks at its source.
+#[inline]
 pub(crate) fn count(traffic: &Arc<Traffic>, success: bool) {
     traffic.count(success);
     sampler::tick(traffic);

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// How long a thread's rate is looked at.
 const WINDOW: Duration = Duration::from_millis(100);
 /// Samples of one thread in that time, at most: more halve the chance.
-const MOST_A_WINDOW: u32 = 1_000;
+const MOST_A_WINDOW: u32 = 200;
 /// Fewer double it.
 const FEWEST_A_WINDOW: u32 = MOST_A_WINDOW / 4;
 /// The least chance is one in this.
@@ -134,6 +134,7 @@ pub(crate) fn hold_back() {
 }
 
 /// A batch has been answered, in `took`.
+#[inline]
 pub(crate) fn deliver(took: Duration) {
     BATCH.with(|batch| {
         let Ok(mut batch) = batch.try_borrow_mut() else {

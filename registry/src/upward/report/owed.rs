@@ -62,7 +62,7 @@ pub fn closed_ms(kind: Kind, open: u64, now_ms: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::super::clock::ReportClock;
     use super::*;
     use proptest::prelude::*;
