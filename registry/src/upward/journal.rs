@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(keys((Included(b"b"), Excluded(b"d")), 9), [2, 3]);
         assert_eq!(keys((Excluded(b"b"), Included(b"d")), 9), [3, 4]);
         assert_eq!(keys((Included(b"b"), Unbounded), 2), [2, 3]);
-        assert_eq!(keys((Included(b"d"), Excluded(b"b")), 9), []);
+        assert!(keys((Included(b"d"), Excluded(b"b")), 9).is_empty());
     }
 
     #[test]
