@@ -5,7 +5,7 @@
 use prost::Message;
 use std::path::{Path, PathBuf};
 
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 8] = [
     "common",
     "resolution",
     "registry",

@@ -6619,6 +6619,146 @@ pub mod dnssec_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDepositsRequest {
+    /// of this prefix alone; empty: of all
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    /// how many, the newest of each prefix first; 0: 100
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDepositsResponse {
+    /// by prefix, the newest first
+    #[prost(message, repeated, tag = "1")]
+    pub deposits: ::prost::alloc::vec::Vec<Deposit>,
+}
+/// Asks for deposits out of turn: made and sent as soon as those before them are.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MakeDepositsRequest {
+    /// of this prefix alone; empty: of every registered one
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    /// FULL, even where a DIFF would do
+    #[prost(bool, tag = "2")]
+    pub full: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MakeDepositsResponse {
+    /// of how many it was asked
+    #[prost(uint32, tag = "1")]
+    pub prefixes: u32,
+}
+/// One deposit of a prefix.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Deposit {
+    /// canonical
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    /// RFC 8909; empty while it is made
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// the deposit it follows; empty: none
+    #[prost(string, tag = "3")]
+    pub prev_id: ::prost::alloc::string::String,
+    /// FULL; otherwise DIFF
+    #[prost(bool, tag = "4")]
+    pub full: bool,
+    #[prost(enumeration = "deposit::Status", tag = "5")]
+    pub status: i32,
+    /// when the registry was as it tells
+    #[prost(message, optional, tag = "6")]
+    pub watermark: ::core::option::Option<::prost_types::Timestamp>,
+    /// the last change of the node's log that it tells of
+    #[prost(uint64, tag = "7")]
+    pub revision: u64,
+    #[prost(message, optional, tag = "8")]
+    pub started: ::core::option::Option<::prost_types::Timestamp>,
+    /// it arrived; absent: not yet
+    #[prost(message, optional, tag = "9")]
+    pub ended: ::core::option::Option<::prost_types::Timestamp>,
+    /// why it was refused or failed, or the last attempt did
+    #[prost(string, tag = "10")]
+    pub reason: ::prost::alloc::string::String,
+    /// that failed
+    #[prost(uint32, tag = "11")]
+    pub attempts: u32,
+    #[prost(uint32, tag = "12")]
+    pub parts: u32,
+    /// of all parts
+    #[prost(uint64, tag = "13")]
+    pub bytes: u64,
+    /// in it
+    #[prost(uint64, tag = "14")]
+    pub identifiers: u64,
+    /// SM3 over what the prefix had at the watermark, in hexadecimal
+    #[prost(string, tag = "15")]
+    pub listing: ::prost::alloc::string::String,
+    /// it tells that the prefix is registered no longer
+    #[prost(bool, tag = "16")]
+    pub closes: bool,
+}
+/// Nested message and enum types in `Deposit`.
+pub mod deposit {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Status {
+        Unspecified = 0,
+        /// nothing has left the node
+        Making = 1,
+        /// it lies ready, and is being uploaded
+        Sending = 2,
+        /// all of it has arrived; the receiver has not said what it found
+        Sent = 3,
+        /// the receiver has verified it
+        Accepted = 4,
+        /// the receiver has refused it: the next one is FULL
+        Refused = 5,
+        /// it could not be made, and is tried again
+        Failed = 6,
+    }
+    impl Status {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATUS_UNSPECIFIED",
+                Self::Making => "STATUS_MAKING",
+                Self::Sending => "STATUS_SENDING",
+                Self::Sent => "STATUS_SENT",
+                Self::Accepted => "STATUS_ACCEPTED",
+                Self::Refused => "STATUS_REFUSED",
+                Self::Failed => "STATUS_FAILED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATUS_MAKING" => Some(Self::Making),
+                "STATUS_SENDING" => Some(Self::Sending),
+                "STATUS_SENT" => Some(Self::Sent),
+                "STATUS_ACCEPTED" => Some(Self::Accepted),
+                "STATUS_REFUSED" => Some(Self::Refused),
+                "STATUS_FAILED" => Some(Self::Failed),
+                _ => None,
+            }
+        }
+    }
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetUpwardStatusRequest {}
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6973,6 +7113,57 @@ pub mod upward_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// The log of escrow deposits.
+        pub async fn list_deposits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDepositsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDepositsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.UpwardService/ListDeposits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.UpwardService", "ListDeposits"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks for escrow deposits now. FAILED_PRECONDITION where escrow is off, NOT_FOUND for a prefix
+        /// that is not registered.
+        pub async fn make_deposits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MakeDepositsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MakeDepositsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.UpwardService/MakeDeposits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.UpwardService", "MakeDeposits"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -6999,6 +7190,23 @@ pub mod upward_service_server {
             request: tonic::Request<super::ListUpwardTransactionsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListUpwardTransactionsResponse>,
+            tonic::Status,
+        >;
+        /// The log of escrow deposits.
+        async fn list_deposits(
+            &self,
+            request: tonic::Request<super::ListDepositsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDepositsResponse>,
+            tonic::Status,
+        >;
+        /// Asks for escrow deposits now. FAILED_PRECONDITION where escrow is off, NOT_FOUND for a prefix
+        /// that is not registered.
+        async fn make_deposits(
+            &self,
+            request: tonic::Request<super::MakeDepositsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MakeDepositsResponse>,
             tonic::Status,
         >;
     }
@@ -7159,6 +7367,96 @@ pub mod upward_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListUpwardTransactionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.UpwardService/ListDeposits" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDepositsSvc<T: UpwardService>(pub Arc<T>);
+                    impl<
+                        T: UpwardService,
+                    > tonic::server::UnaryService<super::ListDepositsRequest>
+                    for ListDepositsSvc<T> {
+                        type Response = super::ListDepositsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDepositsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UpwardService>::list_deposits(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDepositsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.UpwardService/MakeDeposits" => {
+                    #[allow(non_camel_case_types)]
+                    struct MakeDepositsSvc<T: UpwardService>(pub Arc<T>);
+                    impl<
+                        T: UpwardService,
+                    > tonic::server::UnaryService<super::MakeDepositsRequest>
+                    for MakeDepositsSvc<T> {
+                        type Response = super::MakeDepositsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MakeDepositsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UpwardService>::make_deposits(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MakeDepositsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -133,10 +133,11 @@ fn same_over(server: impl Fn(&National) -> String) {
     let enterprise = world.operator().verified_enterprise(CODES[0]);
     world.submit("88.118.8", &enterprise);
     world.until("88.118.8", "active");
-    for kind in ["drop", "half-answer", "wrong-answer", "delay", "down"] {
+    let kinds = ["drop", "half-answer", "wrong-answer", "delay", "down"];
+    for (number, kind) in kinds.iter().enumerate() {
         let fault = json!({"epp": [{"kind": kind, "delay_ms": 1000}]});
         world.national.faults(&fault);
-        let prefix = format!("88.118.{}", kind.len() * 100 + kind.as_bytes()[0] as usize);
+        let prefix = format!("88.118.{}", 100 + number);
         world.submit(&prefix, &enterprise);
         world.until(&prefix, "active");
     }
