@@ -2,8 +2,9 @@
 //! by the network they come from and by the administrator they would be of.
 //!
 //! Who fails too often in a minute is not listened to until the next. A network from which an
-//! administrator has proven its key within the last half an hour is listened to for it whatever others
-//! try, so that nobody locks it out by guessing.
+//! administrator has proven its key within the last half an hour is listened to for it whatever else
+//! fails there or for it elsewhere, so that nobody locks it out: neither who guesses nor a machine
+//! beside it that has a wrong secret. What fails there for it is counted by itself.
 
 use super::rate::{Rates, network_of};
 use idnode_proto::handle::admin::AdminId;
@@ -43,6 +44,7 @@ impl Default for GuessLimits {
 enum Of<'a> {
     Network(u64),
     Administrator(&'a AdminId),
+    Pair(u64, &'a AdminId),
 }
 
 /// Counts of failures, and who has not failed.
@@ -72,9 +74,11 @@ impl Guesses {
             return true;
         }
         let is_over = |of: Of<'_>| self.failed.counted(of, 0) >= limit;
+        if self.knows(id, source, is_over) {
+            return true;
+        }
         let network = self.network(source).map(Of::Network);
-        let allowed = !network.is_some_and(is_over)
-            && (!is_over(Of::Administrator(id)) || self.knows(id, source));
+        let allowed = !network.is_some_and(is_over) && !is_over(Of::Administrator(id));
         if !allowed {
             self.at_bound.increment(1);
         }
@@ -86,6 +90,9 @@ impl Guesses {
         if let Some(network) = self.network(source) {
             self.failed.count(Of::Network(network), 1);
         }
+        if let Some(source) = source {
+            self.failed.count(Of::Pair(network_of(source), id), 1);
+        }
         self.failed.count(Of::Administrator(id), 1);
     }
 
@@ -96,11 +103,17 @@ impl Guesses {
         }
     }
 
-    /// Whether the administrator has proven its key from there of late.
-    fn knows(&self, id: &AdminId, source: Option<IpAddr>) -> bool {
+    /// Whether the administrator has proven its key from there of late, and not failed too often.
+    fn knows(
+        &self,
+        id: &AdminId,
+        source: Option<IpAddr>,
+        is_over: impl Fn(Of<'_>) -> bool,
+    ) -> bool {
         source.is_some_and(|source| {
             let pair = (network_of(source), id);
-            self.proven.counted(pair, 0) > 0 || self.proven.counted(pair, 1) > 0
+            let proven = self.proven.counted(pair, 0) > 0 || self.proven.counted(pair, 1) > 0;
+            proven && !is_over(Of::Pair(pair.0, id))
         })
     }
 
@@ -162,11 +175,19 @@ mod tests {
         assert!(guesses.allows(&own, from("203.0.113.77")));
         let other = id("301:0.NA/88.118.8");
         assert!(guesses.allows(&other, from("198.51.9.1")));
-        // Being known is for what others do: not for guesses of its own.
+        // Nor does who fails beside it.
         for _ in 0..3 {
             guesses.failed(&other, from("203.0.113.1"));
         }
-        assert!(!guesses.allows(&own, from("203.0.113.1")));
+        assert!(!guesses.allows(&other, from("203.0.113.1")));
+        assert!(guesses.allows(&own, from("203.0.113.1")));
+        for _ in 0..3 {
+            guesses.failed(&own, from("203.0.113.1"));
+        }
+        assert!(
+            !guesses.allows(&own, from("203.0.113.1")),
+            "guesses of its own"
+        );
     }
 
     #[test]
