@@ -119,6 +119,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let kind = args
                 .kind
                 .map_or(UpwardTransactionKind::Unspecified, Into::into);
+            let mut client = UpwardServiceClient::new(session.channel().await?);
             let request = session.request(ListUpwardTransactionsRequest {
                 limit: args.limit,
                 state: state.into(),

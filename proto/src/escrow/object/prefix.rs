@@ -23,6 +23,8 @@ pub struct Prefix {
     pub created_at_ms: u64,
     /// When it last changed.
     pub updated_at_ms: u64,
+    /// Sequence of the change that left its review to the national node; 0: it does not wait for that.
+    pub submitted: u64,
     /// Where its identifiers are resolved, if elsewhere.
     pub delegation: Option<Delegation>,
     /// What `0.NA/<prefix>` has beside its sites.
@@ -73,6 +75,7 @@ impl Prefix {
             .number("version", self.version)
             .number("createdMs", self.created_at_ms)
             .number("updatedMs", self.updated_at_ms)
+            .number("submitted", self.submitted)
             .around(|out| {
                 if let Some(delegation) = &self.delegation {
                     delegation.write(out);
@@ -102,6 +105,7 @@ impl Prefix {
             version: fields.number("version")?,
             created_at_ms: fields.number("createdMs")?,
             updated_at_ms: fields.number("updatedMs")?,
+            submitted: fields.number("submitted")?,
             delegation,
             values: Values::read(&mut fields)?,
         };

@@ -97,6 +97,7 @@ pub(super) fn prefix() -> Prefix {
         version: 3,
         created_at_ms: 1,
         updated_at_ms: 2,
+        submitted: 1,
         delegation: Some(Delegation {
             sites: vec![vec![0, 1, 2]],
             name_servers: vec![NameServer {

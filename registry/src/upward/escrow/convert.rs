@@ -53,6 +53,7 @@ pub(super) fn prefix(record: &PrefixRecord) -> Result<object::Prefix> {
         version: record.version,
         created_at_ms: record.created_at_ms,
         updated_at_ms: record.updated_at_ms,
+        submitted: record.submitted,
         delegation: record.delegation.as_ref().map(|it| object::Delegation {
             sites: it.sites.iter().map(|site| site.to_vec()).collect(),
             name_servers: it
@@ -115,6 +116,7 @@ pub(super) fn prefix_record(prefix: object::Prefix) -> Result<PrefixRecord> {
         updated_at_ms: prefix.updated_at_ms,
         values: prefix.values.bytes,
         value_count: prefix.values.count,
+        submitted: prefix.submitted,
     })
 }
 
