@@ -10,7 +10,7 @@ thread_local! {
 }
 
 tokio::task_local! {
-    static OF_TASK: IpAddr;
+    static OF_TASK: Option<IpAddr>;
 }
 
 /// What this thread asks the core from now on is asked from an address: fronts that answer on the
@@ -20,16 +20,17 @@ pub(crate) fn on_thread(address: IpAddr) {
     OF_THREAD.set(Some(address));
 }
 
-/// Runs a task that asks the core from an address.
-pub(crate) async fn of_task<F: Future>(address: Option<IpAddr>, task: F) -> F::Output {
-    match address {
-        Some(address) => OF_TASK.scope(address, task).await,
-        None => task.await,
-    }
+/// Runs a task that asks the core from an address. Not itself asynchronous: it would hold the task
+/// twice, and each connection is one.
+pub(crate) fn of_task<F: Future>(
+    address: Option<IpAddr>,
+    task: F,
+) -> impl Future<Output = F::Output> {
+    OF_TASK.scope(address, task)
 }
 
 /// Who asks; `None`: nobody has said.
 pub(super) fn asker() -> Option<IpAddr> {
-    let of_task = OF_TASK.try_with(|address| *address).ok();
+    let of_task = OF_TASK.try_with(|address| *address).ok().flatten();
     of_task.or_else(|| OF_THREAD.get())
 }

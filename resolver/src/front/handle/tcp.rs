@@ -120,8 +120,11 @@ impl Connections {
             let (connections, opening) = (self.clone(), open(stream));
             tasks.spawn(async move {
                 if let Some(stream) = opening.await {
-                    let conversation = connections.converse(stream, source, slot.busy);
-                    measure::asker::of_task(Some(source), conversation).await;
+                    measure::asker::of_task(
+                        Some(source),
+                        connections.converse(stream, source, slot.busy),
+                    )
+                    .await;
                 }
                 drop(slot);
             });

@@ -111,6 +111,40 @@ fn trust(session: &Session) {
     assert_eq!(session.idctl.run(&verify).code, 1);
 }
 
+/// On a node without an uplink; `national` has a node with one.
+fn uplink(session: &Session) {
+    let none = session.read(&["upward", "status"], "CHANNEL");
+    assert_eq!(none, json!({"channels": []}));
+    session.read(&["upward", "transactions"], "SUBJECT");
+    session.read(&["upward", "deposits"], "DEPOSIT");
+    session.read(&["escrow", "deposits"], "DEPOSIT");
+    let report = ["--kind", "service", "--period", "2026-01", "--scope", ""];
+    for refused in [
+        &["upward", "events"][..],
+        &["upward", "reports"],
+        &[&["upward", "report"], &report[..]].concat(),
+        &[&["upward", "resend"], &report[..]].concat(),
+        &["escrow", "deposit"],
+    ] {
+        session.remember(refused);
+        assert_eq!(session.idctl.run(refused).code, 1, "{refused:?}");
+    }
+    let file = |name: &str| session.dir.beside(name).to_str().unwrap().to_owned();
+    let (key, signer, empty) = (file("sm2.key"), file("sm2.pub"), file("deposits"));
+    let made = session.once(&["escrow", "keygen", &key]);
+    std::fs::write(&signer, made["public_key"].as_str().unwrap()).unwrap();
+    std::fs::create_dir(&empty).unwrap();
+    let (keys, restored) = (["--key", &key, "--signer", &signer], file("restored"));
+    let into = ["--data-dir", &restored];
+    for of_nothing in [
+        [&["escrow", "verify", &empty], &keys[..]].concat(),
+        [&["escrow", "restore", &empty], &keys[..], &into].concat(),
+    ] {
+        session.remember(&of_nothing);
+        assert_ne!(session.idctl.run(&of_nothing).code, 0, "{of_nothing:?}");
+    }
+}
+
 #[test]
 fn every_command_works_on_a_real_node() {
     let session = Session::new();
@@ -126,6 +160,7 @@ fn every_command_works_on_a_real_node() {
     handles(&session);
     dnssec(&session);
     trust(&session);
+    uplink(&session);
     the_end_of_a_prefix(&session);
     let called = session.called.take();
     let all = commands(&session.idctl);
