@@ -164,7 +164,7 @@ impl Resolver {
     }
 
     /// The answer, from the disk if need be.
-    /// Errors: [`Error::Storage`].
+    /// Errors: [`idnode_registry::Error::Storage`].
     pub async fn resolve(self: &Arc<Self>, query: &Query<'_>) -> Result<Answer> {
         let answer = match self.place(query.identifier) {
             Place::Answered(answer, _) => answer,
@@ -189,7 +189,7 @@ impl Resolver {
     /// own for that, and many questions for each. May block on the disk.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// [`idnode_registry::Error::Storage`].
     pub fn resolve_blocking(&self, query: &Query<'_>) -> Result<Answer> {
         self.resolve_with(query, Templates::Asked)
     }
@@ -197,7 +197,7 @@ impl Resolver {
     /// The same for what is registered alone.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// [`idnode_registry::Error::Storage`].
     pub fn registered_blocking(&self, query: &Query<'_>) -> Result<Answer> {
         self.resolve_with(query, Templates::PassedOver)
     }
@@ -223,7 +223,7 @@ impl Resolver {
     /// The answer by what was read since the question came, of what is registered alone.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// [`idnode_registry::Error::Storage`].
     pub fn resolve_read(&self, query: &Query<'_>, entry: &CacheEntry) -> Result<Answer> {
         let answer = match self.place(query.identifier) {
             Place::Answered(answer, _) => answer,

@@ -214,7 +214,7 @@ impl Sockets {
 
     /// Serves each socket on a thread of its own, named `name`, with what `service` makes for
     /// it, until `shutdown`; returns when the threads have ended. `realtime`: the threads go before
-    /// others ([`Urgency`]).
+    /// others (`Urgency`).
     ///
     /// # Errors
     /// A thread cannot be started.

@@ -99,6 +99,7 @@ fn set(urgent: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -117,12 +118,12 @@ mod tests {
             if urgency.urgent.is_none() {
                 return; // not permitted here
             }
-            // More than a window, of the thread's own time: others may take the processor.
-            let until = worked() + WINDOW * 2;
-            while worked() < until {
+            // For a window that it has the processor for itself: others may take it.
+            let began = Instant::now();
+            while urgency.urgent == Some(true) {
                 urgency.look(Instant::now(), 1, 0);
+                assert!(began.elapsed() < WINDOW * 300);
             }
-            assert_eq!(urgency.urgent, Some(false));
             std::thread::sleep(WINDOW * 2);
             urgency.look(Instant::now(), 1, 0);
             assert_eq!(urgency.urgent, Some(true));

@@ -114,6 +114,10 @@ pub struct EnterpriseUpdate {
 }
 
 /// What is changed of an enterprise.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of them in a command"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Who it is: all is replaced (`chgAll`).

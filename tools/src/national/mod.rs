@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`book`] | what it knows: one redb database, tables of each part |
 //! | [`faults`] | scripted faults, by channel |
-//! | [`escrow`] | escrow intake over SFTP |
+//! | `escrow` | escrow intake over SFTP |
 //! | [`page`] | the status page, for a person and as JSON |
 //! | [`epp`] | provisioning: the EPP server, the review of prefixes |
 //! | [`report`] | the intake of reports |

@@ -42,6 +42,10 @@ pub(super) struct Provisioner {
 }
 
 /// What became of a command.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is looked at where it is made"
+)]
 enum Told {
     /// It is there; with what the server answered, unless a question found it.
     Yes(Option<Response>),

@@ -96,14 +96,14 @@ impl Intake {
     /// # Errors
     /// The book can't be read.
     pub(super) fn status(&self) -> Result<Value, Failure> {
-        let mut nodes = json!({});
+        let mut nodes = serde_json::Map::new();
         for (node, lines) in self.lines()? {
             let now_ms = self.time_of(&node)?;
-            let mut kinds = json!({});
+            let mut kinds = serde_json::Map::new();
             for (kind, line) in lines {
-                kinds[kind.name()] = shown_line(kind, &line, now_ms);
+                kinds.insert(kind.name().to_owned(), shown_line(kind, &line, now_ms));
             }
-            nodes[node] = kinds;
+            nodes.insert(node, kinds.into());
         }
         let refused: Vec<(String, Refusal)> = self.book.all(REFUSED)?;
         let refused: Vec<Value> = refused

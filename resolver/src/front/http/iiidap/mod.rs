@@ -86,7 +86,7 @@ impl Ask {
         let answer = self.deadline.run(&self.shared, asked).await;
         match answer.unwrap_or_else(|| Err(Failure::busy("the store did not answer in time"))) {
             Ok(Answer::Document(document)) => Ok(self.document(&document, is_stranger)),
-            Ok(Answer::Elsewhere(url)) => self.redirect(&url),
+            Ok(Answer::Elsewhere(url)) => Ok(self.redirect(&url)),
             Err(failure) => Err(self.failed(&failure)),
         }
     }
@@ -185,20 +185,17 @@ impl Ask {
         response
     }
 
-    fn redirect(&self, url: &str) -> Result<Response<Body>> {
-        let location = HeaderValue::try_from(url).map_err(|_| {
-            self.failed(&Failure::new(
-                404,
-                "Not Found",
-                "it is at no address that can be named",
-            ))
-        })?;
+    fn redirect(&self, url: &str) -> Response<Body> {
+        let Ok(location) = HeaderValue::try_from(url) else {
+            let reason = "it is at no address that can be named";
+            return self.failed(&Failure::new(404, "Not Found", reason));
+        };
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, location);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        Ok(response)
+        response
     }
 
     fn failed(&self, failure: &Failure) -> Response<Body> {
