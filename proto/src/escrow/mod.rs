@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`deposit`] | what a deposit says of itself |
 //! | [`object`] | prefixes, enterprises, templates, identifiers |
-//! | [`write`], [`read`] | documents of any length, object by object |
+//! | [`mod@write`], [`read`] | documents of any length, object by object |
 //! | [`listing`] | the digest over what a prefix has, by which two registries are compared |
 //! | [`compress`] | a document as a zip archive or under zstd |
 //! | [`seal`] | SM4-GCM in chunks, its key encrypted by SM2 |

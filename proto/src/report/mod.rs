@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`period`] | hours, days and months of Beijing time; working days |
 //! | [`key`] | what a report is known by |
-//! | [`check`] | what a report must fulfil, with the field and the reason if it does not |
+//! | [`mod@check`] | what a report must fulfil, with the field and the reason if it does not |
 
 pub mod check;
 pub mod key;
