@@ -3,7 +3,7 @@
 # when they are there. Rust (rustup or another way) must be there already.
 set -eu
 
-packages='g++ clang libclang-dev make curl whois iproute2 python3 bind9-dnsutils knot-dnsutils knot nsd unbound python3-dnspython python3-cryptography python3-requests python3-mock python3-pymysql python3-six python3-future python3-pip gzip zstd procps openssl ieee-data pci.ids usb.ids libxml2-utils openssh-server openssh-client'
+packages='g++ clang libclang-dev make curl whois iproute2 util-linux python3 bind9-dnsutils knot-dnsutils knot nsd unbound python3-dnspython python3-cryptography python3-requests python3-mock python3-pymysql python3-six python3-future python3-pip gzip zstd procps openssl ieee-data pci.ids usb.ids libxml2-utils openssh-server openssh-client'
 
 command -v cargo >/dev/null 2>&1 || {
     echo 'setup: cargo is missing; install Rust 1.95 or later first (https://rustup.rs)' >&2

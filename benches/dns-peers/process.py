@@ -46,12 +46,13 @@ def answers(port, name, kind=35):
 class Process:
     """A program pinned to a processor, with its output in a file."""
 
-    def __init__(self, command, processor, log, environment=None, folder=None):
+    def __init__(self, command, processor, log, environment=None, folder=None,
+                 own_session=True):
         self.log = log
         with open(log, "ab") as out:
             self.child = subprocess.Popen(
                 ["taskset", "-c", str(processor)] + command, stdin=subprocess.DEVNULL,
-                stdout=out, stderr=out, env=environment, cwd=folder, start_new_session=True)
+                stdout=out, stderr=out, env=environment, cwd=folder, start_new_session=own_session)
         self.pid = self.child.pid
 
     def wait_for(self, condition, limit_s, what):

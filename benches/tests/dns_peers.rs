@@ -12,7 +12,7 @@ fn a_small_run_gives_a_table_a_chart_and_figures() {
     let bare = Path::new(env!("CARGO_BIN_EXE_dns_bare"));
     let out = tempfile::tempdir().unwrap();
     let done = Command::new("python3")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/dns-peers/dns-peers"))
+        .arg("dns-peers/dns-peers")
         .args([
             "--quick",
             "--servers",

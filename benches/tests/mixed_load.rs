@@ -11,10 +11,7 @@ use serde_json::Value;
 fn a_few_seconds_of_everything_are_answered_rightly() {
     let bare = Path::new(env!("CARGO_BIN_EXE_dns_bare"));
     let done = Command::new("python3")
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/mixed-load/mixed-load"
-        ))
+        .arg("mixed-load/mixed-load")
         .args(["--seconds", "8", "--identifiers", "3000", "--absent", "300"])
         .args(["--rate", "4000", "--writes", "100", "--transfer-every", "1"])
         .args(["--json", "--bin-dir"])

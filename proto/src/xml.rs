@@ -8,6 +8,7 @@ mod names;
 mod write;
 
 pub use names::Named;
+use write::{NO_CHARACTER, no_character};
 pub use write::{Writer, is_character};
 
 use quick_xml::escape::resolve_xml_entity;
@@ -131,6 +132,9 @@ impl Element {
         }
         let text = std::str::from_utf8(document)
             .map_err(|error| XmlError::NotUtf8(error.valid_up_to()))?;
+        if let Some(at) = no_character(text) {
+            return Err(malformed(&NO_CHARACTER, at as u64));
+        }
         let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
         let mut tree = Tree::new(limits);
         loop {
@@ -238,6 +242,9 @@ impl Tree {
             let value = attribute
                 .normalized_value(XmlVersion::Implicit1_0)
                 .map_err(|_| XmlError::Entity(offset))?;
+            if no_character(&value).is_some() {
+                return Err(malformed(&NO_CHARACTER, offset));
+            }
             let key: &str = attribute.key.0;
             if key.is_empty() {
                 return Err(malformed(&"an attribute without a name", offset));
@@ -356,6 +363,12 @@ mod tests {
             "text",
             "<a/>text",
             "<a>&#0;</a>",
+            "<a>\u{1}</a>",
+            "<a>\u{ffff}</a>",
+            "<a><![CDATA[\0]]></a>",
+            "<a x='\u{8}'/>",
+            "<a x='&#8;'/>",
+            "<a\u{2}/>",
             "<a>&#xD800;</a>",
             "<a>",
             "</a>",

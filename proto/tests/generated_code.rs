@@ -5,7 +5,7 @@
 use prost::Message;
 use std::path::{Path, PathBuf};
 
-const PROTOS: [&str; 8] = [
+const PROTOS: [&str; 11] = [
     "common",
     "resolution",
     "registry",
@@ -14,10 +14,13 @@ const PROTOS: [&str; 8] = [
     "escrow",
     "upward",
     "report",
+    "takeover",
+    "intake",
+    "routes",
 ];
 
 fn generate(out: &Path) {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("proto");
+    let root = PathBuf::from("proto");
     let files = PROTOS.map(|name| root.join(format!("idnode/v1/{name}.proto")));
     let descriptors = protox::compile(files, [&root]).expect("the .proto files compile");
     std::fs::write(out.join("descriptor.bin"), descriptors.encode_to_vec()).unwrap();
@@ -32,7 +35,7 @@ fn generate(out: &Path) {
 
 #[test]
 fn generated_code_is_current() {
-    let committed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/gen");
+    let committed = PathBuf::from("src/gen");
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         generate(&committed);
     }

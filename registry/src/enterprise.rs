@@ -172,7 +172,28 @@ pub struct Enterprise {
     pub quota: Option<Quota>,
 }
 
+impl CertificateType {
+    /// Its name in what the national node is told.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SocialCreditCode => "credit_code",
+            Self::Other | Self::Unspecified => "other",
+        }
+    }
+}
+
 impl EnterpriseState {
+    /// The official name alone, for the national node.
+    pub fn official_name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "",
+            Self::PendingReview => "待审核",
+            Self::Verified => "已实名",
+            Self::Rejected => "驳回",
+            Self::Suspended => "停用",
+        }
+    }
+
     /// The state after a reviewer's action; `None`: not from this state.
     pub fn after(self, action: ReviewAction) -> Option<Self> {
         use EnterpriseState::{PendingReview, Rejected, Suspended, Verified};

@@ -26,6 +26,8 @@ pub enum Object {
     Value,
     /// A report to the national node.
     Report,
+    /// A registration that could not be merged when a takeover was handed back.
+    Conflict,
 }
 
 impl std::fmt::Display for Object {
@@ -39,6 +41,7 @@ impl std::fmt::Display for Object {
             Self::Administrator => "administrator",
             Self::Value => "value",
             Self::Report => "report",
+            Self::Conflict => "conflict",
         })
     }
 }
@@ -103,6 +106,16 @@ pub enum Error {
     /// Nothing can be registered under the prefix here: it is served elsewhere.
     #[error("prefix {0} is delegated: register at the node that serves it")]
     PrefixDelegated(String),
+    /// Nothing is registered under the prefix here now: the national node does (应急接管).
+    #[error(
+        "prefix {name} is taken over by the national node (应急接管 {epoch}): it registers until it hands back"
+    )]
+    TakenOver {
+        /// The prefix that is taken over: the one that is written to, or one above it.
+        name: String,
+        /// The takeover's number.
+        epoch: u64,
+    },
     /// The caller is known and may not do this.
     #[error("{0}")]
     Denied(String),
@@ -215,7 +228,10 @@ impl Error {
             Self::Exists { .. } | Self::IdempotencyKeyReused(_) => 6,
             Self::Denied(_) | Self::NotAdministrator { .. } | Self::AdministratorRight { .. } => 7,
             Self::Bound { .. } | Self::Quota { .. } => 8,
-            Self::State { .. } | Self::PrefixNotActive { .. } | Self::PrefixDelegated(_) => 9,
+            Self::State { .. }
+            | Self::PrefixNotActive { .. }
+            | Self::PrefixDelegated(_)
+            | Self::TakenOver { .. } => 9,
             Self::VersionMismatch { .. } => 10,
             Self::Storage(_) => 13,
             Self::Unavailable(_) => 14,
@@ -235,6 +251,7 @@ impl Error {
                 Object::ApiKey => "API_KEY_NOT_FOUND",
                 Object::Administrator => "ADMINISTRATOR_NOT_FOUND",
                 Object::Report => "REPORT_NOT_FOUND",
+                Object::Conflict => "CONFLICT_NOT_FOUND",
                 Object::Value => "VALUE_NOT_FOUND",
             },
             Self::Exists { object, .. } => match object {
@@ -245,6 +262,7 @@ impl Error {
                 Object::ApiKey => "API_KEY_EXISTS",
                 Object::Administrator => "ADMINISTRATOR_EXISTS",
                 Object::Report => "REPORT_EXISTS",
+                Object::Conflict => "CONFLICT_EXISTS",
                 Object::Value => "VALUE_EXISTS",
             },
             Self::VersionMismatch { .. } => "VERSION_MISMATCH",
@@ -256,10 +274,12 @@ impl Error {
                 Object::ApiKey => "API_KEY_STATE",
                 Object::Administrator => "ADMINISTRATOR_STATE",
                 Object::Report => "REPORT_STATE",
+                Object::Conflict => "CONFLICT_STATE",
                 Object::Value => "VALUE_STATE",
             },
             Self::PrefixNotActive { .. } => "PREFIX_NOT_ACTIVE",
             Self::PrefixDelegated(_) => "PREFIX_DELEGATED",
+            Self::TakenOver { .. } => "PREFIX_TAKEN_OVER",
             Self::Denied(_) => "DENIED",
             Self::NotAdministrator { .. } => "NOT_ADMINISTRATOR",
             Self::AdministratorRight { .. } => "ADMINISTRATOR_RIGHT",
@@ -290,9 +310,12 @@ impl Error {
                 Object::ApiKey => "id",
                 Object::Administrator => "administrator",
                 Object::Report => "key",
+                Object::Conflict => "id",
                 Object::Value => "index",
             },
-            Self::PrefixNotActive { .. } | Self::PrefixDelegated(_) => "prefix",
+            Self::PrefixNotActive { .. } | Self::PrefixDelegated(_) | Self::TakenOver { .. } => {
+                "prefix"
+            }
             Self::VersionMismatch { .. } => "expected_version",
             Self::IdempotencyKeyReused(_) => "idempotency_key",
             _ => "",

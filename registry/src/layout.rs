@@ -14,6 +14,7 @@
 //! | credentials_by_administrator | index u32, identifier key | id of the live credential |
 //! | idempotency | caller, 0, key; caller, 1, import id | [`crate::write::idempotency::Remembered`] |
 //! | statistics | prefix key, or empty for the node | [`crate::read::Counters`] |
+//! | statistics | 0xfe, prefix key | [`crate::read::Counters`]: what former registrations of the prefix have created and deleted |
 //! | statistics | 0xff, enterprise u64, of those with a quota | [`crate::quota::Usage`] |
 //! | log | sequence u64 | [`crate::change::LogEntry`], records that are in `identifiers` or `superseded` left out |
 //! | superseded | sequence u64 of the entry that wrote it, identifier key | the record that a later entry has replaced, until that one is trimmed |
@@ -132,6 +133,12 @@ pub fn usage_key(enterprise: EnterpriseId) -> Bytes {
     let mut key = vec![u8::MAX];
     key.extend_from_slice(&enterprise.0.to_be_bytes());
     key.into()
+}
+
+/// Where it is kept what former registrations of a prefix have counted, for those who go on
+/// counting: beyond every prefix's key, too.
+pub fn former_key(prefix: &[u8]) -> Bytes {
+    [&[u8::MAX - 1], prefix].concat().into()
 }
 
 /// A big-endian u64 key.

@@ -21,6 +21,7 @@
 //! | [`error`] | what can go wrong, in the domain's words |
 
 pub mod administrator;
+mod background;
 pub mod change;
 pub mod credential;
 pub mod enterprise;

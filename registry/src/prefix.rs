@@ -57,12 +57,30 @@ pub enum PrefixAction {
     Suspend,
     /// 停用 → 启用.
     Resume,
+    /// 停用 → 启用, unless the national node has withdrawn it: what resuming is where there is one.
+    ResumeGranted,
+    /// The national node withdraws it: 启用 → 停用; 停用 and 待删除 stay.
+    Withdraw,
+    /// The national node grants it again: 停用 → 启用 if withdrawing it has suspended it.
+    Regrant,
     /// Any but 待删除 → 待删除.
     MarkForDeletion,
     /// 待删除 → 停用.
     CancelDeletion,
     /// 待删除 → gone.
     Remove,
+}
+
+/// Whether the national node has withdrawn a prefix that it had granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]
+#[repr(i32)]
+pub enum Withdrawal {
+    /// It has not.
+    None = 0,
+    /// It has, and that has suspended the prefix: when it is granted again, it is active again.
+    Suspended = 1,
+    /// It has, and the prefix is not active for another reason, too: granted again, it stays as it is.
+    Noted = 2,
 }
 
 /// The outcome of a lifecycle step.
@@ -109,12 +127,14 @@ impl PrefixState {
             (S::PendingReview, A::StartReview) | (S::UnderReview, A::Submit) => {
                 Step::To(S::UnderReview)
             }
-            (S::UnderReview, A::Approve) | (S::Suspended, A::Resume) => Step::To(S::Active),
+            (S::UnderReview, A::Approve)
+            | (S::Suspended, A::Resume | A::ResumeGranted | A::Regrant) => Step::To(S::Active),
             (S::UnderReview, A::Reject) => Step::To(S::Rejected),
             (S::Rejected, A::Reapply) => Step::To(S::PendingReview),
-            (S::Active, A::Suspend) | (S::PendingDeletion, A::CancelDeletion) => {
-                Step::To(S::Suspended)
-            }
+            (S::Active, A::Suspend)
+            | (S::PendingDeletion, A::CancelDeletion)
+            | (S::Active | S::Suspended, A::Withdraw) => Step::To(S::Suspended),
+            (S::PendingDeletion, A::Withdraw | A::Regrant) => Step::To(S::PendingDeletion),
             (S::PendingDeletion, A::MarkForDeletion) => return None,
             (_, A::MarkForDeletion) => Step::To(S::PendingDeletion),
             (S::PendingDeletion, A::Remove) => Step::Gone,
@@ -334,6 +354,9 @@ pub struct PrefixRecord {
     /// not waiting for that one.
     #[prost(uint64, tag = "11")]
     pub submitted: u64,
+    /// Whether the national node has withdrawn it.
+    #[prost(enumeration = "Withdrawal", tag = "12")]
+    pub withdrawal: i32,
 }
 
 impl PrefixRecord {
@@ -359,6 +382,12 @@ impl PrefixRecord {
         sites + self.values.len()
     }
 
+    /// Whether it is behind its review: active, suspended or to be deleted.
+    pub fn has_been_active(&self) -> bool {
+        use PrefixState as S;
+        matches!(self.state(), S::Active | S::Suspended | S::PendingDeletion)
+    }
+
     /// Whether identifiers under it are registered and answered at all.
     pub fn is_active(&self) -> bool {
         self.state() == PrefixState::Active
@@ -381,6 +410,9 @@ mod tests {
             A::Reapply,
             A::Suspend,
             A::Resume,
+            A::ResumeGranted,
+            A::Withdraw,
+            A::Regrant,
             A::MarkForDeletion,
             A::CancelDeletion,
             A::Remove,
@@ -399,10 +431,25 @@ mod tests {
             allowed(S::UnderReview),
             [A::Approve, A::Submit, A::Reject, A::MarkForDeletion]
         );
-        assert_eq!(allowed(S::Active), [A::Suspend, A::MarkForDeletion]);
+        assert_eq!(
+            allowed(S::Active),
+            [A::Suspend, A::Withdraw, A::MarkForDeletion]
+        );
         assert_eq!(allowed(S::Rejected), [A::Reapply, A::MarkForDeletion]);
-        assert_eq!(allowed(S::Suspended), [A::Resume, A::MarkForDeletion]);
-        assert_eq!(allowed(S::PendingDeletion), [A::CancelDeletion, A::Remove]);
+        assert_eq!(
+            allowed(S::Suspended),
+            [
+                A::Resume,
+                A::ResumeGranted,
+                A::Withdraw,
+                A::Regrant,
+                A::MarkForDeletion
+            ]
+        );
+        assert_eq!(
+            allowed(S::PendingDeletion),
+            [A::Withdraw, A::Regrant, A::CancelDeletion, A::Remove]
+        );
         assert_eq!(S::PendingDeletion.after(A::Remove), Some(Step::Gone));
     }
 

@@ -187,6 +187,17 @@ impl PrefixTable {
         &self.elsewhere
     }
 
+    /// Resolutions that were asked for since this process began, but for those of prefixes that were
+    /// removed.
+    pub fn queries(&self) -> u64 {
+        let of = |traffic: &Traffic| traffic.queries.load(Ordering::Relaxed);
+        let shards = self.shards.iter().map(|shard| {
+            let shard = shard.load();
+            shard.values().map(|it| of(&it.traffic)).sum::<u64>()
+        });
+        shards.sum::<u64>() + of(&self.elsewhere)
+    }
+
     /// Every prefix as it is now, in no order.
     pub fn all(&self) -> Vec<Arc<PrefixEntry>> {
         let shards = self.shards.iter();

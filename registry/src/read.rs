@@ -12,7 +12,7 @@ pub use registration::{Registration, Registrations};
 
 use crate::credential::Credential;
 use crate::enterprise::{Enterprise, EnterpriseId};
-use crate::layout::{Family, decode_value, number_key};
+use crate::layout::{Family, decode_value, former_key, number_key};
 use crate::prefix::{PrefixRecord, PrefixState};
 use crate::prefix_table::PrefixEntry;
 use crate::record::Record;
@@ -190,10 +190,40 @@ impl Registry {
         state: Option<PrefixState>,
         request: &PageRequest,
     ) -> Result<Page<PrefixRecord>> {
+        let scope = self.scope(caller, enterprise)?;
+        self.prefixes_of(scope, state, request)
+    }
+
+    /// The prefixes that a caller who asks for those below one may know of: its own, or, for an
+    /// administrator with the right to list prefixes there, its enterprise's.
+    pub fn list_prefixes_at(
+        &self,
+        caller: &Caller,
+        above: &Prefix,
+        state: Option<PrefixState>,
+        request: &PageRequest,
+    ) -> Result<Page<PrefixRecord>> {
+        let Caller::Administrator(administrator) = caller else {
+            return self.list_prefixes(caller, caller.enterprise(), state, request);
+        };
+        let entry = self.prefixes().get(above.key());
+        let entry = entry.ok_or_else(|| Error::not_found(Object::Prefix, above))?;
+        self.require_prefix_right(administrator, &entry.record, AdminRights::LIST_PREFIXES)?;
+        let holder = EnterpriseId(entry.record.enterprise);
+        self.prefixes_of(Some(holder), state, request)
+    }
+
+    /// Prefixes of an enterprise, or with `None` everybody's.
+    fn prefixes_of(
+        &self,
+        enterprise: Option<EnterpriseId>,
+        state: Option<PrefixState>,
+        request: &PageRequest,
+    ) -> Result<Page<PrefixRecord>> {
         let wanted = |record: PrefixRecord| {
             Some(record).filter(|r| state.is_none_or(|state| r.state() == state))
         };
-        match self.scope(caller, enterprise)? {
+        match enterprise {
             None => {
                 let listing = Listing::of_family(Family::Prefixes, request);
                 listing.page(self, |_, stored| Ok(wanted(decode_value(&stored)?)))
@@ -228,6 +258,34 @@ impl Registry {
         self.store()
             .get(Family::Statistics, key)?
             .map_or_else(|| Ok(Counters::default()), |s| decode_value(&s))
+    }
+
+    /// The same with what former registrations of the prefix have created and deleted, as of one
+    /// moment: what never goes back, for those who go on counting.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn lifelong_counters(&self, key: &[u8]) -> Result<Counters> {
+        let view = self.store().snapshot();
+        let stored = |key: &[u8]| -> Result<Counters> {
+            view.get(Family::Statistics, key)?
+                .map_or_else(|| Ok(Counters::default()), |it| decode_value(&it))
+        };
+        let mut counters = stored(key)?;
+        if !key.is_empty() {
+            let former = stored(&former_key(key))?;
+            counters.creations += former.creations;
+            counters.deletions += former.deletions;
+        }
+        Ok(counters)
+    }
+
+    /// What former registrations of a prefix have created and deleted.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn former_counters(&self, key: &[u8]) -> Result<Counters> {
+        self.counters(&former_key(key))
     }
 
     /// An enterprise, for itself and the operator.

@@ -3,6 +3,7 @@
 use crate::administrator::{Committed, HandleValues, Handles as _, rights_of};
 use crate::change::{Change, LogEntry};
 use crate::credential::{Credential, split_token};
+use crate::enterprise::EnterpriseId;
 use crate::latency::Latencies;
 use crate::layout::{Family, decode_value};
 use crate::log::{ChangeLog, local::LocalLog};
@@ -11,9 +12,10 @@ use crate::prefix::PrefixAction;
 use crate::prefix_table::{PrefixTable, Traffic};
 use crate::record::Record;
 use crate::store::{Mutation, Store, StoreOptions, Tiered};
-use crate::upward::Journal;
-use crate::write::{Command, Endorser, Idempotency, Receipt, Writer, WriterHandle};
+use crate::upward::{Journal, takeover};
+use crate::write::{Command, Endorser, Held, Idempotency, Origin, Receipt, Writer, WriterHandle};
 use crate::{Caller, Error, Object, Result, Sequence, layout};
+use arc_swap::ArcSwapOption;
 use idnode_proto::identifier::{Identifier, Prefix};
 use parking_lot::Mutex;
 use std::path::Path;
@@ -83,6 +85,7 @@ pub struct Registry {
     endorser: OnceLock<Arc<Endorser>>,
     provisioned: OnceLock<Vec<Prefix>>,
     registering: Latencies,
+    held: Arc<ArcSwapOption<Held>>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -140,6 +143,9 @@ impl Registry {
         put_stored_names(&store, &names)?;
         let (applied_sender, applied) = watch::channel(log.head()?);
         let poisoned = Arc::new(AtomicBool::new(false));
+        // Before anybody can write.
+        let held = takeover::held(&Journal::new(store.clone()))?;
+        let held = Arc::new(ArcSwapOption::from(held.map(Arc::new)));
         let writer = Writer {
             store: store.clone(),
             log: log.clone(),
@@ -151,6 +157,7 @@ impl Registry {
             group_commit_max: options.group_commit_max,
             idempotency_retention_ms: options.idempotency_retention_ms,
             prune_next: Mutex::default(),
+            held: held.clone(),
         };
         let (handle, thread) = writer.start(WRITER_QUEUE)?;
         Ok(Self {
@@ -166,6 +173,7 @@ impl Registry {
             endorser: OnceLock::new(),
             provisioned: OnceLock::new(),
             registering: Latencies::new(),
+            held,
         })
     }
 
@@ -177,14 +185,43 @@ impl Registry {
         idempotency: Option<Idempotency>,
         command: Command,
     ) -> Result<Receipt> {
-        self.carry_out(caller, idempotency, self.left_to_national(command))
+        let command = self.left_to_national(command);
+        self.carry_out(caller, idempotency, command, Origin::Here)
             .await
     }
 
     /// Carries out a command of the node itself, in the name of those above it: what it approves is
     /// approved.
     pub async fn write_as_node(&self, command: Command) -> Result<Receipt> {
-        self.carry_out(&Caller::node(), None, command).await
+        self.carry_out(&Caller::node(), None, command, Origin::Above)
+            .await
+    }
+
+    /// Carries out a command of the node itself, in the name of those above it, by the rules that hold
+    /// for an enterprise: its quota, its prefixes, what it may change.
+    pub async fn write_for(&self, enterprise: EnterpriseId, command: Command) -> Result<Receipt> {
+        let caller = Caller::Enterprise {
+            id: enterprise,
+            credential: Caller::node().credential().to_owned(),
+        };
+        self.carry_out(&caller, None, command, Origin::Above).await
+    }
+
+    /// From now on nothing of this is registered here but by those above; `None`: everything is again.
+    /// What was begun before is done when this returns. It must be durable elsewhere.
+    ///
+    /// # Errors
+    /// The node is shutting down, or its log has failed: then nothing is registered at all.
+    pub async fn hold(&self, held: Option<Held>) -> Result<()> {
+        let hold = Command::Hold(held);
+        self.carry_out(&Caller::node(), None, hold, Origin::Above)
+            .await
+            .map(drop)
+    }
+
+    /// What the national node has taken over.
+    pub fn held(&self) -> Option<Arc<Held>> {
+        self.held.load_full()
     }
 
     async fn carry_out(
@@ -192,6 +229,7 @@ impl Registry {
         caller: &Caller,
         idempotency: Option<Idempotency>,
         command: Command,
+        origin: Origin,
     ) -> Result<Receipt> {
         caller.require_known()?;
         let unavailable = || Error::Unavailable("the node is shutting down".into());
@@ -202,9 +240,13 @@ impl Registry {
         let registered = self.registered_under(&command);
         let began = Instant::now();
         let written = match self.endorser.get() {
-            None => writer.write(caller.clone(), idempotency, command).await,
-            Some(endorser) => {
-                self.write_endorsed(endorser, &writer, caller, idempotency, command)
+            Some(endorser) if endorser.concerns(&command) => {
+                self.write_endorsed(endorser, &writer, caller, idempotency, command, origin)
+                    .await
+            }
+            _ => {
+                writer
+                    .write(caller.clone(), idempotency, command, origin)
                     .await
             }
         };
@@ -252,22 +294,19 @@ impl Registry {
         first.map(Prefix::canonical)
     }
 
-    /// A command with approval as what it is where the national node has the last word.
-    fn left_to_national(&self, command: Command) -> Command {
-        match command {
-            Command::TransitionPrefix {
-                prefix,
-                action: PrefixAction::Approve,
-                message,
-                expected_version,
-            } if self.provisioned_under(&prefix).is_some() => Command::TransitionPrefix {
-                prefix,
-                action: PrefixAction::Submit,
-                message,
-                expected_version,
-            },
-            other => other,
+    /// A command with approval and resumption as what they are where the national node has the last
+    /// word.
+    fn left_to_national(&self, mut command: Command) -> Command {
+        if let Command::TransitionPrefix { prefix, action, .. } = &mut command
+            && self.provisioned_under(prefix).is_some()
+        {
+            *action = match *action {
+                PrefixAction::Approve => PrefixAction::Submit,
+                PrefixAction::Resume => PrefixAction::ResumeGranted,
+                other => other,
+            };
         }
+        command
     }
 
     /// From now on what is registered is signed. Once for a registry: a second one changes
@@ -284,15 +323,8 @@ impl Registry {
         caller: &Caller,
         idempotency: Option<Idempotency>,
         command: Command,
+        origin: Origin,
     ) -> Result<Receipt> {
-        let concerned = match &command {
-            Command::CreateIdentifier(_) | Command::UpdateIdentifier(_) => true,
-            Command::ImportChunk { .. } => endorser.imports,
-            _ => false,
-        };
-        if !concerned {
-            return writer.write(caller.clone(), idempotency, command).await;
-        }
         for _ in 0..ENDORSING_ATTEMPTS {
             let (endorser, unsigned, whose) = (endorser.clone(), command.clone(), caller.clone());
             let (store, prefixes) = (self.store.clone(), self.prefixes.clone());
@@ -306,7 +338,7 @@ impl Registry {
             let signed = signing
                 .await
                 .map_err(|_| Error::Storage("signing ended without a result".into()))??;
-            let written = writer.write(caller.clone(), idempotency.clone(), signed);
+            let written = writer.write(caller.clone(), idempotency.clone(), signed, origin);
             let written = written.await;
             match (&written, &command) {
                 // The record has changed since it was signed, not since the caller read it.

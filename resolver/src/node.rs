@@ -2,7 +2,7 @@
 //! what the configuration says to each, `upkeep` what it does beside serving.
 
 mod error;
-mod options;
+pub(crate) mod options;
 mod upkeep;
 
 use self::error::bind_error;
@@ -172,17 +172,18 @@ impl Node {
         let public_key = site_key.as_ref().map(SiteKey::public);
         let public_key = public_key.transpose().map_err(NodeError::SiteKey)?;
         let own_site = own_site(config, ports, &public_key.unwrap_or_default());
+        let uplink = Arc::new(Uplink::new(registry.journal()));
         let core = Arc::new(Core {
             resolver: Resolver::new(registry.clone(), cache, own_site),
             registry: registry.clone(),
             zones,
             dnssec: Arc::new(dnssec),
-            recursion: recursion(config, handle_port),
+            recursion: recursion(config, handle_port, uplink.siblings()),
             directory: Arc::new(Directory::open(
                 registry.clone(),
                 directory_options(config),
             )?),
-            uplink: Arc::new(Uplink::new(registry.journal())),
+            uplink,
             proofs: Proofs::new(registry.clone()).with_limits(options::guess_limits(config)),
             started_at_ms: now_ms(),
             request_deadline: Duration::from_millis(config.limits.request_deadline_ms.into()),
@@ -190,7 +191,7 @@ impl Node {
         let grpc = GrpcFront::bind(config.grpc.listen, core.clone(), grpc_options(config))
             .await
             .map_err(bind_error("grpc", config.grpc.listen))?;
-        let http_options = http_options(config, metrics);
+        let http_options = http_options(config, metrics)?;
         let mut http =
             HttpFront::new(http_listener, core.clone(), http_options).map_err(&http_error)?;
         if let Some(listener) = https_listener {

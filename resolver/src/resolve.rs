@@ -136,7 +136,7 @@ impl Resolver {
                 None
             }
             Ok(Some(entry)) => {
-                let answer = answer_from(&prefix, &entry);
+                let answer = counted(&prefix, answer_from(&prefix, &entry));
                 let success = matches!(answer, Answer::Found(_));
                 basis.record = Some(self.cache.stamp(key, &entry));
                 basis.traffic = Some((prefix.traffic.clone(), success));
@@ -174,12 +174,13 @@ impl Resolver {
                     Some(entry) => entry,
                     None => self.read_from_disk(key).await?,
                 };
-                if self.may_be_templated(&prefix, query.identifier, &entry) {
-                    self.answer_elsewhere(prefix, query.identifier, entry)
+                let answer = if self.may_be_templated(&prefix, query.identifier, &entry) {
+                    self.answer_elsewhere(prefix.clone(), query.identifier, entry)
                         .await?
                 } else {
                     answer_from(&prefix, &entry)
-                }
+                };
+                counted(&prefix, answer)
             }
         };
         self.as_seen(query, answer).await
@@ -206,15 +207,12 @@ impl Resolver {
         let answer = match self.place(query.identifier) {
             Place::Answered(answer, _) => answer,
             Place::Here(prefix) => {
-                let key = query.identifier.key();
-                let entry = match self.cache.get(key) {
-                    Some(entry) => entry,
-                    None => self.read(key)?,
-                };
-                match templates {
+                let entry = self.lookup_blocking(query.identifier.key())?;
+                let answer = match templates {
                     Templates::Asked => self.answer_here(&prefix, query.identifier, &entry)?,
                     Templates::PassedOver => answer_from(&prefix, &entry),
-                }
+                };
+                counted(&prefix, answer)
             }
         };
         self.administered(answer, query.caller)
@@ -227,7 +225,7 @@ impl Resolver {
     pub fn resolve_read(&self, query: &Query<'_>, entry: &CacheEntry) -> Result<Answer> {
         let answer = match self.place(query.identifier) {
             Place::Answered(answer, _) => answer,
-            Place::Here(prefix) => answer_from(&prefix, entry),
+            Place::Here(prefix) => counted(&prefix, answer_from(&prefix, entry)),
         };
         self.administered(answer, query.caller)
     }
@@ -248,8 +246,14 @@ impl Resolver {
     }
 }
 
+/// Counts an answer of a prefix: on the thread, or in the task, of whoever asks.
+fn counted(prefix: &PrefixEntry, answer: Answer) -> Answer {
+    measure::count(&prefix.traffic, matches!(answer, Answer::Found(_)));
+    answer
+}
+
 fn answer_from(prefix: &PrefixEntry, entry: &CacheEntry) -> Answer {
-    let answer = match &entry.record {
+    match &entry.record {
         None => Answer::Missing(Missing::Identifier),
         Some(record) => match &record.deleted {
             Some(reason) => Answer::Missing(Missing::Deleted {
@@ -259,9 +263,7 @@ fn answer_from(prefix: &PrefixEntry, entry: &CacheEntry) -> Answer {
             }),
             None => Answer::Found(Resolved::new(record.clone(), prefix.record.owner())),
         },
-    };
-    measure::count(&prefix.traffic, matches!(answer, Answer::Found(_)));
-    answer
+    }
 }
 
 /// Invalidates what a commit changed, before it is acknowledged. Prefixes are not cached: the

@@ -2,6 +2,7 @@
 //! the node. What they do is `idnode_registry::upward`'s.
 
 pub(crate) mod escrow;
+pub(crate) mod routes;
 
 use crate::cli::EscrowRestoreArgs;
 use crate::config::Config;
@@ -15,6 +16,10 @@ use idnode_registry::upward::epp;
 use idnode_registry::upward::escrow::Escrow;
 use idnode_registry::upward::escrow::restore::{self, Restored};
 use idnode_registry::upward::report::{ReportOptions, Reports};
+use idnode_registry::upward::routes::Routes;
+use idnode_registry::upward::stream::StreamOptions;
+use idnode_registry::upward::sync::Paces;
+use idnode_registry::upward::{sync, takeover};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +49,9 @@ pub struct Upward {
     epp: Option<epp::Options>,
     escrow: Option<Escrow>,
     reporting: Option<Reporting>,
+    streams: Option<StreamOptions>,
+    paces: Paces,
+    routes: Option<Arc<Routes>>,
 }
 
 /// What reporting needs.
@@ -63,10 +71,7 @@ impl Upward {
     pub fn new(config: &Config, core: &Arc<Core>, at: &Addresses) -> Result<Self, NodeError> {
         let epp = epp_options(config);
         if epp.is_some() {
-            let own = config.upward.prefixes.iter();
-            // The configuration's rule has them read once already.
-            let own = own.filter_map(|text| Prefix::parse(text).ok());
-            core.registry.provision_below(own.collect());
+            core.registry.provision_below(own_prefixes(config));
         }
         let reports = !config.upward_report.server.is_empty();
         Ok(Self {
@@ -74,6 +79,12 @@ impl Upward {
             epp,
             escrow: escrow::of(config, core)?,
             reporting: reports.then(|| reporting(config, core, at)).transpose()?,
+            streams: stream_options(config),
+            paces: Paces {
+                per_s: config.upward_sync.changes_per_s,
+                busy_per_s: config.upward_sync.busy_changes_per_s,
+            },
+            routes: routes::of(config, core, at)?,
         })
     }
 
@@ -95,6 +106,22 @@ impl Upward {
                 }
             });
         }
+        if let Some(options) = self.streams {
+            let both = || (registry.clone(), uplink.clone());
+            if let Some(routes) = self.routes {
+                tasks.spawn(routes.run(options.clone(), shutdown.clone()));
+            }
+            let ((registry, uplink), followed) = (both(), options.clone());
+            tasks.spawn(takeover::run(registry, uplink, followed, shutdown.clone()));
+            let (registry, uplink) = both();
+            tasks.spawn(sync::run(
+                registry,
+                uplink,
+                options,
+                self.paces,
+                shutdown.clone(),
+            ));
+        }
         let mut gathering = None;
         if let Some(reporting) = self.reporting {
             let reports = reporting.reports;
@@ -105,6 +132,31 @@ impl Upward {
         }
         Running { tasks, gathering }
     }
+}
+
+/// The node's own prefixes.
+pub(crate) fn own_prefixes(config: &Config) -> Vec<Prefix> {
+    let own = config.upward.prefixes.iter();
+    // The configuration's rule has them read once already.
+    own.filter_map(|text| Prefix::parse(text).ok()).collect()
+}
+
+/// What the streams need; `None`: they are off.
+fn stream_options(config: &Config) -> Option<StreamOptions> {
+    let sync = &config.upward_sync;
+    (!sync.server.is_empty()).then(|| StreamOptions {
+        node: config.node.id.clone(),
+        prefixes: own_prefixes(config),
+        channel: ChannelOptions {
+            server: sync.server.clone(),
+            server_name: sync.server_name.clone(),
+            authority: sync.authority.clone(),
+            certificate: sync.certificate.clone(),
+            key: sync.key.clone(),
+            timeout: Duration::from_millis(sync.timeout_ms.into()),
+        },
+        max_backoff: Duration::from_millis(sync.max_backoff_ms.into()),
+    })
 }
 
 /// What provisioning needs; `None`: it is off.
@@ -127,6 +179,7 @@ fn epp_options(config: &Config) -> Option<epp::Options> {
         timeout: ms(epp.timeout_ms),
         keepalive: ms(epp.keepalive_ms),
         poll: ms(epp.poll_ms),
+        idle_poll: ms(epp.idle_poll_ms),
         max_backoff: ms(epp.max_backoff_ms),
     })
 }
@@ -192,6 +245,7 @@ fn reporting(config: &Config, core: &Arc<Core>, at: &Addresses) -> Result<Report
         keep: DAY * report.keep_days,
         max_backoff: Duration::from_millis(report.max_backoff_ms.into()),
         clock_offset_s: report.clock_ahead_s.into(),
+        clock_settle: Duration::from_secs(report.clock_settle_s.into()),
     };
     let reports = Reports::open(core.registry.clone(), core.uplink.clone(), options)?;
     let reports = Arc::new(reports);
@@ -207,6 +261,7 @@ fn reporting(config: &Config, core: &Arc<Core>, at: &Addresses) -> Result<Report
         checks_to_recovery: report.checks_to_recovery,
         data_dir: config.node.data_dir.clone(),
         min_free_bytes: u64::from(report.min_free_mib) << 20,
+        attack_per_minute: report.attack_per_minute,
         probe,
         fronts: Fronts {
             dns: at.dns,

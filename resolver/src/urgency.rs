@@ -26,6 +26,8 @@ const HANDED_OVER: usize = 8;
 pub(crate) struct Urgency {
     /// Whether the thread is in the real-time class; `None`: the system does not permit it.
     urgent: Option<bool>,
+    /// The system refused the last change, which was logged.
+    is_refused: bool,
     window_began: Instant,
     worked_before: Duration,
     /// In this window.
@@ -36,8 +38,10 @@ pub(crate) struct Urgency {
 impl Urgency {
     /// Of this thread; not `wanted`: it stays as it is.
     pub fn of_this_thread(wanted: bool) -> Self {
+        let entered = wanted && set(true).inspect_err(log_usual).is_ok();
         Self {
-            urgent: (wanted && set(true)).then_some(true),
+            urgent: entered.then_some(true),
+            is_refused: false,
             window_began: Instant::now(),
             worked_before: worked(),
             datagrams: 0,
@@ -62,9 +66,28 @@ impl Urgency {
         (self.window_began, self.worked_before) = (now, worked);
         (self.datagrams, self.handed_over) = (0, 0);
         if should != urgent {
-            self.urgent = set(should).then_some(should);
+            self.change(should);
         }
     }
+
+    /// Where the system refuses, the thread stays what it is, which is known, and the next look
+    /// tries again: one that stayed in the real-time class for good would starve the others.
+    fn change(&mut self, urgent: bool) {
+        let changed = set(urgent);
+        if let Err(error) = &changed
+            && !self.is_refused
+        {
+            tracing::warn!(%error, urgent, "a UDP thread cannot change how it is scheduled");
+        }
+        self.is_refused = changed.is_err();
+        if changed.is_ok() {
+            self.urgent = Some(urgent);
+        }
+    }
+}
+
+fn log_usual(error: &Errno) {
+    tracing::info!(%error, "UDP threads are scheduled like any other");
 }
 
 fn should_be_urgent(is_urgent: bool, share: f64) -> bool {
@@ -77,29 +100,24 @@ fn worked() -> Duration {
 }
 
 /// Puts this thread into the real-time class, at its lowest priority, or back; threads that it
-/// starts are not in it. `false`: the system refuses.
-fn set(urgent: bool) -> bool {
-    let (policy, sched_priority) = if urgent {
-        (libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, 1)
-    } else {
-        (libc::SCHED_OTHER, 0)
+/// starts are not in it. That it resets what it forks stays set on the way back: clearing that flag
+/// takes CAP_SYS_NICE (sched(7)), which a thread that entered by RLIMIT_RTPRIO has not.
+fn set(urgent: bool) -> nix::Result<()> {
+    let (class, sched_priority) = match urgent {
+        true => (libc::SCHED_FIFO, 1),
+        false => (libc::SCHED_OTHER, 0),
     };
+    let policy = class | libc::SCHED_RESET_ON_FORK;
     let parameters = libc::sched_param { sched_priority };
     // SAFETY: the call reads `parameters`, which lives until it returns, and writes nothing; 0
     // stands for the calling thread.
     let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
-    match Errno::result(result) {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::info!(%error, "UDP threads are scheduled like any other");
-            false
-        }
-    }
+    Errno::result(result).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     #[test]
@@ -130,6 +148,47 @@ mod tests {
             std::thread::sleep(WINDOW);
             urgency.look(Instant::now(), 7, 1);
             assert_eq!(urgency.urgent, Some(false), "one in seven was handed over");
+        });
+        thread.join().unwrap();
+    }
+
+    /// Takes CAP_SYS_NICE from this thread alone; false: it cannot.
+    fn give_up_nice() -> bool {
+        const VERSION_3: u32 = 0x2008_0522;
+        const CAP_SYS_NICE: u32 = 23;
+        let mut header = [VERSION_3, 0];
+        // Effective, permitted and inheritable, twice 32 of each.
+        let mut sets = [0_u32; 6];
+        // SAFETY: both calls are given a header of two numbers and room for six.
+        unsafe {
+            if libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) != 0 {
+                return false;
+            }
+            sets[0] &= !(1 << CAP_SYS_NICE);
+            libc::syscall(libc::SYS_capset, header.as_mut_ptr(), sets.as_ptr()) == 0
+        }
+    }
+
+    #[test]
+    fn a_thread_leaves_without_a_capability_and_where_it_is_refused_stays_what_it_is() {
+        let thread = std::thread::spawn(|| {
+            if set(true).is_err() || !give_up_nice() {
+                return; // not permitted here
+            }
+            // From here on as a thread that has entered by RLIMIT_RTPRIO.
+            let mut urgency = Urgency {
+                urgent: Some(true),
+                ..Urgency::of_this_thread(false)
+            };
+            urgency.change(false);
+            assert_eq!(urgency.urgent, Some(false));
+            // SAFETY: the call takes a number and gives one.
+            let policy = unsafe { libc::sched_getscheduler(0) };
+            assert_eq!(policy, libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK);
+            urgency.change(true);
+            assert_eq!(urgency.urgent, Some(!urgency.is_refused));
+            urgency.change(false);
+            assert_eq!((urgency.urgent, urgency.is_refused), (Some(false), false));
         });
         thread.join().unwrap();
     }

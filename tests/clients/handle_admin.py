@@ -17,9 +17,9 @@ the fields), no_credential (the message ends with its body), encrypt (by the ses
 the session's key), number (the request id), passed (the recursion count), certify (the answer is to
 be signed).
 Answers: {"op", "code", "session", "flags", "text", "handles", "values", "challenge", "more",
-"body", "signed" (by whom, when --site-key has verified it)}; {"closed": true} when the server closed.
+"body", "signed" (by whom, when --site-key or the session's key has verified it)}; {"closed": true} when the server closed.
 
-Who it is: --identity INDEX:HANDLE with --secret TEXT, or --key FILE (PEM, RSA or SM2). What Python's
+Who it is: --identity INDEX:HANDLE with --secret TEXT, or --key FILE (PEM, RSA, DSA or SM2). What Python's
 cryptography does not know of SM2 the command openssl does.
 """
 
@@ -136,6 +136,7 @@ class Client:
         host, _, port = arguments.server.rpartition(":")
         self.address = (host, int(port))
         self.socket = None
+        self.received = b""  # of datagrams
         self.number = int.from_bytes(os.urandom(3), "big")
         self.challenge = None
         self.key, self.algorithm = None, AES  # of the session
@@ -143,10 +144,21 @@ class Client:
     def connect(self):
         if self.socket:
             self.socket.close()
-        self.socket = socket.create_connection(self.address, 20)
+        if self.arguments.udp:
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.socket.settimeout(20)
+            self.socket.connect(self.address)
+        else:
+            self.socket = socket.create_connection(self.address, 20)
+        self.received = b""
         return {"connected": True}
 
     def read(self, count):
+        if self.arguments.udp:
+            if not self.received:
+                self.received = self.socket.recv(65536)
+            data, self.received = self.received[:count], self.received[count:]
+            return data
         data = b""
         while len(data) < count:
             more = self.socket.recv(count - len(data))
@@ -230,7 +242,11 @@ class Client:
             raise ValueError(f"{reader.left()} bytes behind the credential")
         answer = {"op": op, "code": code, "session": session, "flags": flags}
         if flags & CERTIFY:
-            answer["signed"] = self.signer(credential, contents[: HEADER.size + body_length])
+            signed = contents[: HEADER.size + body_length]
+            if b"HS_MAC" in credential:
+                answer["signed"] = "HS_MAC" if credential == self.mac(signed, session) else "wrong"
+            else:
+                answer["signed"] = self.signer(credential, signed)
         answer["encrypted"] = encrypted
         if flags & REQUEST_DIGEST:
             kind = body.take(1)[0]
@@ -305,9 +321,14 @@ class Client:
             sm2 = ("-sign", "-rawin", "-digest", "sm3", "-pkeyopt", f"distid:{handle}")
             return b"HS_PUBKEY", sized(b"SM3") + sized(openssl("pkeyutl", files, *sm2))
         from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import padding
-        signature = self.private().sign(covered, padding.PKCS1v15(), hashes.SHA256())
-        return b"HS_PUBKEY", sized(b"SHA-256") + sized(signature)
+        from cryptography.hazmat.primitives.asymmetric import dsa, padding
+        key = self.private()
+        name, digest = (b"SHA1", hashes.SHA1()) if self.arguments.sha1 else (b"SHA-256", hashes.SHA256())
+        if isinstance(key, dsa.DSAPrivateKey):
+            signature = key.sign(covered, digest)
+        else:
+            signature = key.sign(covered, padding.PKCS1v15(), digest)
+        return b"HS_PUBKEY", sized(name) + sized(signature)
 
     def pem(self):
         with open(self.arguments.key, "rb") as file:
@@ -427,7 +448,9 @@ def main():
     parser.add_argument("--older", action="store_true", help="the proof of protocol 2.1 to 2.6")
     parser.add_argument("--iterations", default=10000, type=int)
     parser.add_argument("--key")
+    parser.add_argument("--udp", action="store_true", help="messages of one datagram each")
     parser.add_argument("--sm2", action="store_true", help="the key is SM2's")
+    parser.add_argument("--sha1", action="store_true", help="signatures as before protocol 2.7")
     parser.add_argument("--site-key", help="the public key that answers are signed with, PEM")
     parser.add_argument("--version", default="2.11")
     parser.add_argument("--suggests", default=11, type=int, help="the minor version it would have")

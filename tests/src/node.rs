@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::run::{Idctl, binary, success};
+use crate::run::{Idctl, binary, free_address, success};
 
 /// A data directory made by `idnode init`; goes away when dropped.
 #[derive(Debug)]
@@ -90,15 +90,14 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Any free ports.
-    pub fn any() -> Self {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    /// Free ports, which a node can have again when it is started again.
+    pub fn free() -> Self {
         Self {
-            grpc: any,
-            http: any,
+            grpc: free_address(),
+            http: free_address(),
             https: None,
-            dns: any,
-            handle: any,
+            dns: free_address(),
+            handle: free_address(),
             handle_tls: None,
             whois: None,
             dot: None,
@@ -125,7 +124,8 @@ impl Addresses {
         })
     }
 
-    fn flags(&self) -> [String; 8] {
+    /// The flags that have a node listen there.
+    pub fn flags(&self) -> [String; 8] {
         [
             "--grpc".to_owned(),
             self.grpc.to_string(),
@@ -152,7 +152,7 @@ pub struct Node {
 impl Node {
     /// `idnode run` on a directory, on free ports.
     pub fn run(dir: &DataDir) -> Self {
-        Self::run_at(dir, &Addresses::any(), &[])
+        Self::run_at(dir, &Addresses::free(), &[])
     }
 
     /// `idnode run` on a directory, on these ports, with further arguments.

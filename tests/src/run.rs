@@ -1,7 +1,9 @@
 //! Other programs: where the node's own binaries are, and running one to its end.
 
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -23,6 +25,15 @@ pub fn binary(name: &str) -> PathBuf {
             test.display()
         )
     })
+}
+
+/// A client in another language. Found from the package's folder, where tests run, when they run:
+/// what was built elsewhere may run here.
+///
+/// # Panics
+/// There is no current folder.
+pub fn python_client(name: &str) -> PathBuf {
+    std::path::absolute(PathBuf::from("clients").join(name)).expect("a current folder")
 }
 
 /// Runs a command to its end.
@@ -265,4 +276,26 @@ pub fn base64(text: &str) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// An address of the loopback network whose port is free for UDP and TCP, and stays so for a program that
+/// is started there again: it is none that the system gives to whoever asks for any.
+///
+/// # Panics
+/// Every port is taken.
+pub fn free_address() -> SocketAddr {
+    const FIRST: u32 = 20_000;
+    const PORTS: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Processes of tests that run side by side begin at different ones.
+    let own = std::process::id().wrapping_mul(997);
+    for _ in 0..PORTS {
+        let place = own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = u16::try_from(FIRST + place).expect("a port");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port is free for both UDP and TCP");
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -34,18 +34,6 @@ impl Key {
     pub fn node(&self) -> String {
         format!("{}:{}:{}", self.name, self.algorithm, self.secret)
     }
-}
-
-/// An address of the loopback network whose port is free for UDP and TCP.
-pub fn free_address() -> SocketAddr {
-    for _ in 0..100 {
-        let tcp = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let address = tcp.local_addr().expect("its address");
-        if UdpSocket::bind(address).is_ok() {
-            return address;
-        }
-    }
-    panic!("no port is free for both UDP and TCP");
 }
 
 /// What a secondary is told of its primary.

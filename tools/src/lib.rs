@@ -7,6 +7,7 @@
 //! | [`ctl`] | `idctl`, the operator and enterprise CLI |
 //! | [`escrow`] | deposits in directories, for `idctl` and `idnational` |
 //! | [`national`] | `idnational`, a stand-in for the national top-level node |
+//! | [`province`] | `idprovince`, six nodes and a national node on one machine |
 //! | `report_json` | reports to the national node as JSON, for `idctl` and `idnational` |
 //! | `handle_client`, `tls` | connections to a Handle server, and whom TLS trusts, for both |
 
@@ -16,5 +17,6 @@ pub mod ctl;
 pub mod escrow;
 mod handle_client;
 pub mod national;
+pub mod province;
 mod report_json;
 mod tls;

@@ -2,8 +2,8 @@
 
 use idnode_proto::api::report::Body;
 use idnode_proto::api::{
-    ApplicationData, Downtime, EnterpriseListing, FaultEvent, Incident, LatencyDay, LevelDay,
-    Monitoring, PrefixDay, Report, ReportedEnterprise, ServiceReport,
+    ApplicationData, Contact, Downtime, EnterpriseListing, FaultEvent, Incident, LatencyDay,
+    LevelDay, Monitoring, PrefixDay, Report, ReportedEnterprise, ServiceReport,
 };
 use serde_json::{Value, json};
 
@@ -82,7 +82,20 @@ fn enterprise(enterprise: &ReportedEnterprise) -> Value {
         "status": enterprise.status,
         "version": enterprise.version,
         "routes": routes.collect::<Vec<_>>(),
+        "name_en": enterprise.name_en,
+        "address": enterprise.address,
+        "province_code": enterprise.province_code,
+        "city_code": enterprise.city_code,
+        "county_code": enterprise.county_code,
+        "country_code": enterprise.country_code,
+        "website": enterprise.website,
+        "description": enterprise.description,
+        "contact": enterprise.contact.as_ref().map(contact),
     })
+}
+
+fn contact(contact: &Contact) -> Value {
+    json!({"name": contact.name, "email": contact.email, "phone": contact.phone})
 }
 
 fn statistics(day: &PrefixDay) -> Value {

@@ -53,6 +53,9 @@ pub enum Data {
     CheckedIdentifiers(Vec<Checked>),
     /// What is known of an identifier (`identifier:infData`).
     Identifier(Box<IdentifierInfo>),
+    /// What is not understood, and why: objects of others, or less than the drafts name. The rest of
+    /// the answer holds all the same.
+    Unknown(String),
 }
 
 impl Response {
@@ -78,13 +81,15 @@ impl Response {
             .child("extValue")
             .and_then(|it| it.child("reason"))
             .map(|it| it.text().map(str::to_owned));
-        let data = response.child("resData").map(Data::read);
+        let data = response
+            .child("resData")
+            .map(|data| Data::read(data).unwrap_or_else(|refused| Data::Unknown(refused.reason)));
         Ok(Self {
             code: number.ok_or_else(|| not_number("code of result", code))?,
             text: result.field("msg")?,
             reason: reason.transpose()?,
             queue: response.child("msgQ").map(MessageQueue::read).transpose()?,
-            data: data.transpose()?,
+            data,
             client_id: ids.optional("clTRID")?,
             server_id: ids.field("svTRID")?,
         })
@@ -165,6 +170,7 @@ impl Data {
             Self::Audit(audit) => audit.write(out),
             Self::CheckedIdentifiers(checked) => Checked::write_all(checked, out),
             Self::Identifier(info) => info.write(out),
+            Self::Unknown(_) => {}
         }
     }
 }

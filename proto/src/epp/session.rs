@@ -7,7 +7,7 @@ use crate::xml::Writer;
 
 /// The version of EPP there is.
 pub const VERSION: &str = "1.0";
-/// The language of texts for people.
+/// The language of texts for people, if there is a choice.
 pub const LANGUAGE: &str = "en";
 /// Most namespaces that one side names.
 const MAX_URIS: usize = 64;
@@ -40,6 +40,13 @@ impl Greeting {
             languages: vec![LANGUAGE.to_owned()],
             objects: OBJECTS.map(str::to_owned).to_vec(),
         }
+    }
+
+    /// The language that a client logs in with: [`LANGUAGE`] if there are texts in it, else the first.
+    pub fn language(&self) -> &str {
+        let ours = |it: &&String| it.eq_ignore_ascii_case(LANGUAGE);
+        let offered = self.languages.iter().find(ours);
+        offered.or(self.languages.first()).map_or(LANGUAGE, |it| it)
     }
 
     pub(super) fn read(greeting: Read<'_>) -> Result<Self, Refused> {

@@ -9,3 +9,4 @@ mod frames;
 mod golden;
 mod refused;
 mod round_trip;
+mod sessions;

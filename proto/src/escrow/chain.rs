@@ -10,6 +10,11 @@ use crate::identifier;
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
+/// Most deposits of a chain, which are all open while it is read: more than a year of them.
+pub const MAX_LINKS: usize = 400;
+/// Longest text of the objects beside identifiers in the documents of a chain, bytes: they are held.
+const MAX_AROUND_BYTES: u64 = 1 << 30;
+
 /// What a prefix has at the last deposit's watermark, but for its identifiers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Around {
@@ -122,6 +127,8 @@ pub struct Chain<R> {
     around: Around,
     range: (Vec<u8>, Vec<u8>),
     listing: Option<Listing>,
+    /// Text of the objects beside identifiers that has been read.
+    around_bytes: u64,
 }
 
 impl<R> std::fmt::Debug for Chain<R> {
@@ -139,6 +146,10 @@ impl<R: BufRead> Chain<R> {
     /// They do not follow each other; [`EscrowError`] of their documents.
     pub fn new(documents: Vec<DocumentReader<R>>) -> Result<Self, EscrowError> {
         let wrong = |what: &str| EscrowError::Chain(what.to_owned());
+        if documents.len() > MAX_LINKS {
+            let reason = format!("more than {MAX_LINKS} deposits follow a FULL one");
+            return Err(EscrowError::Chain(reason));
+        }
         let first = documents.first().map(|it| it.head().clone());
         let first = first.ok_or_else(|| wrong("there is no deposit"))?;
         if first.kind != Kind::Full {
@@ -152,6 +163,7 @@ impl<R: BufRead> Chain<R> {
             around: Around::default(),
             range: prefix.key_range(),
             listing: None,
+            around_bytes: 0,
         };
         let mut before: Option<Head> = None;
         for document in documents {
@@ -234,8 +246,14 @@ impl<R: BufRead> Chain<R> {
         for deletion in deletes {
             self.delete(deletion, &document)?;
         }
+        let begin = document.offset();
         let next = loop {
-            match document.next()? {
+            let object = document.next()?;
+            if self.around_bytes + (document.offset() - begin) > MAX_AROUND_BYTES {
+                let reason = "there are more templates than are read".to_owned();
+                return Err(EscrowError::Chain(reason));
+            }
+            match object {
                 None => break None,
                 Some(Object::Identifier(identifier)) => break Some(identifier),
                 Some(Object::Prefix(prefix)) => {
@@ -254,6 +272,7 @@ impl<R: BufRead> Chain<R> {
                 }
             }
         };
+        self.around_bytes += document.offset() - begin;
         let mut link = Link {
             document,
             next: None,

@@ -34,6 +34,9 @@ impl std::fmt::Display for Kind {
     }
 }
 
+/// The largest revision: places in change logs are signed 64-bit numbers where databases keep them.
+pub const MAX_REVISION: u64 = i64::MAX as u64;
+
 /// What a deposit is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
@@ -74,6 +77,9 @@ impl Head {
         }
         if self.prev_id.as_ref() == Some(&self.id) {
             return Err("follows itself".to_owned());
+        }
+        if self.revision > MAX_REVISION {
+            return Err("has a revision that no change log comes to".to_owned());
         }
         match (self.kind, &self.prev_id, self.since) {
             (Kind::Full, _, None) => Ok(()),

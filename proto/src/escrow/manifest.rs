@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 
 /// The file name of a deposit's manifest.
 pub const MANIFEST_NAME: &str = "manifest";
+/// The file in which a receiver says what it has found of a deposit, beside its manifest.
+pub const RECEIPT_NAME: &str = "receipt";
+/// Longest receipt that is read, bytes.
+pub const MAX_RECEIPT_BYTES: u64 = 64 << 10;
 /// Longest manifest, bytes.
 pub const MAX_MANIFEST_BYTES: usize = 4 << 20;
 const FORMAT: u32 = 1;
@@ -66,7 +70,8 @@ impl Manifest {
 
     /// The parts' lengths together, bytes.
     pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.bytes).sum()
+        let lengths = self.parts.iter().map(|part| part.bytes);
+        lengths.fold(0, u64::saturating_add)
     }
 
     /// The manifest's file.
@@ -146,6 +151,10 @@ impl Manifest {
             .eq(1..=self.parts.len() as u32);
         if !numbered {
             return wrong("names parts that are not numbered from 1 on".to_owned());
+        }
+        let mut lengths = self.parts.iter().map(|part| part.bytes);
+        if lengths.try_fold(0, u64::checked_add).is_none() {
+            return wrong("names parts that are longer than any file together".to_owned());
         }
         Ok(())
     }

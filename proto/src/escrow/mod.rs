@@ -73,6 +73,9 @@ pub enum EscrowError {
     /// Encrypted for another key, or the key itself is of no use.
     #[error("the deposit's key does not open: {0}")]
     Key(String),
+    /// Values of a record that cannot be read.
+    #[error("values that cannot be deposited: {0}")]
+    Values(String),
     /// The manifest is not one, or not its signer's.
     #[error("the manifest {0}")]
     Manifest(String),

@@ -2,7 +2,8 @@
 //! writes it again has the same bytes, which is what listings are digests of.
 //!
 //! Credentials are not among them: they are secrets between the node and its users, and who takes
-//! a registry over gives out new ones. Public keys of handle administrators are values like others.
+//! a registry over gives out new ones. Keys of handle administrators are values like others, public
+//! ones (HS_PUBKEY) and secret ones (HS_SECKEY): a registry without them would not be the same.
 
 mod enterprise;
 mod identifier;
@@ -91,6 +92,13 @@ impl Object {
 }
 
 impl Deletion {
+    /// The name of what is deleted.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Prefix(name) | Self::Template(name) => name,
+        }
+    }
+
     pub(super) fn write(&self, out: &mut String) {
         match self {
             Self::Prefix(name) => Tag::new(out, "deletedPrefix").text("name", name).end(),

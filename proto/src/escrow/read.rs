@@ -9,6 +9,8 @@ use std::io::BufRead;
 
 /// Most deletions of a document: templates, and the prefix.
 const MAX_DELETES: usize = 100_000;
+/// Longest names of them all together, bytes.
+const MAX_DELETES_BYTES: usize = 32 << 20;
 
 /// Reads a document object by object, within bounds, and checks it on the way: who has not come
 /// to its [summary](DocumentReader::next) has not read a document.
@@ -55,6 +57,11 @@ impl<R: BufRead> DocumentReader<R> {
     /// What the deposit is.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// How far it has been read, bytes from its start.
+    pub fn offset(&self) -> u64 {
+        self.stream.offset()
     }
 
     /// What it deletes.
@@ -126,12 +133,15 @@ impl<R: BufRead> DocumentReader<R> {
             if self.head.kind == Kind::Full {
                 return Err(wrong(&found, "deletions in a FULL deposit"));
             }
+            let mut bytes = 0;
             while let Some(node) = self.stream.enter()? {
                 let node = self.stream.whole(node)?;
-                if self.deletes.len() >= MAX_DELETES {
+                let deletion = Deletion::read(&node)?;
+                bytes += deletion.name().len();
+                if self.deletes.len() >= MAX_DELETES || bytes > MAX_DELETES_BYTES {
                     return Err(wrong(&node, "more deletions than are read"));
                 }
-                self.deletes.push(Deletion::read(&node)?);
+                self.deletes.push(deletion);
             }
             node = self.stream.enter()?;
         }

@@ -278,6 +278,10 @@ pub struct ResolveRequest {
     /// leave non-public values out even for their owner
     #[prost(bool, tag = "4")]
     pub public_only: bool,
+    /// Of an identifier that others answer for: ask them for its public values, instead of a referral
+    /// or PREFIX_NOT_FOUND. The record's version is 0 then. INVALID_ARGUMENT in batches.
+    #[prost(bool, tag = "5")]
+    pub recurse: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ResolveResponse {
@@ -465,7 +469,9 @@ pub mod resolution_service_client {
         /// Errors: INVALID_ARGUMENT (not an identifier; BadRequest names the part),
         /// NOT_FOUND with ErrorInfo reason IDENTIFIER_NOT_FOUND, IDENTIFIER_DELETED (metadata
         /// deleted_at, version) or PREFIX_NOT_FOUND, FAILED_PRECONDITION with PREFIX_NOT_ACTIVE,
-        /// UNAUTHENTICATED for a credential that is not valid.
+        /// UNAUTHENTICATED for a credential that is not valid. With `recurse` also what others have come
+        /// to: UNAVAILABLE with RECURSION_BUSY, RECURSION_UNREACHABLE or RECURSION_REFUSED,
+        /// FAILED_PRECONDITION with RECURSION_LIMIT (a circle, or too many services).
         pub async fn resolve(
             &mut self,
             request: impl tonic::IntoRequest<super::ResolveRequest>,
@@ -538,7 +544,9 @@ pub mod resolution_service_server {
         /// Errors: INVALID_ARGUMENT (not an identifier; BadRequest names the part),
         /// NOT_FOUND with ErrorInfo reason IDENTIFIER_NOT_FOUND, IDENTIFIER_DELETED (metadata
         /// deleted_at, version) or PREFIX_NOT_FOUND, FAILED_PRECONDITION with PREFIX_NOT_ACTIVE,
-        /// UNAUTHENTICATED for a credential that is not valid.
+        /// UNAUTHENTICATED for a credential that is not valid. With `recurse` also what others have come
+        /// to: UNAVAILABLE with RECURSION_BUSY, RECURSION_UNREACHABLE or RECURSION_REFUSED,
+        /// FAILED_PRECONDITION with RECURSION_LIMIT (a circle, or too many services).
         async fn resolve(
             &self,
             request: tonic::Request<super::ResolveRequest>,
@@ -1015,6 +1023,9 @@ pub struct Prefix {
     /// approved here, and under review at the national node
     #[prost(bool, tag = "11")]
     pub submitted: bool,
+    /// the national node had granted it and has withdrawn it
+    #[prost(bool, tag = "12")]
+    pub withdrawn: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PrefixReceipt {
@@ -6759,6 +6770,1837 @@ pub mod deposit {
         }
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FollowTakeoverRequest {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// the last one that the node has made durable; 0: none
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+}
+/// How things stand with a node: the whole, not what has changed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TakeoverNotice {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// number of the takeover, from 1 up; 0: there has been none
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    /// from 1 up, one more with each change: an older notice counts no more
+    #[prost(uint64, tag = "3")]
+    pub revision: u64,
+    #[prost(enumeration = "TakeoverPhase", tag = "4")]
+    pub phase: i32,
+    /// what is taken over: these and everything below them
+    #[prost(string, repeated, tag = "5")]
+    pub prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "6")]
+    pub taken_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// it is in this phase
+    #[prost(message, optional, tag = "7")]
+    pub changed_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// for people
+    #[prost(string, tag = "8")]
+    pub cause: ::prost::alloc::string::String,
+    /// made meanwhile; final once it is handed back
+    #[prost(uint64, tag = "9")]
+    pub registrations: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AcknowledgeTakeoverRequest {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTakeoverRegistrationsRequest {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    /// the last number that the node has; 0: none
+    #[prost(uint64, tag = "3")]
+    pub after: u64,
+    /// 1 to 1000; 0: 100
+    #[prost(uint32, tag = "4")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTakeoverRegistrationsResponse {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    /// From `after` + 1 on without gaps, about 1 MiB at most; empty: there are no more.
+    #[prost(message, repeated, tag = "3")]
+    pub registrations: ::prost::alloc::vec::Vec<TakeoverRegistration>,
+}
+/// A registration that the national node has made in the node's place.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TakeoverRegistration {
+    /// within the takeover, from 1 up without gaps
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(message, optional, tag = "2")]
+    pub registered_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(enumeration = "TakeoverOperation", tag = "3")]
+    pub operation: i32,
+    #[prost(string, tag = "4")]
+    pub identifier: ::prost::alloc::string::String,
+    /// after it, one behind the other as Handle messages encode them (RFC 3652)
+    #[prost(bytes = "vec", tag = "5")]
+    pub values: ::prost::alloc::vec::Vec<u8>,
+    /// empty: none
+    #[prost(string, tag = "6")]
+    pub template: ::prost::alloc::string::String,
+    /// of a deletion
+    #[prost(string, tag = "7")]
+    pub reason: ::prost::alloc::string::String,
+    /// The last entry of the node's change log that the national node had been told of by then: what the
+    /// node has changed later it did not know.
+    #[prost(uint64, tag = "8")]
+    pub known_sequence: u64,
+    /// of which log, by its name (IntakeHello); of another one nothing is known
+    #[prost(bytes = "vec", tag = "9")]
+    pub known_log: ::prost::alloc::vec::Vec<u8>,
+}
+/// An identifier as one side has it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TakeoverVersion {
+    #[prost(bool, tag = "1")]
+    pub live: bool,
+    /// the node's; 0: there is none
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    /// as in TakeoverRegistration
+    #[prost(bytes = "vec", tag = "3")]
+    pub values: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "4")]
+    pub template: ::prost::alloc::string::String,
+    /// of a deletion
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TakeoverConflict {
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
+    /// of the registration
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    #[prost(string, tag = "3")]
+    pub identifier: ::prost::alloc::string::String,
+    #[prost(enumeration = "TakeoverConflictKind", tag = "4")]
+    pub kind: i32,
+    /// of REFUSED_HERE
+    #[prost(message, optional, tag = "5")]
+    pub error: ::core::option::Option<Error>,
+    /// as it was found; from the settlement on, as it was before that
+    #[prost(message, optional, tag = "6")]
+    pub here: ::core::option::Option<TakeoverVersion>,
+    #[prost(message, optional, tag = "7")]
+    pub theirs: ::core::option::Option<TakeoverRegistration>,
+    #[prost(message, optional, tag = "8")]
+    pub found_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(enumeration = "TakeoverSettlement", tag = "9")]
+    pub settlement: i32,
+    /// absent: it is open
+    #[prost(message, optional, tag = "10")]
+    pub settled_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportTakeoverConflictRequest {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub conflict: ::core::option::Option<TakeoverConflict>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportTakeoverConflictResponse {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// these three as they were reported
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub number: u64,
+    #[prost(enumeration = "TakeoverSettlement", tag = "4")]
+    pub settlement: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmMergeRequest {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub revision: u64,
+    /// that were merged, or told as conflicts
+    #[prost(uint64, tag = "4")]
+    pub registrations: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTakeoverRequest {}
+/// How the takeover stands at the node, or the last one if none is in force.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TakeoverStatus {
+    /// 0: there has been none
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+    #[prost(enumeration = "TakeoverPhase", tag = "3")]
+    pub phase: i32,
+    #[prost(string, repeated, tag = "4")]
+    pub prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// by the national node's clock
+    #[prost(message, optional, tag = "5")]
+    pub taken_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// the node was told of this phase
+    #[prost(message, optional, tag = "6")]
+    pub told_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "7")]
+    pub cause: ::prost::alloc::string::String,
+    /// made by the national node, as far as it has told
+    #[prost(uint64, tag = "8")]
+    pub registrations: u64,
+    /// looked at: the next three together
+    #[prost(uint64, tag = "9")]
+    pub merged: u64,
+    #[prost(uint64, tag = "10")]
+    pub applied: u64,
+    /// they were here already
+    #[prost(uint64, tag = "11")]
+    pub unchanged: u64,
+    #[prost(uint64, tag = "12")]
+    pub conflicts: u64,
+    /// of all takeovers
+    #[prost(uint64, tag = "13")]
+    pub open_conflicts: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTakeoverConflictsRequest {
+    /// settled ones too
+    #[prost(bool, tag = "1")]
+    pub all: bool,
+    /// 1 to 1000; 0: 100
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// next of the page before
+    #[prost(string, tag = "3")]
+    pub after: ::prost::alloc::string::String,
+}
+/// About 2 MiB at most.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTakeoverConflictsResponse {
+    /// the oldest first
+    #[prost(message, repeated, tag = "1")]
+    pub conflicts: ::prost::alloc::vec::Vec<ShownConflict>,
+    /// empty: there are no more
+    #[prost(string, tag = "2")]
+    pub next: ::prost::alloc::string::String,
+}
+/// A conflict with values as the API has them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ShownConflict {
+    /// epoch-number, such as 1-3
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub identifier: ::prost::alloc::string::String,
+    #[prost(enumeration = "TakeoverConflictKind", tag = "3")]
+    pub kind: i32,
+    #[prost(message, optional, tag = "4")]
+    pub error: ::core::option::Option<Error>,
+    #[prost(message, optional, tag = "5")]
+    pub here: ::core::option::Option<ShownVersion>,
+    #[prost(message, optional, tag = "6")]
+    pub theirs: ::core::option::Option<ShownVersion>,
+    #[prost(enumeration = "TakeoverOperation", tag = "7")]
+    pub operation: i32,
+    /// there
+    #[prost(message, optional, tag = "8")]
+    pub registered_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "9")]
+    pub found_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(enumeration = "TakeoverSettlement", tag = "10")]
+    pub settlement: i32,
+    #[prost(message, optional, tag = "11")]
+    pub settled_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// the national node knows of this
+    #[prost(bool, tag = "12")]
+    pub told: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ShownVersion {
+    #[prost(bool, tag = "1")]
+    pub live: bool,
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub values: ::prost::alloc::vec::Vec<Value>,
+    #[prost(string, tag = "4")]
+    pub template: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SettleTakeoverConflictRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// HERE or THEIRS
+    #[prost(enumeration = "TakeoverSettlement", tag = "2")]
+    pub keep: i32,
+}
+/// How far a takeover has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TakeoverPhase {
+    /// there has been none
+    Unspecified = 0,
+    /// the national node registers; the node does not
+    TakenOver = 1,
+    /// neither registers; the node merges
+    HandingBack = 2,
+    /// the node registers again
+    HandedBack = 3,
+}
+impl TakeoverPhase {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TAKEOVER_PHASE_UNSPECIFIED",
+            Self::TakenOver => "TAKEOVER_PHASE_TAKEN_OVER",
+            Self::HandingBack => "TAKEOVER_PHASE_HANDING_BACK",
+            Self::HandedBack => "TAKEOVER_PHASE_HANDED_BACK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAKEOVER_PHASE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TAKEOVER_PHASE_TAKEN_OVER" => Some(Self::TakenOver),
+            "TAKEOVER_PHASE_HANDING_BACK" => Some(Self::HandingBack),
+            "TAKEOVER_PHASE_HANDED_BACK" => Some(Self::HandedBack),
+            _ => None,
+        }
+    }
+}
+/// What was done with an identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TakeoverOperation {
+    Unspecified = 0,
+    Create = 1,
+    /// the values are all there is afterwards
+    Modify = 2,
+    Delete = 3,
+}
+impl TakeoverOperation {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TAKEOVER_OPERATION_UNSPECIFIED",
+            Self::Create => "TAKEOVER_OPERATION_CREATE",
+            Self::Modify => "TAKEOVER_OPERATION_MODIFY",
+            Self::Delete => "TAKEOVER_OPERATION_DELETE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAKEOVER_OPERATION_UNSPECIFIED" => Some(Self::Unspecified),
+            "TAKEOVER_OPERATION_CREATE" => Some(Self::Create),
+            "TAKEOVER_OPERATION_MODIFY" => Some(Self::Modify),
+            "TAKEOVER_OPERATION_DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+/// Why a registration could not be merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TakeoverConflictKind {
+    Unspecified = 0,
+    /// created there; live here with other values
+    ExistsHere = 1,
+    /// changed there and, without it being known there, here
+    ChangedHere = 2,
+    /// modified there; not live here
+    DeletedHere = 3,
+    /// what is registered here does not allow it; see error
+    RefusedHere = 4,
+    /// an earlier one of the same identifier is a conflict
+    FollowsConflict = 5,
+}
+impl TakeoverConflictKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TAKEOVER_CONFLICT_KIND_UNSPECIFIED",
+            Self::ExistsHere => "TAKEOVER_CONFLICT_KIND_EXISTS_HERE",
+            Self::ChangedHere => "TAKEOVER_CONFLICT_KIND_CHANGED_HERE",
+            Self::DeletedHere => "TAKEOVER_CONFLICT_KIND_DELETED_HERE",
+            Self::RefusedHere => "TAKEOVER_CONFLICT_KIND_REFUSED_HERE",
+            Self::FollowsConflict => "TAKEOVER_CONFLICT_KIND_FOLLOWS_CONFLICT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAKEOVER_CONFLICT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "TAKEOVER_CONFLICT_KIND_EXISTS_HERE" => Some(Self::ExistsHere),
+            "TAKEOVER_CONFLICT_KIND_CHANGED_HERE" => Some(Self::ChangedHere),
+            "TAKEOVER_CONFLICT_KIND_DELETED_HERE" => Some(Self::DeletedHere),
+            "TAKEOVER_CONFLICT_KIND_REFUSED_HERE" => Some(Self::RefusedHere),
+            "TAKEOVER_CONFLICT_KIND_FOLLOWS_CONFLICT" => Some(Self::FollowsConflict),
+            _ => None,
+        }
+    }
+}
+/// What became of a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TakeoverSettlement {
+    /// it is open
+    Unspecified = 0,
+    /// the node's version stays
+    Here = 1,
+    /// the national node's version is registered
+    Theirs = 2,
+    /// a later conflict of the same identifier stands for it
+    Followed = 3,
+}
+impl TakeoverSettlement {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TAKEOVER_SETTLEMENT_UNSPECIFIED",
+            Self::Here => "TAKEOVER_SETTLEMENT_HERE",
+            Self::Theirs => "TAKEOVER_SETTLEMENT_THEIRS",
+            Self::Followed => "TAKEOVER_SETTLEMENT_FOLLOWED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAKEOVER_SETTLEMENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "TAKEOVER_SETTLEMENT_HERE" => Some(Self::Here),
+            "TAKEOVER_SETTLEMENT_THEIRS" => Some(Self::Theirs),
+            "TAKEOVER_SETTLEMENT_FOLLOWED" => Some(Self::Followed),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod takeover_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Served by the national node, over TLS with certificates on both sides; `node` is the name in the
+    /// client's certificate (PERMISSION_DENIED otherwise). Everything may be asked again: what was done
+    /// is not done twice.
+    #[derive(Debug, Clone)]
+    pub struct TakeoverServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl TakeoverServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> TakeoverServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> TakeoverServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            TakeoverServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// How things stand, at once and whenever they change. What the node has not acknowledged is told
+        /// again every second; a sign of life comes every ten. FAILED_PRECONDITION where the node knows
+        /// of a later revision: the national node has lost its memory.
+        pub async fn follow_takeover(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FollowTakeoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TakeoverNotice>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.TakeoverService/FollowTakeover",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.TakeoverService", "FollowTakeover"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// The node has made a notice durable and keeps to it. Answers how things stand, which may be a
+        /// later revision. FAILED_PRECONDITION for a revision that there has not been.
+        pub async fn acknowledge_takeover(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AcknowledgeTakeoverRequest>,
+        ) -> std::result::Result<tonic::Response<super::TakeoverNotice>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.TakeoverService/AcknowledgeTakeover",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("idnode.v1.TakeoverService", "AcknowledgeTakeover"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What was registered meanwhile, in order, a page at a time.
+        /// FAILED_PRECONDITION unless this takeover is being handed back.
+        pub async fn list_takeover_registrations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTakeoverRegistrationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTakeoverRegistrationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.TakeoverService/ListTakeoverRegistrations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "idnode.v1.TakeoverService",
+                        "ListTakeoverRegistrations",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What could not be merged, with both versions; again when it is settled.
+        pub async fn report_takeover_conflict(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportTakeoverConflictRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportTakeoverConflictResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.TakeoverService/ReportTakeoverConflict",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "idnode.v1.TakeoverService",
+                        "ReportTakeoverConflict",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Everything is merged, or told as a conflict: the scope is the node's again when this is
+        /// answered. FAILED_PRECONDITION unless this revision hands back, and this many were registered.
+        pub async fn confirm_merge(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmMergeRequest>,
+        ) -> std::result::Result<tonic::Response<super::TakeoverNotice>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.TakeoverService/ConfirmMerge",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.TakeoverService", "ConfirmMerge"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod takeover_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with TakeoverServiceServer.
+    #[async_trait]
+    pub trait TakeoverService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the FollowTakeover method.
+        type FollowTakeoverStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::TakeoverNotice, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// How things stand, at once and whenever they change. What the node has not acknowledged is told
+        /// again every second; a sign of life comes every ten. FAILED_PRECONDITION where the node knows
+        /// of a later revision: the national node has lost its memory.
+        async fn follow_takeover(
+            &self,
+            request: tonic::Request<super::FollowTakeoverRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::FollowTakeoverStream>,
+            tonic::Status,
+        >;
+        /// The node has made a notice durable and keeps to it. Answers how things stand, which may be a
+        /// later revision. FAILED_PRECONDITION for a revision that there has not been.
+        async fn acknowledge_takeover(
+            &self,
+            request: tonic::Request<super::AcknowledgeTakeoverRequest>,
+        ) -> std::result::Result<tonic::Response<super::TakeoverNotice>, tonic::Status>;
+        /// What was registered meanwhile, in order, a page at a time.
+        /// FAILED_PRECONDITION unless this takeover is being handed back.
+        async fn list_takeover_registrations(
+            &self,
+            request: tonic::Request<super::ListTakeoverRegistrationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTakeoverRegistrationsResponse>,
+            tonic::Status,
+        >;
+        /// What could not be merged, with both versions; again when it is settled.
+        async fn report_takeover_conflict(
+            &self,
+            request: tonic::Request<super::ReportTakeoverConflictRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportTakeoverConflictResponse>,
+            tonic::Status,
+        >;
+        /// Everything is merged, or told as a conflict: the scope is the node's again when this is
+        /// answered. FAILED_PRECONDITION unless this revision hands back, and this many were registered.
+        async fn confirm_merge(
+            &self,
+            request: tonic::Request<super::ConfirmMergeRequest>,
+        ) -> std::result::Result<tonic::Response<super::TakeoverNotice>, tonic::Status>;
+    }
+    /// Served by the national node, over TLS with certificates on both sides; `node` is the name in the
+    /// client's certificate (PERMISSION_DENIED otherwise). Everything may be asked again: what was done
+    /// is not done twice.
+    #[derive(Debug)]
+    pub struct TakeoverServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> TakeoverServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for TakeoverServiceServer<T>
+    where
+        T: TakeoverService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/idnode.v1.TakeoverService/FollowTakeover" => {
+                    #[allow(non_camel_case_types)]
+                    struct FollowTakeoverSvc<T: TakeoverService>(pub Arc<T>);
+                    impl<
+                        T: TakeoverService,
+                    > tonic::server::ServerStreamingService<super::FollowTakeoverRequest>
+                    for FollowTakeoverSvc<T> {
+                        type Response = super::TakeoverNotice;
+                        type ResponseStream = T::FollowTakeoverStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FollowTakeoverRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TakeoverService>::follow_takeover(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FollowTakeoverSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.TakeoverService/AcknowledgeTakeover" => {
+                    #[allow(non_camel_case_types)]
+                    struct AcknowledgeTakeoverSvc<T: TakeoverService>(pub Arc<T>);
+                    impl<
+                        T: TakeoverService,
+                    > tonic::server::UnaryService<super::AcknowledgeTakeoverRequest>
+                    for AcknowledgeTakeoverSvc<T> {
+                        type Response = super::TakeoverNotice;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AcknowledgeTakeoverRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TakeoverService>::acknowledge_takeover(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AcknowledgeTakeoverSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.TakeoverService/ListTakeoverRegistrations" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTakeoverRegistrationsSvc<T: TakeoverService>(pub Arc<T>);
+                    impl<
+                        T: TakeoverService,
+                    > tonic::server::UnaryService<
+                        super::ListTakeoverRegistrationsRequest,
+                    > for ListTakeoverRegistrationsSvc<T> {
+                        type Response = super::ListTakeoverRegistrationsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::ListTakeoverRegistrationsRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TakeoverService>::list_takeover_registrations(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTakeoverRegistrationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.TakeoverService/ReportTakeoverConflict" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportTakeoverConflictSvc<T: TakeoverService>(pub Arc<T>);
+                    impl<
+                        T: TakeoverService,
+                    > tonic::server::UnaryService<super::ReportTakeoverConflictRequest>
+                    for ReportTakeoverConflictSvc<T> {
+                        type Response = super::ReportTakeoverConflictResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReportTakeoverConflictRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TakeoverService>::report_takeover_conflict(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportTakeoverConflictSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.TakeoverService/ConfirmMerge" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfirmMergeSvc<T: TakeoverService>(pub Arc<T>);
+                    impl<
+                        T: TakeoverService,
+                    > tonic::server::UnaryService<super::ConfirmMergeRequest>
+                    for ConfirmMergeSvc<T> {
+                        type Response = super::TakeoverNotice;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfirmMergeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TakeoverService>::confirm_merge(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfirmMergeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for TakeoverServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "idnode.v1.TakeoverService";
+    impl<T> tonic::server::NamedService for TakeoverServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AnnounceRequest {
+    #[prost(message, optional, tag = "1")]
+    pub announcement: ::core::option::Option<Announcement>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnnounceResponse {
+    #[prost(enumeration = "AnnouncementVerdict", tag = "1")]
+    pub verdict: i32,
+    /// REFUSED: what is wrong, as a path of field names
+    #[prost(string, tag = "2")]
+    pub field: ::prost::alloc::string::String,
+    /// REFUSED: why
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// of the announcement that is answered
+    #[prost(string, tag = "4")]
+    pub digest: ::prost::alloc::string::String,
+}
+/// What a node says of itself, whole.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Announcement {
+    /// the secondary node's id
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// Which content it is: SHA-256 in lower-case hex of this message's encoding with `node`,
+    /// `operator` and `configurations` alone, fields in the order of their numbers.
+    #[prost(string, tag = "2")]
+    pub digest: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub operator: ::core::option::Option<OperatorProfile>,
+    /// at most 1,024, each prefix once
+    #[prost(message, repeated, tag = "4")]
+    pub configurations: ::prost::alloc::vec::Vec<ResolutionConfiguration>,
+    #[prost(message, optional, tag = "5")]
+    pub made_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Who runs a node.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OperatorProfile {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "OperatorCertificateType", tag = "2")]
+    pub certificate_type: i32,
+    /// empty: not told
+    #[prost(string, tag = "3")]
+    pub certificate_code: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub contact_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub contact_email: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub contact_phone: ::prost::alloc::string::String,
+    /// the node's own, canonical, the main one first
+    #[prost(string, repeated, tag = "7")]
+    pub prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// name and version
+    #[prost(string, tag = "8")]
+    pub software: ::prost::alloc::string::String,
+}
+/// Where a prefix, and all that is below it, is resolved.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResolutionConfiguration {
+    #[prost(enumeration = "CodeType", tag = "1")]
+    pub code_type: i32,
+    /// canonical, such as 88.119 or oid:1.2.156.3001
+    #[prost(string, tag = "2")]
+    pub prefix: ::prost::alloc::string::String,
+    /// 1 to 64
+    #[prost(message, repeated, tag = "3")]
+    pub endpoints: ::prost::alloc::vec::Vec<ResolutionEndpoint>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResolutionEndpoint {
+    #[prost(enumeration = "EndpointService", tag = "1")]
+    pub service: i32,
+    #[prost(enumeration = "IpType", tag = "2")]
+    pub ip_type: i32,
+    #[prost(string, tag = "3")]
+    pub ip: ::prost::alloc::string::String,
+    #[prost(enumeration = "ResolutionProtocol", tag = "4")]
+    pub protocol: i32,
+    /// 1 to 65535
+    #[prost(uint32, tag = "5")]
+    pub port: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchSiblingsRequest {
+    /// who asks
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// of the set that it holds; empty: none
+    #[prost(string, tag = "2")]
+    pub set_id: ::prost::alloc::string::String,
+    /// of that set; 0: none
+    #[prost(uint64, tag = "3")]
+    pub version: u64,
+}
+/// A change of the set of siblings.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SiblingUpdate {
+    /// Which set: another one once the national node has begun anew.
+    #[prost(string, tag = "1")]
+    pub set_id: ::prost::alloc::string::String,
+    /// of the set, with this update
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    /// The version that is changed; 0: this is the whole set. One that is not held has been missed:
+    /// the node asks again with what it holds.
+    #[prost(uint64, tag = "3")]
+    pub base: u64,
+    /// new, or to take the place of what was held of the node
+    #[prost(message, repeated, tag = "4")]
+    pub changed: ::prost::alloc::vec::Vec<Sibling>,
+    /// nodes
+    #[prost(string, repeated, tag = "5")]
+    pub gone: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// the update goes on in the next message
+    #[prost(bool, tag = "6")]
+    pub more: bool,
+    /// In the first update: the digest of what is held of the node that asks; empty: nothing is.
+    #[prost(string, tag = "7")]
+    pub known_digest: ::prost::alloc::string::String,
+    /// known_digest is told
+    #[prost(bool, tag = "8")]
+    pub tells_digest: bool,
+}
+/// Another secondary node, and where it resolves what.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Sibling {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// who runs it
+    #[prost(string, tag = "2")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub configurations: ::prost::alloc::vec::Vec<ResolutionConfiguration>,
+    #[prost(message, optional, tag = "4")]
+    pub announced_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AnnouncementVerdict {
+    Unspecified = 0,
+    /// it takes the place of the one before
+    Taken = 1,
+    /// this digest is held
+    Known = 2,
+    Refused = 3,
+}
+impl AnnouncementVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ANNOUNCEMENT_VERDICT_UNSPECIFIED",
+            Self::Taken => "ANNOUNCEMENT_VERDICT_TAKEN",
+            Self::Known => "ANNOUNCEMENT_VERDICT_KNOWN",
+            Self::Refused => "ANNOUNCEMENT_VERDICT_REFUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ANNOUNCEMENT_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "ANNOUNCEMENT_VERDICT_TAKEN" => Some(Self::Taken),
+            "ANNOUNCEMENT_VERDICT_KNOWN" => Some(Self::Known),
+            "ANNOUNCEMENT_VERDICT_REFUSED" => Some(Self::Refused),
+            _ => None,
+        }
+    }
+}
+/// What proves who an enterprise is, with the numbers of provisioning (entCrtType).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OperatorCertificateType {
+    /// none is told
+    Unspecified = 0,
+    /// 统一社会信用代码
+    SocialCreditCode = 1,
+    Other = 3,
+}
+impl OperatorCertificateType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OPERATOR_CERTIFICATE_TYPE_UNSPECIFIED",
+            Self::SocialCreditCode => "OPERATOR_CERTIFICATE_TYPE_SOCIAL_CREDIT_CODE",
+            Self::Other => "OPERATOR_CERTIFICATE_TYPE_OTHER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OPERATOR_CERTIFICATE_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "OPERATOR_CERTIFICATE_TYPE_SOCIAL_CREDIT_CODE" => {
+                Some(Self::SocialCreditCode)
+            }
+            "OPERATOR_CERTIFICATE_TYPE_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CodeType {
+    Unspecified = 0,
+    Handle = 1,
+    Oid = 2,
+    /// DID:BID and the other methods
+    Did = 3,
+    Vaa = 4,
+    Ecode = 5,
+    Gs1 = 6,
+}
+impl CodeType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CODE_TYPE_UNSPECIFIED",
+            Self::Handle => "CODE_TYPE_HANDLE",
+            Self::Oid => "CODE_TYPE_OID",
+            Self::Did => "CODE_TYPE_DID",
+            Self::Vaa => "CODE_TYPE_VAA",
+            Self::Ecode => "CODE_TYPE_ECODE",
+            Self::Gs1 => "CODE_TYPE_GS1",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CODE_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CODE_TYPE_HANDLE" => Some(Self::Handle),
+            "CODE_TYPE_OID" => Some(Self::Oid),
+            "CODE_TYPE_DID" => Some(Self::Did),
+            "CODE_TYPE_VAA" => Some(Self::Vaa),
+            "CODE_TYPE_ECODE" => Some(Self::Ecode),
+            "CODE_TYPE_GS1" => Some(Self::Gs1),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EndpointService {
+    Unspecified = 0,
+    /// the Handle protocol
+    Handle = 1,
+    Dns = 2,
+    /// the Handle System's HTTP API
+    Http = 3,
+}
+impl EndpointService {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ENDPOINT_SERVICE_UNSPECIFIED",
+            Self::Handle => "ENDPOINT_SERVICE_HANDLE",
+            Self::Dns => "ENDPOINT_SERVICE_DNS",
+            Self::Http => "ENDPOINT_SERVICE_HTTP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ENDPOINT_SERVICE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ENDPOINT_SERVICE_HANDLE" => Some(Self::Handle),
+            "ENDPOINT_SERVICE_DNS" => Some(Self::Dns),
+            "ENDPOINT_SERVICE_HTTP" => Some(Self::Http),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum IpType {
+    Unspecified = 0,
+    V4 = 1,
+    V6 = 2,
+}
+impl IpType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "IP_TYPE_UNSPECIFIED",
+            Self::V4 => "IP_TYPE_V4",
+            Self::V6 => "IP_TYPE_V6",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "IP_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "IP_TYPE_V4" => Some(Self::V4),
+            "IP_TYPE_V6" => Some(Self::V6),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ResolutionProtocol {
+    Unspecified = 0,
+    Tcp = 1,
+    Udp = 2,
+    Http = 3,
+    Https = 4,
+}
+impl ResolutionProtocol {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RESOLUTION_PROTOCOL_UNSPECIFIED",
+            Self::Tcp => "RESOLUTION_PROTOCOL_TCP",
+            Self::Udp => "RESOLUTION_PROTOCOL_UDP",
+            Self::Http => "RESOLUTION_PROTOCOL_HTTP",
+            Self::Https => "RESOLUTION_PROTOCOL_HTTPS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RESOLUTION_PROTOCOL_UNSPECIFIED" => Some(Self::Unspecified),
+            "RESOLUTION_PROTOCOL_TCP" => Some(Self::Tcp),
+            "RESOLUTION_PROTOCOL_UDP" => Some(Self::Udp),
+            "RESOLUTION_PROTOCOL_HTTP" => Some(Self::Http),
+            "RESOLUTION_PROTOCOL_HTTPS" => Some(Self::Https),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod route_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Served by the national node over TLS; the node shows its certificate, whose name is the `node` of
+    /// every request. PERMISSION_DENIED: it is not.
+    #[derive(Debug, Clone)]
+    pub struct RouteServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl RouteServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> RouteServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RouteServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RouteServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Who runs the node, and where it resolves what. One that is held already is answered KNOWN; one
+        /// that breaks a rule REFUSED, with the field and the reason.
+        pub async fn announce(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AnnounceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AnnounceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.RouteService/Announce",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.RouteService", "Announce"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The siblings: what has changed since a version, then every change as it happens. The first
+        /// update says what the national node holds of the node that asks. An update without changes
+        /// comes at least every ten seconds, so that one that was lost is missed.
+        pub async fn watch_siblings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchSiblingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SiblingUpdate>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.RouteService/WatchSiblings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.RouteService", "WatchSiblings"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod route_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RouteServiceServer.
+    #[async_trait]
+    pub trait RouteService: std::marker::Send + std::marker::Sync + 'static {
+        /// Who runs the node, and where it resolves what. One that is held already is answered KNOWN; one
+        /// that breaks a rule REFUSED, with the field and the reason.
+        async fn announce(
+            &self,
+            request: tonic::Request<super::AnnounceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AnnounceResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the WatchSiblings method.
+        type WatchSiblingsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SiblingUpdate, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The siblings: what has changed since a version, then every change as it happens. The first
+        /// update says what the national node holds of the node that asks. An update without changes
+        /// comes at least every ten seconds, so that one that was lost is missed.
+        async fn watch_siblings(
+            &self,
+            request: tonic::Request<super::WatchSiblingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::WatchSiblingsStream>,
+            tonic::Status,
+        >;
+    }
+    /// Served by the national node over TLS; the node shows its certificate, whose name is the `node` of
+    /// every request. PERMISSION_DENIED: it is not.
+    #[derive(Debug)]
+    pub struct RouteServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RouteServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RouteServiceServer<T>
+    where
+        T: RouteService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/idnode.v1.RouteService/Announce" => {
+                    #[allow(non_camel_case_types)]
+                    struct AnnounceSvc<T: RouteService>(pub Arc<T>);
+                    impl<
+                        T: RouteService,
+                    > tonic::server::UnaryService<super::AnnounceRequest>
+                    for AnnounceSvc<T> {
+                        type Response = super::AnnounceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AnnounceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RouteService>::announce(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AnnounceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.RouteService/WatchSiblings" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchSiblingsSvc<T: RouteService>(pub Arc<T>);
+                    impl<
+                        T: RouteService,
+                    > tonic::server::ServerStreamingService<super::WatchSiblingsRequest>
+                    for WatchSiblingsSvc<T> {
+                        type Response = super::SiblingUpdate;
+                        type ResponseStream = T::WatchSiblingsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchSiblingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RouteService>::watch_siblings(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchSiblingsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RouteServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "idnode.v1.RouteService";
+    impl<T> tonic::server::NamedService for RouteServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetUpwardStatusRequest {}
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6767,10 +8609,14 @@ pub struct UpwardStatus {
     #[prost(message, repeated, tag = "1")]
     pub channels: ::prost::alloc::vec::Vec<UpwardChannel>,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestartChangesRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestartChangesResponse {}
 /// A channel to the national node.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpwardChannel {
-    /// epp, sync, report, escrow
+    /// epp, sync, report, escrow, takeover, routes
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     /// as configured
@@ -6790,6 +8636,12 @@ pub struct UpwardChannel {
     /// things that are owed and not yet told
     #[prost(uint64, tag = "7")]
     pub backlog: u64,
+    /// the oldest of them; absent: nothing is owed, or it is not known
+    #[prost(message, optional, tag = "8")]
+    pub owed_since: ::core::option::Option<::prost_types::Timestamp>,
+    /// of them: failed by an error of their own, and asked again later while others go on
+    #[prost(uint64, tag = "9")]
+    pub aside: u64,
 }
 /// Nested message and enum types in `UpwardChannel`.
 pub mod upward_channel {
@@ -6895,6 +8747,115 @@ pub struct UpwardTransaction {
     /// absent: it is not
     #[prost(message, optional, tag = "11")]
     pub settled_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSiblingsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSiblingsResponse {
+    /// of the set of siblings; empty: none is held
+    #[prost(string, tag = "1")]
+    pub set_id: ::prost::alloc::string::String,
+    /// of that set
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    /// as they were told, by their ids
+    #[prost(message, repeated, tag = "3")]
+    pub siblings: ::prost::alloc::vec::Vec<Sibling>,
+    /// routes of theirs that are not used
+    #[prost(message, repeated, tag = "4")]
+    pub refused: ::prost::alloc::vec::Vec<RefusedRoute>,
+    /// prefixes that are used
+    #[prost(uint64, tag = "5")]
+    pub routes: u64,
+    /// absent: there is none yet
+    #[prost(message, optional, tag = "6")]
+    pub own: ::core::option::Option<OwnAnnouncement>,
+}
+/// A sibling's prefix that is not used, or an address of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusedRoute {
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub prefix: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// What this node has to tell of itself, and how far that has come.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OwnAnnouncement {
+    #[prost(message, optional, tag = "1")]
+    pub announcement: ::core::option::Option<Announcement>,
+    #[prost(enumeration = "own_announcement::State", tag = "2")]
+    pub state: i32,
+    /// of a refusal
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// absent: it is not
+    #[prost(message, optional, tag = "4")]
+    pub settled_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// at most 1,024
+    #[prost(message, repeated, tag = "5")]
+    pub unannounced: ::prost::alloc::vec::Vec<UnannouncedPrefix>,
+    /// in all
+    #[prost(uint64, tag = "6")]
+    pub unannounced_count: u64,
+}
+/// Nested message and enum types in `OwnAnnouncement`.
+pub mod own_announcement {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        Unspecified = 0,
+        /// journalled, and not taken yet
+        Owed = 1,
+        /// the national node has it
+        Told = 2,
+        /// the national node does not want it
+        Refused = 3,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Owed => "STATE_OWED",
+                Self::Told => "STATE_TOLD",
+                Self::Refused => "STATE_REFUSED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_OWED" => Some(Self::Owed),
+                "STATE_TOLD" => Some(Self::Told),
+                "STATE_REFUSED" => Some(Self::Refused),
+                _ => None,
+            }
+        }
+    }
+}
+/// A prefix that is registered and active here, and is not announced.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnannouncedPrefix {
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// What a command of provisioning is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -7138,6 +9099,32 @@ pub mod upward_service_client {
                 .insert(GrpcMethod::new("idnode.v1.UpwardService", "ListDeposits"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lets the stream of changes begin anew, where it waits for the operator's word: the national
+        /// node's copy is replaced by what this registry has. FAILED_PRECONDITION where the stream is off.
+        pub async fn restart_changes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RestartChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RestartChangesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.UpwardService/RestartChanges",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.UpwardService", "RestartChanges"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Asks for escrow deposits now. FAILED_PRECONDITION where escrow is off, NOT_FOUND for a prefix
         /// that is not registered.
         pub async fn make_deposits(
@@ -7162,6 +9149,106 @@ pub mod upward_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("idnode.v1.UpwardService", "MakeDeposits"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How the emergency takeover (应急接管) stands.
+        pub async fn get_takeover(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTakeoverRequest>,
+        ) -> std::result::Result<tonic::Response<super::TakeoverStatus>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.UpwardService/GetTakeover",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.UpwardService", "GetTakeover"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What could not be merged when a takeover was handed back.
+        pub async fn list_takeover_conflicts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTakeoverConflictsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTakeoverConflictsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.UpwardService/ListTakeoverConflicts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("idnode.v1.UpwardService", "ListTakeoverConflicts"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Settles a conflict: the version that is kept is registered. FAILED_PRECONDITION if it is settled,
+        /// or its prefix is taken over now.
+        pub async fn settle_takeover_conflict(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SettleTakeoverConflictRequest>,
+        ) -> std::result::Result<tonic::Response<super::ShownConflict>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.UpwardService/SettleTakeoverConflict",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("idnode.v1.UpwardService", "SettleTakeoverConflict"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The other secondary nodes and where they resolve what, as the national node has told; and what
+        /// it was told of this one.
+        pub async fn list_siblings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSiblingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSiblingsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.UpwardService/ListSiblings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.UpwardService", "ListSiblings"));
             self.inner.unary(req, path, codec).await
         }
     }
@@ -7200,6 +9287,15 @@ pub mod upward_service_server {
             tonic::Response<super::ListDepositsResponse>,
             tonic::Status,
         >;
+        /// Lets the stream of changes begin anew, where it waits for the operator's word: the national
+        /// node's copy is replaced by what this registry has. FAILED_PRECONDITION where the stream is off.
+        async fn restart_changes(
+            &self,
+            request: tonic::Request<super::RestartChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RestartChangesResponse>,
+            tonic::Status,
+        >;
         /// Asks for escrow deposits now. FAILED_PRECONDITION where escrow is off, NOT_FOUND for a prefix
         /// that is not registered.
         async fn make_deposits(
@@ -7207,6 +9303,34 @@ pub mod upward_service_server {
             request: tonic::Request<super::MakeDepositsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::MakeDepositsResponse>,
+            tonic::Status,
+        >;
+        /// How the emergency takeover (应急接管) stands.
+        async fn get_takeover(
+            &self,
+            request: tonic::Request<super::GetTakeoverRequest>,
+        ) -> std::result::Result<tonic::Response<super::TakeoverStatus>, tonic::Status>;
+        /// What could not be merged when a takeover was handed back.
+        async fn list_takeover_conflicts(
+            &self,
+            request: tonic::Request<super::ListTakeoverConflictsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTakeoverConflictsResponse>,
+            tonic::Status,
+        >;
+        /// Settles a conflict: the version that is kept is registered. FAILED_PRECONDITION if it is settled,
+        /// or its prefix is taken over now.
+        async fn settle_takeover_conflict(
+            &self,
+            request: tonic::Request<super::SettleTakeoverConflictRequest>,
+        ) -> std::result::Result<tonic::Response<super::ShownConflict>, tonic::Status>;
+        /// The other secondary nodes and where they resolve what, as the national node has told; and what
+        /// it was told of this one.
+        async fn list_siblings(
+            &self,
+            request: tonic::Request<super::ListSiblingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSiblingsResponse>,
             tonic::Status,
         >;
     }
@@ -7427,6 +9551,51 @@ pub mod upward_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/idnode.v1.UpwardService/RestartChanges" => {
+                    #[allow(non_camel_case_types)]
+                    struct RestartChangesSvc<T: UpwardService>(pub Arc<T>);
+                    impl<
+                        T: UpwardService,
+                    > tonic::server::UnaryService<super::RestartChangesRequest>
+                    for RestartChangesSvc<T> {
+                        type Response = super::RestartChangesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RestartChangesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UpwardService>::restart_changes(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RestartChangesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/idnode.v1.UpwardService/MakeDeposits" => {
                     #[allow(non_camel_case_types)]
                     struct MakeDepositsSvc<T: UpwardService>(pub Arc<T>);
@@ -7457,6 +9626,194 @@ pub mod upward_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = MakeDepositsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.UpwardService/GetTakeover" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTakeoverSvc<T: UpwardService>(pub Arc<T>);
+                    impl<
+                        T: UpwardService,
+                    > tonic::server::UnaryService<super::GetTakeoverRequest>
+                    for GetTakeoverSvc<T> {
+                        type Response = super::TakeoverStatus;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTakeoverRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UpwardService>::get_takeover(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTakeoverSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.UpwardService/ListTakeoverConflicts" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTakeoverConflictsSvc<T: UpwardService>(pub Arc<T>);
+                    impl<
+                        T: UpwardService,
+                    > tonic::server::UnaryService<super::ListTakeoverConflictsRequest>
+                    for ListTakeoverConflictsSvc<T> {
+                        type Response = super::ListTakeoverConflictsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTakeoverConflictsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UpwardService>::list_takeover_conflicts(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTakeoverConflictsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.UpwardService/SettleTakeoverConflict" => {
+                    #[allow(non_camel_case_types)]
+                    struct SettleTakeoverConflictSvc<T: UpwardService>(pub Arc<T>);
+                    impl<
+                        T: UpwardService,
+                    > tonic::server::UnaryService<super::SettleTakeoverConflictRequest>
+                    for SettleTakeoverConflictSvc<T> {
+                        type Response = super::ShownConflict;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SettleTakeoverConflictRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UpwardService>::settle_takeover_conflict(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SettleTakeoverConflictSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/idnode.v1.UpwardService/ListSiblings" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSiblingsSvc<T: UpwardService>(pub Arc<T>);
+                    impl<
+                        T: UpwardService,
+                    > tonic::server::UnaryService<super::ListSiblingsRequest>
+                    for ListSiblingsSvc<T> {
+                        type Response = super::ListSiblingsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSiblingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UpwardService>::list_siblings(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSiblingsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -7593,7 +9950,7 @@ pub struct FaultEvent {
     /// the first of these checks
     #[prost(message, optional, tag = "6")]
     pub since: ::core::option::Option<::prost_types::Timestamp>,
-    /// which of the node's checks: store, disk, registration, resolution, dns, handle, http, grpc, uplink
+    /// Which of the node's checks: store, disk, registration, resolution, dns, handle, http, grpc, attack, uplink.
     #[prost(string, tag = "7")]
     pub check: ::prost::alloc::string::String,
     /// what the check saw
@@ -7627,7 +9984,7 @@ pub struct ReportedEnterprise {
     pub certificate_type: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub certificate_code: ::prost::alloc::string::String,
-    /// unverified, verified, rejected or suspended
+    /// the official name, such as 已实名
     #[prost(string, tag = "5")]
     pub status: ::prost::alloc::string::String,
     /// log position of its last change
@@ -7635,6 +9992,27 @@ pub struct ReportedEnterprise {
     pub version: u64,
     #[prost(message, repeated, tag = "7")]
     pub routes: ::prost::alloc::vec::Vec<PrefixRoute>,
+    /// The rest of its profile, as far as it is known; of persons only whom to talk to.
+    #[prost(string, tag = "8")]
+    pub name_en: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub address: ::prost::alloc::string::String,
+    /// GB/T 2260, 6 digits
+    #[prost(string, tag = "10")]
+    pub province_code: ::prost::alloc::string::String,
+    #[prost(string, tag = "11")]
+    pub city_code: ::prost::alloc::string::String,
+    #[prost(string, tag = "12")]
+    pub county_code: ::prost::alloc::string::String,
+    /// ISO 3166-1 alpha-2
+    #[prost(string, tag = "13")]
+    pub country_code: ::prost::alloc::string::String,
+    #[prost(string, tag = "14")]
+    pub website: ::prost::alloc::string::String,
+    #[prost(string, tag = "15")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "16")]
+    pub contact: ::core::option::Option<Contact>,
 }
 /// A prefix and where it is resolved.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7825,7 +10203,7 @@ pub struct ServiceReport {
     /// the process ran
     #[prost(uint64, tag = "3")]
     pub uptime_s: u64,
-    /// it ran, and neither registration nor resolution was at fault
+    /// it ran, and neither registration, resolution nor a front was at fault
     #[prost(uint64, tag = "4")]
     pub available_s: u64,
     /// available_s / (month_s - planned downtime), at most 1
@@ -7893,6 +10271,10 @@ pub struct ReportRow {
     pub report: ::core::option::Option<Report>,
     #[prost(message, optional, tag = "7")]
     pub made_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// PENDING, and set aside: attempts have failed by an error of its own, others go first, and it is
+    /// sent again then.
+    #[prost(message, optional, tag = "8")]
+    pub aside_until: ::core::option::Option<::prost_types::Timestamp>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListReportsRequest {
@@ -7919,6 +10301,9 @@ pub struct ListReportsResponse {
     pub pending: u64,
     #[prost(uint64, tag = "4")]
     pub refused: u64,
+    /// of those that are pending
+    #[prost(uint64, tag = "5")]
+    pub aside: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetReportRequest {
@@ -8961,6 +11346,671 @@ pub mod report_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "idnode.v1.ReportService";
     impl<T> tonic::server::NamedService for ReportServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TellChangesRequest {
+    #[prost(oneof = "tell_changes_request::Request", tags = "1, 2, 3, 4")]
+    pub request: ::core::option::Option<tell_changes_request::Request>,
+}
+/// Nested message and enum types in `TellChangesRequest`.
+pub mod tell_changes_request {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Request {
+        /// the first, and only there
+        #[prost(message, tag = "1")]
+        Hello(super::IntakeHello),
+        #[prost(message, tag = "2")]
+        Batch(super::IntakeBatch),
+        #[prost(message, tag = "3")]
+        Start(super::IntakeStart),
+        #[prost(message, tag = "4")]
+        Part(super::IntakePart),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TellChangesResponse {
+    #[prost(oneof = "tell_changes_response::Response", tags = "1, 2")]
+    pub response: ::core::option::Option<tell_changes_response::Response>,
+}
+/// Nested message and enum types in `TellChangesResponse`.
+pub mod tell_changes_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Response {
+        /// to the hello
+        #[prost(message, tag = "1")]
+        Standing(super::IntakeStanding),
+        /// to batches, starts and parts; one may stand for several
+        #[prost(message, tag = "2")]
+        Acknowledgement(super::IntakeAcknowledgement),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IntakeHello {
+    /// the node's id
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// Names this log: 16 random bytes. A registry that was made anew has another log.
+    #[prost(bytes = "vec", tag = "2")]
+    pub log: ::prost::alloc::vec::Vec<u8>,
+    /// last sequence of the log
+    #[prost(uint64, tag = "3")]
+    pub head: u64,
+    /// what is told of is below these; none: everything
+    #[prost(string, repeated, tag = "4")]
+    pub prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What the national node has of the node, durably.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IntakeStanding {
+    /// of which log; empty: of none
+    #[prost(bytes = "vec", tag = "1")]
+    pub log: ::prost::alloc::vec::Vec<u8>,
+    /// everything up to this one
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    /// as the batch that ended with it had it
+    #[prost(fixed64, tag = "3")]
+    pub mark: u64,
+    /// a snapshot that has begun and is not whole
+    #[prost(message, optional, tag = "4")]
+    pub making: ::core::option::Option<IntakeStart>,
+    /// of it: up to here
+    #[prost(bytes = "vec", tag = "5")]
+    pub reached: ::prost::alloc::vec::Vec<u8>,
+}
+/// Everything that is there of the node is to be replaced by what follows.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IntakeStart {
+    #[prost(bytes = "vec", tag = "1")]
+    pub log: ::prost::alloc::vec::Vec<u8>,
+    /// 0: batches follow from 1 on. Otherwise a snapshot follows: the state as of this sequence or later,
+    /// row by row, and then batches from the next sequence on. Rows that a batch tells older news of than
+    /// the snapshot did stay as they are.
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    /// of the entry `sequence`
+    #[prost(fixed64, tag = "3")]
+    pub mark: u64,
+}
+/// A part of a snapshot. What was there before is shown until the snapshot is whole.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct IntakePart {
+    /// what the part before has reached; empty for the first
+    #[prost(bytes = "vec", tag = "1")]
+    pub after: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub reached: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bool, tag = "3")]
+    pub last: bool,
+    #[prost(message, repeated, tag = "4")]
+    pub enterprises: ::prost::alloc::vec::Vec<EnterpriseRow>,
+    #[prost(message, repeated, tag = "5")]
+    pub templates: ::prost::alloc::vec::Vec<TemplateRow>,
+    #[prost(message, repeated, tag = "6")]
+    pub prefixes: ::prost::alloc::vec::Vec<PrefixRow>,
+    /// deleted ones, too
+    #[prost(message, repeated, tag = "7")]
+    pub identifiers: ::prost::alloc::vec::Vec<MasterData>,
+}
+/// Changes of consecutive sequences; those in between that tell nothing upward are left out of
+/// `entries`. About 128 KiB, and at most 8 MiB.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct IntakeBatch {
+    /// first sequence it covers
+    #[prost(uint64, tag = "1")]
+    pub first: u64,
+    /// last sequence
+    #[prost(uint64, tag = "2")]
+    pub last: u64,
+    /// Something that another entry of the same number in another log would hardly have.
+    ///
+    /// of the entry `last`
+    #[prost(fixed64, tag = "3")]
+    pub mark: u64,
+    /// of it, milliseconds since the Unix epoch
+    #[prost(uint64, tag = "4")]
+    pub committed_at_ms: u64,
+    /// More of the entry `last` follows, in the next batch, whose `first` it is. Such a batch has
+    /// no other entry.
+    #[prost(bool, tag = "5")]
+    pub unfinished: bool,
+    /// ascending
+    #[prost(message, repeated, tag = "6")]
+    pub entries: ::prost::alloc::vec::Vec<IntakeEntry>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct IntakeEntry {
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    /// milliseconds since the Unix epoch
+    #[prost(uint64, tag = "2")]
+    pub committed_at_ms: u64,
+    /// in the order they were written: the last one of a code counts
+    #[prost(message, repeated, tag = "3")]
+    pub identifiers: ::prost::alloc::vec::Vec<MasterData>,
+    #[prost(message, optional, tag = "4")]
+    pub enterprise: ::core::option::Option<EnterpriseRow>,
+    /// 企业元数据
+    #[prost(message, optional, tag = "5")]
+    pub template: ::core::option::Option<TemplateRow>,
+    #[prost(message, optional, tag = "6")]
+    pub prefix: ::core::option::Option<PrefixRow>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IntakeAcknowledgement {
+    /// so many messages of this stream, those after the hello, are durable
+    #[prost(uint64, tag = "1")]
+    pub messages: u64,
+    /// everything up to this one is
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+}
+/// 标识主数据: an identifier. Of its values only what the guide names and anyone may read.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MasterData {
+    /// canonical
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// the last one
+    #[prost(enumeration = "MasterDataOperation", tag = "2")]
+    pub operation: i32,
+    /// milliseconds since the Unix epoch
+    #[prost(uint64, tag = "3")]
+    pub created_at_ms: u64,
+    /// 0: created_at_ms
+    #[prost(uint64, tag = "4")]
+    pub modified_at_ms: u64,
+    /// metadata reference; empty: none
+    #[prost(string, tag = "5")]
+    pub template: ::prost::alloc::string::String,
+    /// absent: nothing of it is registered
+    #[prost(message, optional, tag = "6")]
+    pub product: ::core::option::Option<ProductData>,
+    /// sequence of the last change; 0 in a batch: the entry's
+    #[prost(uint64, tag = "7")]
+    pub version: u64,
+}
+/// Of a product and its active carrier. Empty: not registered, or not for everyone to read.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProductData {
+    /// 产品类型
+    #[prost(string, tag = "1")]
+    pub r#type: ::prost::alloc::string::String,
+    /// 品牌
+    #[prost(string, tag = "2")]
+    pub brand: ::prost::alloc::string::String,
+    /// 产品名称
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// 生产企业
+    #[prost(string, tag = "4")]
+    pub maker: ::prost::alloc::string::String,
+    /// 生产日期
+    #[prost(string, tag = "5")]
+    pub produced_at: ::prost::alloc::string::String,
+    /// 有效期
+    #[prost(string, tag = "6")]
+    pub expires_at: ::prost::alloc::string::String,
+    /// 主动标识载体: kind
+    #[prost(string, tag = "7")]
+    pub carrier_type: ::prost::alloc::string::String,
+    /// its number
+    #[prost(string, tag = "8")]
+    pub carrier_id: ::prost::alloc::string::String,
+}
+/// An enterprise, without personal data.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnterpriseRow {
+    /// of the node
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// credit_code or other
+    #[prost(string, tag = "3")]
+    pub certificate_type: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub certificate_code: ::prost::alloc::string::String,
+    /// the official name, such as 已实名
+    #[prost(string, tag = "5")]
+    pub status: ::prost::alloc::string::String,
+    /// sequence of its last change
+    #[prost(uint64, tag = "6")]
+    pub version: u64,
+}
+/// A prefix that the node has given.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrefixRow {
+    /// canonical
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    #[prost(enumeration = "Scheme", tag = "2")]
+    pub scheme: i32,
+    #[prost(uint64, tag = "3")]
+    pub enterprise: u64,
+    /// the official name, such as 启用
+    #[prost(string, tag = "4")]
+    pub state: ::prost::alloc::string::String,
+    /// identifiers are served elsewhere
+    #[prost(bool, tag = "5")]
+    pub delegated: bool,
+    #[prost(bool, tag = "6")]
+    pub removed: bool,
+    /// sequence of its last change
+    #[prost(uint64, tag = "7")]
+    pub version: u64,
+}
+/// 企业元数据: a template.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TemplateRow {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub revision: u32,
+    #[prost(string, tag = "3")]
+    pub title: ::prost::alloc::string::String,
+    /// owner; 0: the node
+    #[prost(uint64, tag = "4")]
+    pub enterprise: u64,
+    /// only these attributes
+    #[prost(bool, tag = "5")]
+    pub closed: bool,
+    #[prost(bool, tag = "6")]
+    pub deleted: bool,
+    /// sequence of its last change
+    #[prost(uint64, tag = "7")]
+    pub version: u64,
+    #[prost(message, repeated, tag = "8")]
+    pub attributes: ::prost::alloc::vec::Vec<TemplateAttribute>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TemplateAttribute {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub title: ::prost::alloc::string::String,
+    /// string, integer, decimal, boolean, date, date_time, uri, enumeration, identifier or bytes
+    #[prost(string, tag = "3")]
+    pub r#type: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub unit: ::prost::alloc::string::String,
+    #[prost(bool, tag = "5")]
+    pub required: bool,
+    /// may occur more than once
+    #[prost(bool, tag = "6")]
+    pub repeated: bool,
+    /// bytes; 0: no rule
+    #[prost(uint32, tag = "7")]
+    pub max_length: u32,
+    /// of an integer or a decimal
+    #[prost(double, optional, tag = "8")]
+    pub minimum: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "9")]
+    pub maximum: ::core::option::Option<f64>,
+    /// of an enumeration
+    #[prost(string, repeated, tag = "10")]
+    pub allowed_values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The guide's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MasterDataOperation {
+    Unspecified = 0,
+    /// 新增
+    Add = 1,
+    /// 删除
+    Delete = 2,
+    /// 修改
+    Modify = 3,
+}
+impl MasterDataOperation {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MASTER_DATA_OPERATION_UNSPECIFIED",
+            Self::Add => "MASTER_DATA_OPERATION_ADD",
+            Self::Delete => "MASTER_DATA_OPERATION_DELETE",
+            Self::Modify => "MASTER_DATA_OPERATION_MODIFY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MASTER_DATA_OPERATION_UNSPECIFIED" => Some(Self::Unspecified),
+            "MASTER_DATA_OPERATION_ADD" => Some(Self::Add),
+            "MASTER_DATA_OPERATION_DELETE" => Some(Self::Delete),
+            "MASTER_DATA_OPERATION_MODIFY" => Some(Self::Modify),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod change_intake_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Served by the national node over TLS; the node shows its certificate, which names it.
+    #[derive(Debug, Clone)]
+    pub struct ChangeIntakeServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ChangeIntakeServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ChangeIntakeServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ChangeIntakeServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ChangeIntakeServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The node says hello and is told what is there. Then it sends batches, or a snapshot and after it
+        /// batches, a few ahead of what is acknowledged. What is acknowledged is durable there.
+        ///
+        /// PERMISSION_DENIED: the certificate is not that of `node`, or something is told of a prefix that
+        /// the node may not speak for. OUT_OF_RANGE: a batch leaves a gap. INVALID_ARGUMENT: a message
+        /// breaks a rule. FAILED_PRECONDITION: it is not its turn. After any of them the stream is over.
+        pub async fn tell_changes(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::TellChangesRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::TellChangesResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/idnode.v1.ChangeIntakeService/TellChanges",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("idnode.v1.ChangeIntakeService", "TellChanges"));
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod change_intake_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ChangeIntakeServiceServer.
+    #[async_trait]
+    pub trait ChangeIntakeService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the TellChanges method.
+        type TellChangesStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::TellChangesResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The node says hello and is told what is there. Then it sends batches, or a snapshot and after it
+        /// batches, a few ahead of what is acknowledged. What is acknowledged is durable there.
+        ///
+        /// PERMISSION_DENIED: the certificate is not that of `node`, or something is told of a prefix that
+        /// the node may not speak for. OUT_OF_RANGE: a batch leaves a gap. INVALID_ARGUMENT: a message
+        /// breaks a rule. FAILED_PRECONDITION: it is not its turn. After any of them the stream is over.
+        async fn tell_changes(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::TellChangesRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::TellChangesStream>,
+            tonic::Status,
+        >;
+    }
+    /// Served by the national node over TLS; the node shows its certificate, which names it.
+    #[derive(Debug)]
+    pub struct ChangeIntakeServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ChangeIntakeServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ChangeIntakeServiceServer<T>
+    where
+        T: ChangeIntakeService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/idnode.v1.ChangeIntakeService/TellChanges" => {
+                    #[allow(non_camel_case_types)]
+                    struct TellChangesSvc<T: ChangeIntakeService>(pub Arc<T>);
+                    impl<
+                        T: ChangeIntakeService,
+                    > tonic::server::StreamingService<super::TellChangesRequest>
+                    for TellChangesSvc<T> {
+                        type Response = super::TellChangesResponse;
+                        type ResponseStream = T::TellChangesStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::TellChangesRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChangeIntakeService>::tell_changes(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TellChangesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ChangeIntakeServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "idnode.v1.ChangeIntakeService";
+    impl<T> tonic::server::NamedService for ChangeIntakeServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -130,9 +130,12 @@ impl Namespace {
         self.find(handle).is_some()
     }
 
-    /// About how much memory it takes, bytes; most of it for its regular expressions.
+    /// How much memory it takes at most, bytes; regular expressions by their bounds.
     pub fn weight(&self) -> usize {
-        crate::xml::MAX_BYTES + 2 * MAX_COMPILED_BYTES * self.expressions
+        let templates = self.templates.iter();
+        let inside = templates.map(|it| it.delimiter.capacity() + weight_of(&it.body));
+        let regexes = 2 * MAX_COMPILED_BYTES * self.expressions;
+        self.templates.capacity() * size_of::<Template>() + inside.sum::<usize>() + regexes
     }
 
     /// The template for a handle, and where its delimiter is.
@@ -144,6 +147,39 @@ impl Namespace {
             Some((template, suffix_at + at))
         })
     }
+}
+
+/// What elements take, without their compiled expressions, bytes.
+fn weight_of(nodes: &Vec<Node>) -> usize {
+    let inside = nodes.iter().map(|node| match node {
+        Node::ForEach(inside) => weight_of(inside),
+        Node::If {
+            test,
+            then,
+            otherwise,
+        } => {
+            let expression = match &test.condition {
+                Condition::Equals(text) => text.capacity(),
+                Condition::Matches(regex) => regex.as_str().len(),
+            };
+            let parameter = test.parameter.as_ref().map_or(0, String::capacity);
+            expression + parameter + weight_of(then) + weight_of(otherwise)
+        }
+        Node::Value(maker) => {
+            let texts = [&maker.index, &maker.value_type, &maker.data].into_iter();
+            texts.flatten().map(weight_of_text).sum()
+        }
+        Node::NotFound => 0,
+    });
+    nodes.capacity() * size_of::<Node>() + inside.sum::<usize>()
+}
+
+fn weight_of_text(text: &Text) -> usize {
+    let inside = text.iter().map(|piece| match piece {
+        Piece::Literal(text) | Piece::Parameter(text, _) => text.capacity(),
+        Piece::Subject(_) => 0,
+    });
+    text.capacity() * size_of::<Piece>() + inside.sum::<usize>()
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use super::period::{Period, Unit};
 use super::{millis, timestamp};
 use crate::api::report::Body;
 use crate::api::{
-    self, ApplicationData, EnterpriseListing, FaultEvent, FaultState, FaultType, LatencyDay,
-    LevelDay, Monitoring, PrefixDay, Scheme, ServiceReport,
+    self, ApplicationData, ApplicationDay, EnterpriseListing, FaultEvent, FaultState, FaultType,
+    LatencyDay, LevelDay, Monitoring, PrefixDay, ReportedEnterprise, Scheme, ServiceReport,
 };
 use crate::identifier::Prefix;
 use prost_types::Timestamp;
@@ -16,6 +16,8 @@ use std::fmt;
 
 /// Longest text of a report beside scopes, bytes.
 const MAX_TEXT_BYTES: usize = 1_024;
+/// Longest description of an enterprise, bytes.
+const MAX_DESCRIPTION_BYTES: usize = 2_048;
 /// Most entries of a repeated field.
 const MAX_ENTRIES: usize = 10_000;
 /// How many standard deviations a sampled sum may be off.
@@ -166,6 +168,7 @@ fn enterprises(listing: &EnterpriseListing, key: &ReportKey) -> Checked {
         }
         text(&named("name"), &enterprise.name, 1)?;
         text(&named("certificate_code"), &enterprise.certificate_code, 1)?;
+        profile(enterprise).map_err(|flaw| flaw.within(&format!("enterprises[{position}]")))?;
         few(&named("routes"), enterprise.routes.len())?;
         let versions = enterprise.routes.iter().map(|route| route.version);
         let newest = versions.fold(enterprise.version, u64::max);
@@ -178,6 +181,41 @@ fn enterprises(listing: &EnterpriseListing, key: &ReportKey) -> Checked {
             text(&inner("state"), &route.state, 1)?;
             few(&inner("addresses"), route.addresses.len())?;
         }
+    }
+    Ok(())
+}
+
+/// What may be missing of an enterprise's profile.
+fn profile(enterprise: &ReportedEnterprise) -> Checked {
+    let contact = enterprise.contact.clone().unwrap_or_default();
+    for (field, value) in [
+        ("name_en", &enterprise.name_en),
+        ("address", &enterprise.address),
+        ("website", &enterprise.website),
+        ("contact.name", &contact.name),
+        ("contact.email", &contact.email),
+        ("contact.phone", &contact.phone),
+    ] {
+        text(field, value, 0)?;
+    }
+    if enterprise.description.len() > MAX_DESCRIPTION_BYTES {
+        let reason = format!("has more than {MAX_DESCRIPTION_BYTES} bytes");
+        return Err(Flaw::new("description", reason));
+    }
+    for (field, code) in [
+        ("province_code", &enterprise.province_code),
+        ("city_code", &enterprise.city_code),
+        ("county_code", &enterprise.county_code),
+    ] {
+        let is_code = code.len() == 6 && code.bytes().all(|it| it.is_ascii_digit());
+        if !code.is_empty() && !is_code {
+            return Err(Flaw::new(field, "is not 6 digits (GB/T 2260)"));
+        }
+    }
+    let country = &enterprise.country_code;
+    let is_country = country.len() == 2 && country.bytes().all(|it| it.is_ascii_uppercase());
+    if !country.is_empty() && !is_country {
+        return Err(Flaw::new("country_code", "is not two capital letters"));
     }
     Ok(())
 }
@@ -213,7 +251,8 @@ fn sources(day: &PrefixDay) -> Checked {
     if !(day.sampled_one_in.is_finite() && day.sampled_one_in >= 1.0) {
         return Err(Flaw::new("sampled_one_in", "is not 1 or more"));
     }
-    let (mut sum, mut variance, mut last) = (0_u64, 0.0, u64::MAX);
+    let sum = total("sources", day.sources.iter().map(|source| source.queries))?;
+    let (mut variance, mut last) = (0.0_f64, u64::MAX);
     let mut seen = HashSet::new();
     for (position, source) in day.sources.iter().enumerate() {
         let named = |field: &str| format!("sources[{position}].{field}");
@@ -237,7 +276,6 @@ fn sources(day: &PrefixDay) -> Checked {
             return Err(Flaw::new(named("deviation"), "is no deviation"));
         }
         last = source.queries;
-        sum = sum.saturating_add(source.queries);
         variance += source.deviation * source.deviation;
     }
     let most = day.queries as f64 + DEVIATIONS * variance.sqrt();
@@ -278,7 +316,7 @@ fn monitoring(report: &Monitoring, key: &ReportKey, within: Within) -> Checked {
         }
         level(prefix, within).map_err(|flaw| flaw.within(&outer))?;
     }
-    let below: u64 = report.prefixes.iter().map(|it| it.queries).sum();
+    let below = total("prefixes", report.prefixes.iter().map(|it| it.queries))?;
     if below > node.queries {
         let reason = format!("{}, and its prefixes had {below}", node.queries);
         return Err(Flaw::new("node.queries", reason));
@@ -329,6 +367,9 @@ fn latency(day: &LatencyDay, within: Within) -> Checked {
     Ok(())
 }
 
+/// What is counted of a day.
+type Count = fn(&ApplicationDay) -> u64;
+
 fn application(data: &ApplicationData, key: &ReportKey) -> Checked {
     prefix_of("prefix", &data.prefix, data.scheme())?;
     if data.prefix != key.scope {
@@ -338,7 +379,6 @@ fn application(data: &ApplicationData, key: &ReportKey) -> Checked {
     let month = Period::at(Unit::Month, key.bounds_ms().0);
     let length = month.days().count() as u32;
     let mut last = 0;
-    let mut sums = [0_u64; 4];
     for (position, day) in data.days.iter().enumerate() {
         let named = |field: &str| format!("days[{position}].{field}");
         if day.day <= last || day.day > length {
@@ -348,26 +388,22 @@ fn application(data: &ApplicationData, key: &ReportKey) -> Checked {
         last = day.day;
         answered(day.queries, day.successes)
             .map_err(|flaw| Flaw::new(named(&flaw.field), flaw.reason))?;
-        let counts = [
-            day.new_identifiers,
-            day.deleted_identifiers,
-            day.queries,
-            day.successes,
-        ];
-        for (sum, count) in sums.iter_mut().zip(counts) {
-            *sum = sum.saturating_add(count);
-        }
     }
     if data.active_days as usize != data.days.len() {
         return Err(Flaw::new("active_days", "is not how many days there are"));
     }
-    let stated = [
-        ("new_identifiers", data.new_identifiers),
-        ("deleted_identifiers", data.deleted_identifiers),
-        ("queries", data.queries),
-        ("successes", data.successes),
+    let stated: [(&str, u64, Count); 4] = [
+        ("new_identifiers", data.new_identifiers, |it| {
+            it.new_identifiers
+        }),
+        ("deleted_identifiers", data.deleted_identifiers, |it| {
+            it.deleted_identifiers
+        }),
+        ("queries", data.queries, |it| it.queries),
+        ("successes", data.successes, |it| it.successes),
     ];
-    for ((field, stated), sum) in stated.into_iter().zip(sums) {
+    for (field, stated, count) in stated {
+        let sum = total("days", data.days.iter().map(count))?;
         if stated != sum {
             let reason = format!("is {stated}, and the days add up to {sum}");
             return Err(Flaw::new(field, reason));
@@ -482,6 +518,12 @@ fn text(field: &str, value: &str, least: usize) -> Checked {
         return Err(Flaw::new(field, reason));
     }
     Ok(())
+}
+
+/// A sum of what a report counts.
+fn total(field: &str, mut counts: impl Iterator<Item = u64>) -> Checked<u64> {
+    let sum = counts.try_fold(0_u64, u64::checked_add);
+    sum.ok_or_else(|| Flaw::new(field, "add up to more than 64 bits hold"))
 }
 
 fn few(field: &str, entries: usize) -> Checked {

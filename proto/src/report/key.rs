@@ -96,12 +96,6 @@ impl Kind {
     pub fn of_message(kind: ReportKind) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.message() == kind)
     }
-
-    /// By its discriminant, as journals keep it.
-    #[must_use]
-    pub fn of_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| *it as u8 == number)
-    }
 }
 
 /// When something a report is for was.

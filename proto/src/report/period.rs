@@ -1,9 +1,8 @@
 //! Hours, days and months as reports count them: in Beijing time, which is UTC+8 all year round.
 
+use crate::calendar::{BEIJING_MS, civil};
 use std::fmt;
 
-/// How far Beijing time is ahead of UTC, milliseconds.
-const BEIJING_MS: u64 = 8 * HOUR_MS;
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 /// Days from 1970-01-01 to a Thursday: that day was one.
@@ -197,24 +196,6 @@ impl fmt::Display for Period {
             Unit::Day | Unit::Month => Ok(()),
         }
     }
-}
-
-/// Year, month and day of a number of days since 1970-01-01 (Gregorian calendar, by the method of
-/// counting from March 1 in eras of 400 years).
-fn civil(days: u64) -> (u64, u32, u32) {
-    let shifted = days.saturating_add(719_468);
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = year + era * 400 + u64::from(month <= 2);
-    (year, month as u32, day as u32)
 }
 
 /// Days from 1970-01-01 to a date.

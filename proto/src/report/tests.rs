@@ -118,6 +118,46 @@ fn statistics() -> api::Report {
 type Spoil<B> = fn(&mut B);
 
 #[test]
+fn a_profile_is_whole_or_empty_and_in_order() {
+    let key = ReportKey::of_period(Kind::Enterprises, Period::at(Unit::Hour, DAY_MS), "1");
+    let listing = |spoil: &Spoil<api::ReportedEnterprise>| {
+        let mut enterprise = api::ReportedEnterprise {
+            id: 1,
+            name: "轴承厂".to_owned(),
+            certificate_code: "91110000600037341L".to_owned(),
+            description: "x".repeat(2_048),
+            country_code: "CN".to_owned(),
+            province_code: "140000".to_owned(),
+            contact: Some(api::Contact::default()),
+            ..api::ReportedEnterprise::default()
+        };
+        spoil(&mut enterprise);
+        let mut report = key.report("88.118", DAY_MS + 3_600_000, 0);
+        report.body = Some(Body::Enterprises(api::EnterpriseListing {
+            parts: 1,
+            enterprises: vec![enterprise],
+            ..api::EnterpriseListing::default()
+        }));
+        check(&report)
+    };
+    let untouched: Spoil<api::ReportedEnterprise> = |_| {};
+    listing(&untouched).unwrap();
+    let spoils: [(&str, Spoil<api::ReportedEnterprise>); 5] = [
+        ("description", |it| it.description.push('x')),
+        ("address", |it| it.address = "x".repeat(1_025)),
+        ("city_code", |it| it.city_code = "太原".to_owned()),
+        ("country_code", |it| it.country_code = "CHN".to_owned()),
+        ("contact.phone", |it| {
+            it.contact.get_or_insert_default().phone = "0".repeat(1_025)
+        }),
+    ];
+    for (field, spoil) in spoils {
+        let flaw = listing(&spoil).unwrap_err();
+        assert_eq!(flaw.field, format!("enterprises.enterprises[0].{field}"));
+    }
+}
+
+#[test]
 fn a_day_of_a_prefix_must_add_up() {
     assert!(matches!(
         check(&statistics()).unwrap().when,
@@ -155,6 +195,15 @@ fn a_day_of_a_prefix_must_add_up() {
         spoil(day);
         assert_eq!(check(&report).unwrap_err().field, field);
     }
+    let mut report = statistics();
+    let Some(Body::Statistics(day)) = &mut report.body else {
+        panic!()
+    };
+    day.queries = u64::MAX;
+    day.sources[0].queries = u64::MAX;
+    let flaw = check(&report).unwrap_err();
+    assert_eq!(flaw.field, "statistics.sources");
+    assert!(flaw.reason.contains("64 bits"), "{flaw}");
     // What sampling may have added is not held against the sum.
     let mut report = statistics();
     let Some(Body::Statistics(day)) = &mut report.body else {
@@ -274,7 +323,32 @@ fn latencies_are_ordered_and_of_the_day() {
             format!("monitoring.node.{field}")
         );
     }
-    let mut bad = good;
+    let mut bad = good.clone();
     bad.prefixes[0].queries = 6;
     assert_eq!(of(bad).unwrap_err().field, "monitoring.node.queries");
+    // Sums that wrap around would hide it.
+    let mut bad = good;
+    bad.prefixes = vec![level("88.118.8", u64::MAX), level("88.118.9", 2)];
+    assert_eq!(of(bad).unwrap_err().field, "monitoring.prefixes");
+}
+
+#[test]
+fn a_month_that_does_not_fit_its_sum_is_refused() {
+    let month = Period::at(Unit::Month, DAY_MS);
+    let key = ReportKey::of_period(Kind::Application, month, "88.118.8");
+    let day = |day| api::ApplicationDay {
+        day,
+        queries: 1 << 63,
+        ..api::ApplicationDay::default()
+    };
+    let mut report = key.report("88.118", month.ends_ms(), 0);
+    report.body = Some(Body::Application(api::ApplicationData {
+        prefix: "88.118.8".to_owned(),
+        scheme: api::Scheme::Handle.into(),
+        queries: u64::MAX,
+        active_days: 2,
+        days: vec![day(1), day(2)],
+        ..api::ApplicationData::default()
+    }));
+    assert_eq!(check(&report).unwrap_err().field, "application.days");
 }

@@ -9,6 +9,8 @@ use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
 use thiserror::Error;
 
+use super::write::{NO_CHARACTER, no_character};
+
 /// How much of one piece is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -18,7 +20,7 @@ pub struct Limits {
     pub depth: usize,
     /// Most elements inside one piece.
     pub elements: usize,
-    /// Most attributes of an element.
+    /// Most attributes of an element, those that declare namespaces among them.
     pub attributes: usize,
 }
 
@@ -253,10 +255,10 @@ impl<R: BufRead> Stream<R> {
                     self.depth = self.depth.saturating_sub(1);
                     return Ok(Piece::End);
                 }
-                Event::Text(text) => return Ok(Piece::Text(text.xml10_content().into_owned())),
-                Event::CData(text) => return Ok(Piece::Text(text.xml10_content().into_owned())),
+                Event::Text(text) => return characters(text.xml10_content().into_owned(), offset),
+                Event::CData(text) => return characters(text.xml10_content().into_owned(), offset),
                 Event::GeneralRef(reference) => {
-                    return Ok(Piece::Text(of_xml(&reference, offset)?));
+                    return characters(of_xml(&reference, offset)?, offset);
                 }
                 Event::DocType(_) => return Err(StreamError::DocumentType(offset)),
                 Event::Eof => return Ok(Piece::Eof),
@@ -283,6 +285,14 @@ fn failed(error: quick_xml::Error, offset: u64) -> StreamError {
             StreamError::Io(io::Error::new(error.kind(), error.to_string()))
         }
         other => malformed(other, offset),
+    }
+}
+
+/// Text, if XML can hold it.
+fn characters(text: String, offset: u64) -> Result<Piece, StreamError> {
+    match no_character(&text) {
+        None => Ok(Piece::Text(text)),
+        Some(_) => Err(malformed(NO_CHARACTER, offset)),
     }
 }
 
@@ -321,10 +331,14 @@ fn element(
     if name.is_empty() {
         return Err(malformed("an element without a name", offset));
     }
+    if no_character(name).is_some() {
+        return Err(malformed(NO_CHARACTER, offset));
+    }
     let mut attributes = Vec::new();
-    for attribute in start.attributes() {
+    // Declarations count: each is compared with those before it, and every name with all of them.
+    for (place, attribute) in start.attributes().enumerate() {
         let attribute = attribute.map_err(|error| malformed(error, offset))?;
-        if attributes.len() >= limits.attributes {
+        if place >= limits.attributes {
             let what = "an element of too many attributes";
             return Err(StreamError::TooMuch { what, offset });
         }
@@ -335,6 +349,9 @@ fn element(
             .normalized_value(XmlVersion::Implicit1_0)
             .map_err(|_| StreamError::Entity(offset))?;
         let key: &str = attribute.key.0;
+        if no_character(&value).is_some() || no_character(key).is_some() {
+            return Err(malformed(NO_CHARACTER, offset));
+        }
         if key.is_empty() {
             return Err(malformed("an attribute without a name", offset));
         }
@@ -405,6 +422,8 @@ mod tests {
         assert!(too_much("<r><x><a/><a/><a/><a/></x></r>"));
         assert!(too_much("<r><x><a><b><c/></b></a></x></r>"));
         assert!(too_much("<r><x a='' b='' c='' d=''/></r>"));
+        let declared = "<r xmlns='' xmlns:a='urn:a' xmlns:b='urn:b' xmlns:c='urn:c'/>";
+        assert!(too_much(declared));
     }
 
     #[test]
@@ -415,6 +434,17 @@ mod tests {
             inside("<r><x>&l;</x></r>"),
             Err(StreamError::Entity(_))
         ));
+        for text in [
+            "<r><x>\u{1}</x></r>",
+            "<r><x>&#1;</x></r>",
+            "<r><x><![CDATA[\0]]></x></r>",
+            "<r><x n='\u{8}'/></r>",
+            "<r><x n='&#8;'/></r>",
+            "<r><x\u{2}/></r>",
+        ] {
+            let read = inside(text);
+            assert!(matches!(read, Err(StreamError::Malformed { .. })), "{text}");
+        }
         assert!(matches!(
             inside("<r><x n='&l;'/></r>"),
             Err(StreamError::Entity(_))

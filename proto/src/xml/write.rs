@@ -7,6 +7,14 @@ pub fn is_character(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
+/// Where the first character is that XML 1.0 cannot hold, bytes from the beginning.
+pub(super) fn no_character(text: &str) -> Option<usize> {
+    text.find(|c| !is_character(c))
+}
+
+/// What such a character is refused with.
+pub(super) const NO_CHARACTER: &str = "a character that XML does not have";
+
 /// A document that is being written. Characters that XML cannot hold are left out.
 #[derive(Debug)]
 pub struct Writer {

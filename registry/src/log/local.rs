@@ -15,6 +15,9 @@ use prost::Message;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// Most entries whose records are looked up together, and about as many records, unless one entry
+/// has more.
+const TOGETHER: usize = 256;
 /// Most entries one `trim` batch deletes.
 const TRIM_BATCH: usize = 10_000;
 
@@ -99,8 +102,30 @@ impl ChangeLog for LocalLog {
         max_bytes: usize,
     ) -> Result<Vec<LogEntry>, Error> {
         let view = self.store.snapshot();
-        let bounds = (max_entries, max_bytes);
-        entries_in(&view, from, bounds, |entry| with_records(entry, &view))
+        let mut raw = raw_entries(&view, from)?;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        loop {
+            let mut some = Vec::new();
+            let mut records = 0;
+            while some.len() < TOGETHER && records < TOGETHER {
+                let Some(entry) = raw.next().transpose()? else {
+                    break;
+                };
+                records += lacking(&entry);
+                some.push(entry);
+            }
+            if some.is_empty() {
+                return Ok(entries);
+            }
+            add_records(&mut some, &view)?;
+            for entry in some {
+                bytes += entry.encoded_len();
+                entries.push(entry);
+                if entries.len() >= max_entries || bytes >= max_bytes {
+                    return Ok(entries);
+                }
+            }
+        }
     }
 
     fn head_in(&self, view: &View<'_>) -> Result<Sequence, Error> {
@@ -115,7 +140,16 @@ impl ChangeLog for LocalLog {
         max_entries: usize,
         max_bytes: usize,
     ) -> Result<Vec<LogEntry>, Error> {
-        entries_in(view, from, (max_entries, max_bytes), Ok)
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for entry in raw_entries(view, from)? {
+            let entry = entry?;
+            bytes += entry.encoded_len();
+            entries.push(entry);
+            if entries.len() >= max_entries || bytes >= max_bytes {
+                break;
+            }
+        }
+        Ok(entries)
     }
 
     fn trim(&self, before: Sequence) -> Result<(), Error> {
@@ -196,33 +230,21 @@ fn delete_replaced(entry: &LogEntry, batch: &mut Vec<Mutation>) -> bool {
     all_told
 }
 
-/// Entries of a view from a number on, up to about so many of them and so many bytes.
-fn entries_in(
-    view: &View<'_>,
+/// Entries of a view from a number on, as they are kept.
+fn raw_entries<'a>(
+    view: &'a View<'_>,
     from: Sequence,
-    (max_entries, max_bytes): (usize, usize),
-    finish: impl Fn(LogEntry) -> Result<LogEntry, Error>,
-) -> Result<Vec<LogEntry>, Error> {
-    let mut entries = Vec::new();
-    let mut bytes = 0;
-    for row in view.scan(Family::Log, &from.to_be_bytes(), None)? {
+) -> Result<impl Iterator<Item = Result<LogEntry, Error>> + use<'a>, Error> {
+    let rows = view.scan(Family::Log, &from.to_be_bytes(), None)?;
+    Ok(rows.zip(from..).map(|(row, expected)| {
         let (key, value) = row?;
-        let expected = from + entries.len() as u64;
-        if parse_number(&key)? != expected {
+        let kept = parse_number(&key)?;
+        if kept != expected {
             let what = format!("entry {expected} is no longer kept; the oldest one");
-            return Err(Error::Bound {
-                what,
-                limit: parse_number(&key)?,
-            });
+            return Err(Error::Bound { what, limit: kept });
         }
-        let entry = finish(decode_value(&value)?)?;
-        bytes += entry.encoded_len();
-        entries.push(entry);
-        if entries.len() >= max_entries || bytes >= max_bytes {
-            break;
-        }
-    }
-    Ok(entries)
+        decode_value(&value)
+    }))
 }
 
 /// An entry as it is kept beside mutations that are sorted by key: without the records among
@@ -268,28 +290,48 @@ fn without_records(entry: &LogEntry, mutations: &[Mutation]) -> LogEntry {
     }
 }
 
-/// An entry with the records that are kept elsewhere.
-fn with_records(mut entry: LogEntry, view: &View<'_>) -> Result<LogEntry, Error> {
-    let sequence = entry.sequence;
-    let Some(Change::Identifiers(changes)) = &mut entry.change else {
-        return Ok(entry);
-    };
-    for item in changes
-        .items
-        .iter_mut()
-        .filter(|item| item.record.is_empty())
-    {
-        let current = view
-            .get(Family::Identifiers, &item.key)?
-            .filter(|stored| Record::stored_version(stored) == Some(sequence));
-        let record = match current {
-            Some(record) => Some(record),
-            None => view.get(Family::Superseded, &index_key(sequence, &item.key))?,
-        };
-        item.record = record
-            .ok_or_else(|| Error::Storage(format!("entry {sequence} of the log lacks a record")))?;
+/// How many of an entry's records are kept elsewhere.
+fn lacking(entry: &LogEntry) -> usize {
+    match &entry.change {
+        Some(Change::Identifiers(changes)) => {
+            let items = changes.items.iter();
+            items.filter(|item| item.record.is_empty()).count()
+        }
+        _ => 0,
     }
-    Ok(entry)
+}
+
+/// Adds to entries the records that are kept elsewhere, all that are missing at once: one by one,
+/// each would unpack a block of the store for itself.
+fn add_records(entries: &mut [LogEntry], view: &View<'_>) -> Result<(), Error> {
+    let mut missing: Vec<(Sequence, &mut IdentifierChange)> = Vec::new();
+    for entry in entries {
+        if let Some(Change::Identifiers(changes)) = &mut entry.change {
+            let items = changes.items.iter_mut();
+            let lacking = items.filter(|item| item.record.is_empty());
+            missing.extend(lacking.map(|item| (entry.sequence, item)));
+        }
+    }
+    let keys: Vec<Bytes> = missing.iter().map(|(_, item)| item.key.clone()).collect();
+    let current = view.get_many(Family::Identifiers, &keys)?;
+    let mut replaced = Vec::new();
+    for ((sequence, item), stored) in missing.into_iter().zip(current) {
+        match stored.filter(|stored| Record::stored_version(stored) == Some(sequence)) {
+            Some(record) => item.record = record,
+            None => replaced.push((sequence, item)),
+        }
+    }
+    let superseded = |(sequence, item): &(Sequence, &mut IdentifierChange)| {
+        let key: &[u8] = &item.key;
+        index_key(*sequence, key)
+    };
+    let keys: Vec<Bytes> = replaced.iter().map(superseded).collect();
+    let found = view.get_many(Family::Superseded, &keys)?;
+    for ((sequence, item), stored) in replaced.into_iter().zip(found) {
+        let lost = || Error::Storage(format!("entry {sequence} of the log lacks a record"));
+        item.record = stored.ok_or_else(lost)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! Registrations as others may see them: a prefix and who holds it. What is personal is taken away
 //! here, for whoever does not own it, so that no front has it to show.
 
-use super::page::{Item, Listing};
-use super::{MAX_PAGE, PageRequest};
+use super::MAX_PAGE;
+use super::page::MAX_PAGE_ROWS;
 use crate::enterprise::{CertificateType, Enterprise, EnterpriseId, Profile};
-use crate::layout::{Family, decode_value, number_key};
+use crate::layout::{Family, decode_value, index_key, number_key, prefix_end};
 use crate::prefix::{PrefixRecord, PrefixState};
 use crate::registry::Registry;
 use crate::{Caller, Result};
 use idnode_proto::identifier::{PrefixCandidates, Relation};
 use idnode_proto::iiidap::Pattern;
-use prost::Message;
 
 /// A prefix and who holds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +30,14 @@ pub struct Registrations {
     pub found: Vec<Registration>,
     /// There may be more.
     pub more: bool,
+}
+
+/// Prefixes of an enterprise.
+#[derive(Debug, Default)]
+struct Held {
+    prefixes: Vec<PrefixRecord>,
+    /// There may be more.
+    more: bool,
 }
 
 /// Whether a prefix is registered, rather than applied for or refused.
@@ -76,7 +83,8 @@ impl Registry {
     }
 
     /// The registrations of those whose name matches, at most so many, [`MAX_PAGE`] being the
-    /// most there are. Blocks.
+    /// most there are; where so many prefixes that are not registered had to be passed over that it
+    /// would take too long, fewer, with [`Registrations::more`]. Blocks.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -93,46 +101,48 @@ impl Registry {
             more: names.more,
             ..Registrations::default()
         };
+        let mut rows = MAX_PAGE_ROWS;
         for id in names.enterprises {
-            let page = self.registered_prefixes(id, most - all.found.len())?;
-            if page.is_empty() {
-                continue;
+            let held = self.registered_prefixes(id, most - all.found.len(), &mut rows)?;
+            all.more |= held.more;
+            if !held.prefixes.is_empty()
+                && let Some(profile) = self.profile(id)?
+            {
+                let seen = |record| Registration::seen(record, profile.clone(), caller);
+                all.found.extend(held.prefixes.into_iter().map(seen));
             }
-            if all.found.len() >= most {
-                all.more = true;
+            // What the others have would not be shown; whether they have anything need not be known.
+            if held.more {
                 break;
             }
-            let Some(profile) = self.profile(id)? else {
-                continue;
-            };
-            let room = most - all.found.len();
-            all.more |= page.len() > room;
-            let seen = page
-                .into_iter()
-                .take(room)
-                .map(|record| Registration::seen(record, profile.clone(), caller));
-            all.found.extend(seen);
         }
         Ok(all)
     }
 
-    /// An enterprise's registered prefixes: up to one more than so many.
-    fn registered_prefixes(&self, id: EnterpriseId, most: usize) -> Result<Vec<PrefixRecord>> {
-        let size = (most + 1).min(MAX_PAGE) as u32;
-        let request = PageRequest {
-            size,
-            token: String::new(),
-        };
-        let listing = Listing::of_enterprise(Family::PrefixesByEnterprise, id, &request);
-        let page = listing.page_of(self, |key, _| {
+    /// An enterprise's registered prefixes, at most so many, of as many rows as are left.
+    fn registered_prefixes(&self, id: EnterpriseId, most: usize, rows: &mut usize) -> Result<Held> {
+        let view = self.store().snapshot();
+        let start = index_key(id.0, &[]).to_vec();
+        let end = prefix_end(&start);
+        let mut held = Held::default();
+        for row in view.scan(Family::PrefixesByEnterprise, &start, end.as_deref())? {
+            let Some(left) = rows.checked_sub(1) else {
+                held.more = true;
+                break;
+            };
+            *rows = left;
+            let (key, _) = row?;
             let entry = self.prefixes().get(key.get(8..).unwrap_or_default());
-            let record = entry.map(|entry| entry.record.clone());
-            Ok(record.filter(is_registered).map(|record| Item {
-                further_bytes: record.encoded_len(),
-                item: record,
-            }))
-        })?;
-        Ok(page.items)
+            let Some(entry) = entry.filter(|entry| is_registered(&entry.record)) else {
+                continue;
+            };
+            if held.prefixes.len() >= most {
+                held.more = true;
+                break;
+            }
+            held.prefixes.push(entry.record.clone());
+        }
+        Ok(held)
     }
 
     fn profile(&self, id: EnterpriseId) -> Result<Option<Profile>> {

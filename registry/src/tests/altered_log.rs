@@ -106,7 +106,7 @@ impl Gate {
         open_altered(dir, append, Arc::new(()))
     }
 
-    fn pass(&self) {
+    pub fn pass(&self) {
         let mut state = self.state.lock().unwrap();
         state.is_awaited = state.is_shut;
         self.changed.notify_all();

@@ -1,12 +1,13 @@
 //! After a failed append nothing is written until the registry is opened again; reads go on.
 
-use super::altered_log::{Append, open_altered};
+use super::altered_log::{Append, Gate, open_altered};
 use super::support::*;
 use crate::change::LogEntry;
 use crate::log::{AppendError, ChangeLog};
 use crate::{CommitObserver, Error};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// How an append fails.
 #[derive(Clone, Copy)]
@@ -85,6 +86,41 @@ fn a_failed_log_ends_writing_and_not_reading() {
             .unwrap();
         assert_eq!((again.replayed, again.sequence), (written, head + 2));
         assert_eq!(node.write(create("88.118.8/c", "x")).sequence, head + 3);
+    }
+}
+
+/// What the second was refused for came with the first, and went with it.
+#[test]
+fn a_refusal_is_no_answer_before_what_it_rests_on_is_durable() {
+    let mut node = Node::with_prefixes(&["88.118.8"]);
+    let (gate, fails) = (Gate::new(), fails_once(Failure::Before, 1));
+    let passed = gate.clone();
+    let append: Box<Append> = Box::new(move |log, expected_head, entries, mutations| {
+        passed.pass();
+        fails(log, expected_head, entries, mutations)
+    });
+    node.reopen_over(|dir| open_altered(dir, append, Arc::new(())));
+    gate.shut();
+    let write = |identifier| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let command = create(identifier, "x");
+        let written = node.registry().write(&node.operator, None, command);
+        runtime.unwrap().block_on(written)
+    };
+    let answers = std::thread::scope(|scope| {
+        scope.spawn(|| write("88.118.8/a").unwrap());
+        gate.wait();
+        // While that one is on its way to the disk, two come in: they are one group.
+        let two = [(); 2].map(|()| scope.spawn(|| write("88.118.8/b")));
+        std::thread::sleep(Duration::from_millis(200));
+        gate.release();
+        two.map(|it| it.join().unwrap())
+    });
+    for answer in &answers {
+        let Err(Error::Unavailable(reason)) = answer else {
+            panic!("{answers:?}");
+        };
+        assert!(reason.contains("the disk is gone"), "{reason}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Approval where the national node has the last word.
 
 use super::support::*;
-use crate::prefix::{PrefixAction as A, PrefixState as S};
+use crate::prefix::{PrefixAction as A, PrefixState as S, Withdrawal as W};
 use crate::write::Command;
 
 /// What is below 88.118 is left to the national node, and E1 has applied for two prefixes.
@@ -63,4 +63,50 @@ fn the_operator_may_still_reject() {
     node.write(step("88.118.8", A::Reject));
     let record = node.prefix("88.118.8").unwrap();
     assert_eq!((record.state(), record.submitted), (S::Rejected, 0));
+}
+
+#[test]
+fn what_the_national_node_withdraws_it_alone_grants_again() {
+    let node = node();
+    as_node(&node, step("88.118.8", A::Approve));
+    as_node(&node, step("88.118.8", A::Withdraw));
+    let stands = || {
+        let record = node.prefix("88.118.8").unwrap();
+        (record.state(), record.withdrawal())
+    };
+    assert_eq!(stands(), (S::Suspended, W::Suspended));
+    assert_eq!(node.refusal(step("88.118.8", A::Resume)), "PREFIX_STATE");
+    as_node(&node, step("88.118.8", A::Regrant));
+    assert_eq!(stands(), (S::Active, W::None));
+
+    // What the operator has suspended stays so.
+    node.write(step("88.118.8", A::Suspend));
+    as_node(&node, step("88.118.8", A::Withdraw));
+    assert_eq!(stands(), (S::Suspended, W::Noted));
+    as_node(&node, step("88.118.8", A::Regrant));
+    assert_eq!(stands(), (S::Suspended, W::None));
+    node.write(step("88.118.8", A::Resume));
+
+    // As does what is to be deleted; whoever takes that back has it suspended.
+    as_node(&node, step("88.118.8", A::Withdraw));
+    node.write(step("88.118.8", A::MarkForDeletion));
+    node.write(step("88.118.8", A::CancelDeletion));
+    assert_eq!(stands(), (S::Suspended, W::Noted));
+    assert_eq!(node.refusal(step("88.118.8", A::Resume)), "PREFIX_STATE");
+    as_node(&node, step("88.118.8", A::Regrant));
+    assert_eq!(stands(), (S::Suspended, W::None));
+}
+
+#[test]
+fn without_an_uplink_the_operator_resumes_what_was_withdrawn() {
+    let node = Node::new();
+    let owner = node.enterprise("one");
+    node.write(apply("88.118.8", owner));
+    for action in [A::StartReview, A::Approve] {
+        node.write(step("88.118.8", action));
+    }
+    as_node(&node, step("88.118.8", A::Withdraw));
+    node.write(step("88.118.8", A::Resume));
+    let record = node.prefix("88.118.8").unwrap();
+    assert_eq!((record.state(), record.withdrawal()), (S::Active, W::None));
 }

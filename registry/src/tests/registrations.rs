@@ -5,8 +5,9 @@ use crate::Caller;
 use crate::enterprise::{Contact, EnterpriseId, LegalPerson, Profile};
 use crate::prefix::PrefixAction;
 use crate::read::Registration;
-use crate::write::Command;
+use crate::write::{Command, PrefixUpdate};
 use idnode_proto::iiidap::Pattern;
+use idnode_proto::value::Value;
 
 fn full(code: &str, name: &str) -> Profile {
     Profile {
@@ -62,6 +63,34 @@ fn what_is_personal_is_for_the_operator_and_the_holder() {
         assert_eq!(found.found.len(), 1);
         assert_eq!(found.found[0].profile, public);
     }
+}
+
+#[test]
+fn no_registration_of_a_holder_is_passed_over() {
+    let names: Vec<_> = (1..=9).map(|n| format!("88.118.{n}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let node = Node::with_prefixes(&names);
+    // More in all than a page of a listing is long.
+    let values = vec![Value {
+        timestamp_s: STAMP_S,
+        ..Value::new(100, "DESC", "x".repeat(200 << 10))
+    }];
+    for name in &names {
+        let update = PrefixUpdate::new(parsed(name), values.clone(), vec![], false, None, STAMP_S);
+        node.write(Command::UpdatePrefix(update.unwrap()));
+    }
+    let name = seen(&node, &node.operator, names[0]).unwrap().profile.name;
+    let find = |most| {
+        let named = Pattern::exactly(&name);
+        let found = node
+            .registry()
+            .registrations_named(&Caller::Stranger, &named, most);
+        let found = found.unwrap();
+        (found.found.len(), found.more)
+    };
+    assert_eq!(find(20), (9, false));
+    assert_eq!(find(9), (9, false));
+    assert_eq!(find(8), (8, true));
 }
 
 #[test]

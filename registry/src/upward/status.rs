@@ -3,9 +3,12 @@
 use super::Journal;
 use super::escrow::Desk;
 use super::report::Reports;
+use super::routes::Siblings;
+use super::sync::Restart;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use tokio::sync::Notify;
 
 /// A channel to the national node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +21,10 @@ pub enum Channel {
     Report,
     /// Escrow deposits.
     Escrow,
+    /// Emergency takeover and hand-back.
+    Takeover,
+    /// The node's own routes upward, those of its siblings downward.
+    Routes,
 }
 
 impl Channel {
@@ -28,6 +35,8 @@ impl Channel {
             Self::Sync => "sync",
             Self::Report => "report",
             Self::Escrow => "escrow",
+            Self::Takeover => "takeover",
+            Self::Routes => "routes",
         }
     }
 }
@@ -70,6 +79,10 @@ pub struct ChannelStatus {
     pub last_error: String,
     /// Things that are owed and not yet told.
     pub backlog: u64,
+    /// Since when the oldest of them is owed, milliseconds since the Unix epoch; 0: not known.
+    pub owed_since_ms: u64,
+    /// Of what is owed, what has failed by an error of its own and is told later.
+    pub aside: u64,
 }
 
 /// The uplink of a node: its journal, and how its channels stand.
@@ -79,6 +92,9 @@ pub struct Uplink {
     channels: RwLock<BTreeMap<Channel, ChannelStatus>>,
     desk: Desk,
     reports: OnceLock<Arc<Reports>>,
+    takeover_news: Notify,
+    siblings: Arc<Siblings>,
+    restart_of_changes: Arc<Restart>,
 }
 
 impl Uplink {
@@ -89,6 +105,9 @@ impl Uplink {
             channels: RwLock::default(),
             desk: Desk::default(),
             reports: OnceLock::new(),
+            takeover_news: Notify::new(),
+            siblings: Arc::default(),
+            restart_of_changes: Arc::default(),
         }
     }
 
@@ -102,9 +121,24 @@ impl Uplink {
         self.reports.get()
     }
 
+    /// Where other secondary nodes are asked; empty where that is not known.
+    pub fn siblings(&self) -> &Arc<Siblings> {
+        &self.siblings
+    }
+
     /// What was told.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Told when the national node is to learn of something about a takeover.
+    pub fn takeover_news(&self) -> &Notify {
+        &self.takeover_news
+    }
+
+    /// How the stream of changes begins anew.
+    pub(crate) fn restart_of_changes(&self) -> Arc<Restart> {
+        self.restart_of_changes.clone()
     }
 
     /// Where escrow deposits are asked for.
@@ -121,14 +155,19 @@ impl Uplink {
             .collect()
     }
 
-    /// A channel is on.
+    /// A channel is on. What is known to be owed stays known.
     pub fn open(&self, channel: Channel, server: &str, now_ms: u64) {
-        let status = ChannelStatus {
+        let mut channels = self.channels.write();
+        let status = channels.entry(channel).or_default();
+        *status = ChannelStatus {
             server: server.to_owned(),
             since_ms: now_ms,
+            backlog: status.backlog,
+            owed_since_ms: status.owed_since_ms,
+            aside: status.aside,
             ..ChannelStatus::default()
         };
-        self.channels.write().insert(channel, status);
+        drop(channels);
         gauge(channel, "idnode_upward_up").set(0.0);
     }
 
@@ -157,10 +196,36 @@ impl Uplink {
         metrics::counter!("idnode_upward_failures_total", "channel" => channel.name()).increment(1);
     }
 
+    /// The other side does not do now what it was asked, for this reason; the channel works.
+    pub fn puts_off(&self, channel: Channel, reason: &str) {
+        self.change(channel, |status| {
+            status.last_error = format!("put off: {reason}");
+        });
+    }
+
+    /// An exchange went well, and its answer is an error of what was told.
+    pub fn errs(&self, channel: Channel, reason: &str, now_ms: u64) {
+        self.works(channel, now_ms);
+        self.change(channel, |status| status.last_error = reason.to_owned());
+        metrics::counter!("idnode_upward_failures_total", "channel" => channel.name()).increment(1);
+    }
+
     /// So much is owed.
     pub fn owes(&self, channel: Channel, backlog: u64) {
-        self.change(channel, |status| status.backlog = backlog);
+        self.owes_since(channel, backlog, 0);
+    }
+
+    /// So much is owed, the oldest of it since then, milliseconds since the Unix epoch; 0: not known.
+    pub fn owes_since(&self, channel: Channel, backlog: u64, since_ms: u64) {
+        self.change(channel, |status| {
+            (status.backlog, status.owed_since_ms) = (backlog, since_ms);
+        });
         gauge(channel, "idnode_upward_backlog").set(backlog as f64);
+    }
+
+    /// So much of what is owed is set aside.
+    pub fn sets_aside(&self, channel: Channel, aside: u64) {
+        self.change(channel, |status| status.aside = aside);
     }
 
     fn change(&self, channel: Channel, change: impl FnOnce(&mut ChannelStatus)) {

@@ -7,6 +7,7 @@
 //! again. What may not be registered as far as can be told beside the writer is not signed, and the writer
 //! takes it no more, even if it has become allowed meanwhile: it is tried again.
 
+use super::Command;
 use super::draft::{self, Draft, IdentifierUpdate};
 use super::import::ItemError;
 use crate::administrator::HandleValues;
@@ -69,6 +70,15 @@ impl Signatures {
 }
 
 impl Endorser {
+    /// Whether what a command registers is signed.
+    pub(crate) fn concerns(&self, command: &Command) -> bool {
+        match command {
+            Command::CreateIdentifier(_) | Command::UpdateIdentifier(_) => true,
+            Command::ImportChunk { .. } => self.imports,
+            _ => false,
+        }
+    }
+
     /// A draft with a signature among its values.
     ///
     /// # Errors

@@ -226,6 +226,7 @@ impl Chunk {
         if let Some(met) = self.placed.iter().rposition(|placed| *placed.head == *head) {
             return Ok(met);
         }
+        txn.require_here(draft.identifier.prefix_candidates())?;
         let prefix = identifiers::writable_prefix(txn, caller, &draft.identifier)?;
         self.placed.push(Placed {
             head: head.into(),

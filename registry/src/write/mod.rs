@@ -7,6 +7,7 @@ mod credentials;
 mod draft;
 mod endorse;
 mod enterprises;
+mod held;
 pub mod idempotency;
 mod identifiers;
 mod import;
@@ -19,12 +20,13 @@ mod writer;
 
 pub use draft::{Draft, IdentifierUpdate, MAX_RECORD_BYTES, PrefixUpdate};
 pub use endorse::Endorser;
+pub use held::Held;
 pub use idempotency::Idempotency;
 pub use import::{ImportMode, ImportStatus, ItemError, ItemResult};
 pub use values::SetMode;
 #[cfg(test)]
 pub(crate) use writer::PRUNE_ROWS;
-pub(crate) use writer::{Writer, WriterHandle};
+pub(crate) use writer::{Origin, Writer, WriterHandle};
 
 use crate::credential::Credential;
 use crate::enterprise::{Enterprise, EnterpriseId, Profile, ReviewAction};
@@ -154,6 +156,9 @@ pub enum Command {
     },
     /// Forgets idempotency keys that are past their time, some at once. The node itself.
     Prune,
+    /// From now on nothing of this is registered here; `None`: everything is again. The node itself,
+    /// by the national node's word.
+    Hold(Option<Held>),
 }
 
 /// What a write got when it was made durable.
@@ -293,6 +298,7 @@ impl Command {
                 items,
             } => import::chunk(txn, caller, import_id, *number, *mode, items),
             Self::Prune => Ok(Outcome::Done),
+            Self::Hold(_) => Err(Error::Denied("taking over is the national node's".into())),
         }
     }
 

@@ -7,8 +7,9 @@ use super::{Outcome, enterprises, expect_version, identifiers};
 use crate::administrator::HandleValues;
 use crate::change::{Change, PrefixChange};
 use crate::enterprise::{EnterpriseId, bounded};
-use crate::layout::{Family, index_key};
-use crate::prefix::{Delegation, PrefixAction, PrefixRecord, PrefixState, Step};
+use crate::layout::{Family, former_key, index_key};
+use crate::prefix::{Delegation, PrefixAction, PrefixRecord, PrefixState, Step, Withdrawal};
+use crate::read::Counters;
 use crate::{Caller, Error, Object, Result};
 use bytes::Bytes;
 use idnode_proto::dnsname;
@@ -120,7 +121,18 @@ pub(super) fn transition(
         let reason = "is approved here and under review at the national node";
         return Err(Error::state(Object::Prefix, prefix, reason));
     }
+    let withdrawal = record.withdrawal();
+    if action == PrefixAction::ResumeGranted && withdrawal != Withdrawal::None {
+        let reason = "is withdrawn by the national node, which alone grants it again";
+        return Err(Error::state(Object::Prefix, prefix, reason));
+    }
+    let step = match action {
+        // Suspended for another reason, too.
+        PrefixAction::Regrant if withdrawal != Withdrawal::Suspended => Step::To(state),
+        _ => step,
+    };
     let replaced = record.clone();
+    record.set_withdrawal(withdrawn(withdrawal, state, action));
     record.review_message = message.to_owned();
     match step {
         Step::To(next) => {
@@ -136,6 +148,19 @@ pub(super) fn transition(
             Ok(store(txn, caller, Some(replaced), record))
         }
         Step::Gone => remove(txn, caller, prefix, record),
+    }
+}
+
+/// Whether the national node has withdrawn a prefix, behind an action.
+fn withdrawn(before: Withdrawal, state: PrefixState, action: PrefixAction) -> Withdrawal {
+    use PrefixAction as A;
+    match (action, before) {
+        (A::Withdraw, _) if state == PrefixState::Active => Withdrawal::Suspended,
+        (A::Withdraw, Withdrawal::None) => Withdrawal::Noted,
+        // It is not to be active when it is granted again.
+        (A::MarkForDeletion, Withdrawal::Suspended) => Withdrawal::Noted,
+        (A::Regrant | A::Resume, _) => Withdrawal::None,
+        _ => before,
     }
 }
 
@@ -236,7 +261,14 @@ fn remove(
     if let Some(shorter) = shorter_owner(txn, &inside)? {
         txn.count_row(shorter, |c| c.deleted += inside.deleted)?;
     }
-    // Counted since it is registered: whoever holds it next begins anew.
+    // Counted since it is registered: whoever holds it next begins anew. Reports go on.
+    let counted: Option<Counters> = txn.get_message(Family::Statistics, &record.key)?;
+    if let Some(ended) = counted.filter(|it| it.creations > 0) {
+        txn.count_row(former_key(&record.key), |former| {
+            former.creations += ended.creations;
+            former.deletions += ended.deletions;
+        })?;
+    }
     txn.set(Family::Statistics, record.key.clone(), None);
     txn.set(
         Family::PrefixesByEnterprise,

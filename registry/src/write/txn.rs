@@ -1,6 +1,7 @@
 //! The state a group of commands sees: the store, and on top of it what the group itself has
 //! written so far.
 
+use super::Held;
 use crate::change::{Change, LogEntry};
 use crate::enterprise::EnterpriseId;
 use crate::layout::{Family, decode_value, encode_value, index_key};
@@ -12,7 +13,7 @@ use crate::store::{Mutation, Store};
 use crate::{Error, Result, Sequence};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use idnode_proto::identifier::{Identifier, IdentifierError, Prefix, Relation};
+use idnode_proto::identifier::{Identifier, IdentifierError, Prefix, PrefixCandidates, Relation};
 use indexmap::{Equivalent, IndexMap};
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ pub(crate) struct Txn<'a> {
     entries: Vec<LogEntry>,
     head: Sequence,
     now_ms: u64,
+    /// What the current command may not register in.
+    held: Option<Arc<Held>>,
 }
 
 impl<'a> Txn<'a> {
@@ -64,6 +67,20 @@ impl<'a> Txn<'a> {
             entries: Vec::new(),
             head,
             now_ms,
+            held: None,
+        }
+    }
+
+    /// What the command that begins now may not register in.
+    pub fn keep_out_of(&mut self, held: Option<Arc<Held>>) {
+        self.held = held;
+    }
+
+    /// Err if what has these candidates is taken over.
+    pub fn require_here(&self, candidates: PrefixCandidates<'_>) -> Result<()> {
+        match &self.held {
+            Some(held) => held.require_outside(candidates),
+            None => Ok(()),
         }
     }
 

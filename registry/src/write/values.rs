@@ -150,12 +150,11 @@ impl ValueChange {
     fn check_places(&self, existing: &HandleValues, name: &dyn std::fmt::Display) -> Result<()> {
         let there: Vec<u32> = existing.iter().map(|value| value.index()).collect();
         let is_there = |index: u32| there.binary_search(&index).is_ok();
+        let named = |index| format!("{index} of {name}");
         if let Some(index) = self.remove.iter().find(|index| !is_there(**index)) {
-            let reason = format!("there is no value at index {index}");
-            return Err(Error::invalid("remove_indexes", reason));
+            return Err(Error::not_found(Object::Value, named(*index)));
         }
         let mut set = self.set.iter().map(|value| value.index);
-        let named = |index| format!("{index} of {name}");
         match self.mode {
             SetMode::Put => Ok(()),
             SetMode::Add => match set.find(|index| is_there(*index)) {

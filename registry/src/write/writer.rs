@@ -2,7 +2,7 @@
 
 use super::idempotency::{self, Idempotency};
 use super::txn::Overlay;
-use super::{Command, Outcome, Receipt, Txn};
+use super::{Command, Held, Outcome, Receipt, Txn};
 use crate::change::{Change, LogEntry, PrefixChange};
 use crate::credential::Credential;
 use crate::layout::Family;
@@ -12,6 +12,7 @@ use crate::prefix_table::PrefixTable;
 use crate::registry::CommitObserver;
 use crate::store::Store;
 use crate::{Caller, Error, Result, Sequence, now_ms};
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -29,7 +30,20 @@ struct Request {
     caller: Caller,
     idempotency: Option<Idempotency>,
     command: Command,
-    reply: oneshot::Sender<Result<Receipt>>,
+    origin: Origin,
+    reply: Reply,
+}
+
+/// Where a command's answer goes.
+type Reply = oneshot::Sender<Result<Receipt>>;
+
+/// On whose behalf a command is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The node's clients', or its own.
+    Here,
+    /// The national node's, which may register in what it has taken over.
+    Above,
 }
 
 /// Where commands are handed in.
@@ -45,12 +59,14 @@ impl WriterHandle {
         caller: Caller,
         idempotency: Option<Idempotency>,
         command: Command,
+        origin: Origin,
     ) -> Result<Receipt> {
         let (reply, answer) = oneshot::channel();
         let request = Request {
             caller,
             idempotency,
             command,
+            origin,
             reply,
         };
         let closed = || Error::Unavailable("the node is shutting down".into());
@@ -72,6 +88,8 @@ pub(crate) struct Writer {
     pub idempotency_retention_ms: u64,
     /// The key of the idempotency record that the next pruning begins at.
     pub prune_next: Mutex<Vec<u8>>,
+    /// What the national node has taken over.
+    pub held: Arc<ArcSwapOption<Held>>,
 }
 
 impl Writer {
@@ -115,19 +133,14 @@ impl Writer {
         };
         let room = std::mem::take(overlay);
         let mut txn = Txn::new(&self.store, &self.prefixes, head, now_ms, room);
-        let mut accepted = Vec::with_capacity(group.len());
+        let mut answers = Vec::with_capacity(group.len());
         for request in group {
-            match self.execute(&mut txn, &request) {
-                Ok(receipt) => {
-                    txn.keep();
-                    accepted.push((request.reply, receipt));
-                }
-                Err(error) => {
-                    txn.roll_back();
-                    // Nobody may be waiting any more: the caller's deadline may have passed.
-                    let _ = request.reply.send(Err(error));
-                }
+            let done = self.execute(&mut txn, &request);
+            match done {
+                Ok(_) => txn.keep(),
+                Err(_) => txn.roll_back(),
             }
+            answers.push((request.reply, done));
         }
         let (entries, mutations, room) = txn.finish();
         *overlay = room;
@@ -137,16 +150,13 @@ impl Writer {
             tracing::error!(%error, head, "commit failed");
             self.poisoned.store(true, Ordering::Release);
             let error = Error::Unavailable(error.to_string());
-            for (reply, _) in accepted {
-                let _ = reply.send(Err(error.clone()));
-            }
-            return;
+            return answer_all(answers.into_iter().map(|(to, _)| (to, Err(error.clone()))));
         }
-        metrics::histogram!("idnode_commit_group_size").record(accepted.len() as f64);
+        let accepted = answers.iter().filter(|(_, answer)| answer.is_ok()).count();
+        metrics::histogram!("idnode_commit_group_size").record(accepted as f64);
         self.publish(&entries, head);
-        for (reply, receipt) in accepted {
-            let _ = reply.send(Ok(receipt));
-        }
+        // Refusals too only now: what a command was refused for may have been written beside it.
+        answer_all(answers);
     }
 
     /// Lets everything in this process see a durable group, before it is acknowledged.
@@ -177,6 +187,7 @@ impl Writer {
             caller,
             idempotency,
             command,
+            origin,
             ..
         } = request;
         require_unrevoked(txn, caller)?;
@@ -191,9 +202,19 @@ impl Writer {
                 outcome: command.recalled(txn, caller, &first)?,
             });
         }
+        // Not before: what was acknowledged stays acknowledged.
+        txn.keep_out_of(match origin {
+            Origin::Here => self.held.load_full(),
+            Origin::Above => None,
+        });
+        command.require_here(txn)?;
         let before = txn.next_sequence();
         let outcome = match command {
             Command::Prune => self.prune(txn)?,
+            Command::Hold(held) if *origin == Origin::Above => {
+                self.held.store(held.clone().map(Arc::new));
+                Outcome::Done
+            }
             _ => command.execute(txn, caller)?,
         };
         let logged = txn.next_sequence() > before;
@@ -255,7 +276,12 @@ fn require_unrevoked(txn: &Txn<'_>, caller: &Caller) -> Result<()> {
 }
 
 fn refuse_all(group: Vec<Request>, error: &Error) {
-    for request in group {
-        let _ = request.reply.send(Err(error.clone()));
+    answer_all(group.into_iter().map(|it| (it.reply, Err(error.clone()))));
+}
+
+/// Nobody may be waiting any more: a caller's deadline may have passed.
+fn answer_all(answers: impl IntoIterator<Item = (Reply, Result<Receipt>)>) {
+    for (reply, answer) in answers {
+        let _ = reply.send(answer);
     }
 }

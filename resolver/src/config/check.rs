@@ -24,6 +24,7 @@ pub(super) fn conflicts(config: &Config) -> Vec<Conflict> {
     found.extend(upward(config));
     found.extend(escrow(config));
     found.extend(upward_report(config));
+    found.extend(upward_sync(config));
     found
 }
 
@@ -232,22 +233,45 @@ fn trust(config: &Config) -> Vec<Conflict> {
 
 /// Who reports shows a certificate, and knows whose it takes.
 fn upward_report(config: &Config) -> Vec<Conflict> {
-    let (report, server) = (&config.upward_report, &config.upward_report.server);
+    let report = &config.upward_report;
+    both_show_certificates(
+        ("upward.report.server", &report.server),
+        [
+            ("upward.report.authority", &report.authority),
+            ("upward.report.certificate", &report.certificate),
+            ("upward.report.key", &report.key),
+        ],
+    )
+}
+
+/// So does whoever sends changes.
+fn upward_sync(config: &Config) -> Vec<Conflict> {
+    let sync = &config.upward_sync;
+    both_show_certificates(
+        ("upward.sync.server", &sync.server),
+        [
+            ("upward.sync.authority", &sync.authority),
+            ("upward.sync.certificate", &sync.certificate),
+            ("upward.sync.key", &sync.key),
+        ],
+    )
+}
+
+/// Files that a server with TLS on both sides needs.
+fn both_show_certificates(
+    (server_key, server): (&'static str, &String),
+    files: [(&'static str, &PathBuf); 3],
+) -> Vec<Conflict> {
     if server.is_empty() {
         return Vec::new();
     }
-    let files = [
-        ("upward.report.authority", &report.authority),
-        ("upward.report.certificate", &report.certificate),
-        ("upward.report.key", &report.key),
-    ];
     let missing = files
         .into_iter()
         .filter(|(_, path)| path.as_os_str().is_empty());
     missing
         .map(|(key, _)| Conflict {
-            keys: ["upward.report.server", key],
-            message: format!("upward.report.server is {server:?}, which needs {key}, a file"),
+            keys: [server_key, key],
+            message: format!("{server_key} is {server:?}, which needs {key}, a file"),
         })
         .collect()
 }

@@ -36,7 +36,7 @@ pub use overrides::FlagSetting;
 pub use sections::{
     CacheConfig, Config, DnsConfig, GrpcConfig, HandleConfig, HttpConfig, IiidapConfig,
     LimitsConfig, LogConfig, NodeConfig, StoreConfig, TrustConfig, UpwardConfig, UpwardEppConfig,
-    UpwardReportConfig, WhoisConfig,
+    UpwardReportConfig, UpwardRoutesConfig, UpwardSyncConfig, WhoisConfig,
 };
 pub use value::LogFormat;
 pub use value::{parse_cookie_secret, parse_network};

@@ -19,6 +19,8 @@ pub(super) const LIST_ITEMS: usize = 16;
 
 /// Entries of a list of networks.
 pub(super) const NETWORKS: usize = 1_024;
+/// Entries of a list of prefixes of any scheme.
+pub(super) const PREFIXES: usize = 64;
 
 /// What a key allows: one text for people, one check for the machine.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +123,8 @@ macro_rules! allowed {
     (value name or none) => { "an index and a handle such as \"300:0.NA/88.118.8\", or \"\"" };
     (value names) => { "at most 16 entries such as \"400:0.NA/88.118.8\"" };
     (own prefixes) => { "at most 16 prefixes such as \"88.118\"" };
+    (any prefixes) => { "at most 64 prefixes such as \"oid:1.2.156.3001\" or \"gs1:6901234\"" };
+    (certificate type) => { "\"social-credit-code\" or \"other\"" };
     (token or none) => { "at most 255 printable ASCII characters without spaces" };
     (words) => { "at most 256 bytes of text" };
     (host and port or none) => { "a host and port such as reports.example.org:7443, or \"\"" };
@@ -165,6 +169,8 @@ macro_rules! rule {
     (@check value name or none) => { $crate::config::rule::Check::Text($crate::config::rule::optional_value_name) };
     (@check value names) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::value_name) };
     (@check own prefixes) => { $crate::config::rule::Check::Each($crate::config::rule::LIST_ITEMS, $crate::config::rule::own_prefix) };
+    (@check any prefixes) => { $crate::config::rule::Check::Each($crate::config::rule::PREFIXES, $crate::config::rule::any_prefix) };
+    (@check certificate type) => { $crate::config::rule::Check::Text($crate::config::rule::certificate_type) };
     (@check token or none) => { $crate::config::rule::Check::Text($crate::config::rule::optional_token) };
     (@check words) => { $crate::config::rule::Check::Text($crate::config::rule::words) };
     (@check host and port or none) => { $crate::config::rule::Check::Text($crate::config::rule::host_and_port) };
@@ -290,6 +296,14 @@ pub(super) fn name(text: &str) -> Result<(), String> {
 }
 
 pub(super) fn public_url(text: &str) -> Result<(), String> {
+    match text.contains('?') {
+        true => Err(format!("{text:?} contains '?'")),
+        false => url(text),
+    }
+}
+
+/// A URL of HTTP, which may have a query.
+fn url(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Ok(());
     }
@@ -304,7 +318,7 @@ pub(super) fn public_url(text: &str) -> Result<(), String> {
         return Err(format!("{text:?} ends in '/'"));
     }
     let is_odd =
-        |c: &char| !c.is_ascii_graphic() || matches!(c, '?' | '#' | '@' | '"' | '<' | '>' | '\\');
+        |c: &char| !c.is_ascii_graphic() || matches!(c, '#' | '@' | '"' | '<' | '>' | '\\');
     match rest.chars().find(is_odd) {
         Some(odd) => Err(format!("{text:?} contains {odd:?}")),
         None => Ok(()),
@@ -409,6 +423,20 @@ pub(super) fn optional_token(text: &str) -> Result<(), String> {
     }
 }
 
+pub(super) fn any_prefix(text: &str) -> Result<(), String> {
+    let parsed = Prefix::parse(text);
+    parsed
+        .map(drop)
+        .map_err(|error| format!("{text:?}: {error}"))
+}
+
+pub(super) fn certificate_type(text: &str) -> Result<(), String> {
+    match crate::upward::routes::certificate_type(text) {
+        Some(_) => Ok(()),
+        None => Err(format!("{text:?} is neither")),
+    }
+}
+
 pub(super) fn words(text: &str) -> Result<(), String> {
     if text.len() > 256 {
         return Err(format!("the text has {} bytes", text.len()));
@@ -425,7 +453,7 @@ pub(super) fn epp_server(text: &str) -> Result<(), String> {
         return Ok(());
     }
     if text.contains("://") {
-        return public_url(text.strip_suffix('/').unwrap_or(text));
+        return url(text.strip_suffix('/').unwrap_or(text));
     }
     host_and_port(text)
 }

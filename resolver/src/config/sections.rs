@@ -31,7 +31,7 @@ sections! {
     store: StoreConfig {
         /// Memory for uncompressed blocks of the registry's files.
         block_cache_mib: u32 = 512, [8 to 1048576 MiB];
-        /// Memory for writes of each column family before they become a file.
+        /// What is written before it moves from memory to files; a start after a crash replays as much.
         write_buffer_mib: u32 = 64, [1 to 4096 MiB];
         /// Files of the registry held open at once.
         max_open_files: u32 = 512, [64 to 1000000 files];
@@ -60,9 +60,9 @@ sections! {
         /// Chunks of one import that are taken in before the first of them is committed.
         max_in_flight_imports: u32 = 32, [1 to 1024 chunks];
         /// Proofs of handle administrators, on every front, that may fail in a minute from one network
-        /// (IPv4 /24, IPv6 /56) and for one administrator; 0: as many as are tried.
+        /// (IPv4 /24, IPv6 /56), and from it for one administrator; 0: as many as are tried.
         failed_proofs_per_minute: u32 = 30, [0 to 1000000 proofs];
-        /// Networks whose failed proofs are counted for the administrator only.
+        /// Networks whose failed proofs are counted for each administrator only.
         failed_proofs_exempt: Vec<String> = list(["127.0.0.0/8", "::1/128"]), [networks];
     }
 
@@ -302,6 +302,8 @@ sections! {
         user: String = String::new(), [token or none];
         /// Who runs the node, by its registered name.
         operator: String = String::new(), [words];
+        /// File of the token by which the national node asks how the node sees itself (GET /api/monitor): one line, readable by the node alone; "" answers nobody.
+        monitor_token_file: PathBuf = PathBuf::new(), [path or none];
     }
 
     /// Provisioning over EPP (RFC 5730): enterprises and their prefixes are applied for at the national node.
@@ -326,6 +328,8 @@ sections! {
         keepalive_ms: u32 = 60_000, [100 to 3600000 milliseconds];
         /// How often messages are asked for while something is under review there (poll).
         poll_ms: u32 = 15_000, [50 to 3600000 milliseconds];
+        /// How often messages are asked for otherwise: a prefix may be withdrawn there, and granted again.
+        idle_poll_ms: u32 = 60_000, [50 to 3600000 milliseconds];
         /// The longest wait after a failure; the first is a hundredth of it.
         max_backoff_ms: u32 = 120_000, [100 to 3600000 milliseconds];
     }
@@ -388,10 +392,54 @@ sections! {
         checks_to_recovery: u32 = 3, [1 to 100 checks];
         /// Free disk space of data_dir below which there is a fault.
         min_free_mib: u32 = 1024, [1 to 1000000000 MiB];
+        /// Guesses at keys, and queries beyond what a network may ask, that are turned away in a minute: more of them are a fault, an attack. 0: none is.
+        attack_per_minute: u32 = 1_000, [0 to 1000000000 times];
         /// Prefix that the node registers an identifier of its own in, to probe registration and how soon it takes effect: one that is active and served here; "" probes the writer alone.
         probe_prefix: String = String::new(), [own prefix or none];
+        /// How long a jump of the system's clock by more than a minute lasts before reports go by it: one that is set wrong is often set right soon after.
+        clock_settle_s: u32 = 300, [0 to 86400 seconds];
         /// For rehearsals: how far the clock of reports is ahead of the system's. Every report says so, and the national node may refuse those with another value than 0.
         clock_ahead_s: u32 = 0, [0 to 315360000 seconds];
+    }
+
+    /// The streams between the node and the national node: changes upward; takeover and routes. Which identifiers are told of: those below upward.prefixes; all, where that is empty.
+    upward_sync "upward.sync": UpwardSyncConfig {
+        /// Where they lead: host:port, with TLS on both sides; "" switches them off.
+        server: String = String::new(), [host and port or none];
+        /// The name in the server's certificate; "" takes the host of the server.
+        server_name: String = String::new(), [token or none];
+        /// File of the certificates that sign the server's: PEM.
+        authority: PathBuf = PathBuf::new(), [path or none];
+        /// File of the node's own certificates for TLS: PEM, its own first; the national node knows the node by the name in it, which is node.id. Read again at each connection.
+        certificate: PathBuf = PathBuf::new(), [path or none];
+        /// File of the certificate's private key: PEM, readable by the node alone.
+        key: PathBuf = PathBuf::new(), [path or none];
+        /// How long connecting, and one answer, may take.
+        timeout_ms: u32 = 10_000, [100 to 600000 milliseconds];
+        /// The longest wait after a failure; the first is half a second.
+        max_backoff_ms: u32 = 60_000, [500 to 3600000 milliseconds];
+        /// How many changes of identifiers are told a second while a backlog drains, so that what else runs on the machine feels it less; 0 tells as many as go.
+        changes_per_s: u32 = 100_000, [0 to 100000000 changes];
+        /// The same while the node resolves or registers much (20 resolutions or 2 registrations a second, or more), so that they feel it less; at least twice as many as there are new entries. 0 makes no difference then.
+        busy_changes_per_s: u32 = 10_000, [0 to 100000000 changes];
+    }
+
+    /// What the national node is told of this node beside upward.operator and upward.prefixes, and what it may tell of the other secondary nodes, its siblings (docs/upward.md). On where upward.sync.server is set. Where the node is found is what handle.public_addresses says, with the ports of its fronts.
+    upward_routes "upward.routes": UpwardRoutesConfig {
+        /// What certifies the operator.
+        certificate_type: String = "social-credit-code".to_owned(), [certificate type];
+        /// The code of that: the unified social credit code (统一社会信用代码), or another certificate's; "" is not told.
+        certificate_code: String = String::new(), [token or none];
+        /// Whom to reach there.
+        contact_name: String = String::new(), [words];
+        /// Their address for e-mail.
+        contact_email: String = String::new(), [words];
+        /// Their telephone number.
+        contact_phone: String = String::new(), [words];
+        /// Prefixes of other schemes that this node answers for, told like upward.prefixes.
+        other_prefixes: Vec<String> = Vec::new(), [any prefixes];
+        /// Networks in which siblings are asked although handle.recursion_deny has them: the national node is trusted with them.
+        sibling_networks: Vec<String> = Vec::new(), [networks];
     }
 
     /// Logs, written to standard error.

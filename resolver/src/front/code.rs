@@ -27,7 +27,8 @@ pub(super) fn code_of(error: &Error) -> ResponseCode {
             ..
         }
         | Error::PrefixNotActive { .. }
-        | Error::PrefixDelegated(_) => ResponseCode::NOT_RESPONSIBLE,
+        | Error::PrefixDelegated(_)
+        | Error::TakenOver { .. } => ResponseCode::NOT_RESPONSIBLE,
         Error::NotAdministrator { .. } => ResponseCode::INVALID_ADMIN,
         Error::State { .. } | Error::Denied(_) | Error::AdministratorRight { .. } => {
             ResponseCode::NO_PERMISSION

@@ -1,11 +1,17 @@
 //! Guesses at the keys of handle administrators, on every front: proofs that do not hold are counted
-//! by the network they come from and by the administrator they would be of.
+//! by the network they come from, and by that network and the administrator they would be of.
 //!
-//! Who fails too often in a minute is not listened to until the next. A network from which an
-//! administrator has proven its key within the last half an hour is listened to for it whatever else
-//! fails there or for it elsewhere, so that nobody locks it out: neither who guesses nor a machine
-//! beside it that has a wrong secret. What fails there for it is counted by itself.
+//! A network that fails too often in a minute is not listened to until the next, and neither is one
+//! that fails too often for an administrator, for that one. A network from which an administrator has
+//! proven its key within the last half an hour is listened to for it whatever else fails there: a
+//! machine beside it that has a wrong secret keeps nobody out.
+//!
+//! Who guesses from many networks is bounded by their number: when too many proofs of an
+//! administrator have failed wherever they came from, each further network has one failure in a
+//! minute. Since a right secret does not fail, strangers in other networks lock nobody out. What
+//! has a source that may be forged is counted apart, by administrator, and concerns nothing else.
 
+use super::abuse;
 use super::rate::{Rates, network_of};
 use idnode_proto::handle::admin::AdminId;
 use ipnet::IpNet;
@@ -21,9 +27,10 @@ const PROVEN_WINDOW: Duration = Duration::from_secs(1_800);
 /// How much guessing is too much.
 #[derive(Debug, Clone)]
 pub struct GuessLimits {
-    /// Failed proofs from one network, and of one administrator, in a minute; 0: any number.
+    /// Failed proofs from one network, and from it of one administrator, in a minute; 0: any number.
     pub failed_per_minute: u32,
-    /// Networks that are not counted: behind one address of theirs may be many.
+    /// Networks whose failures are counted for the administrator alone: behind one address of theirs
+    /// may be many.
     pub exempt: Vec<IpNet>,
 }
 
@@ -39,6 +46,9 @@ impl Default for GuessLimits {
     }
 }
 
+/// Failures that a network has in a minute for an administrator whose proofs fail too often elsewhere.
+const FAILED_WHEN_SPREAD: u32 = 1;
+
 /// What is counted.
 #[derive(Debug, Hash)]
 enum Of<'a> {
@@ -52,6 +62,9 @@ enum Of<'a> {
 pub(super) struct Guesses {
     limits: GuessLimits,
     failed: Rates,
+    /// Of who may have forged where it is, by administrator: strangers can fill it, and push nothing
+    /// else out.
+    failed_nowhere: Rates,
     proven: Rates,
     at_bound: Counter,
 }
@@ -61,6 +74,7 @@ impl Guesses {
         Self {
             limits,
             failed: Rates::over(FAILED_WINDOW),
+            failed_nowhere: Rates::over(FAILED_WINDOW),
             proven: Rates::over(PROVEN_WINDOW),
             at_bound: counter!("idnode_bound_hits_total", "bound" => "failed_proofs"),
         }
@@ -70,29 +84,45 @@ impl Guesses {
     /// cannot be forged.
     pub(super) fn allows(&self, id: &AdminId, source: Option<IpAddr>) -> bool {
         let limit = self.limits.failed_per_minute;
-        if limit == 0 {
-            return true;
-        }
-        let is_over = |of: Of<'_>| self.failed.counted(of, 0) >= limit;
-        if self.knows(id, source, is_over) {
-            return true;
-        }
-        let network = self.network(source).map(Of::Network);
-        let allowed = !network.is_some_and(is_over) && !is_over(Of::Administrator(id));
+        let allowed = limit == 0
+            || match source {
+                Some(source) => self.allows_from(source, id, limit),
+                None => self.failed_nowhere.counted(id, 0) < limit,
+            };
         if !allowed {
             self.at_bound.increment(1);
+            abuse::turned_away();
         }
         allowed
     }
 
+    fn allows_from(&self, source: IpAddr, id: &AdminId, limit: u32) -> bool {
+        let network = network_of(source);
+        let failed = |of: Of<'_>| self.failed.counted(of, 0);
+        let for_it = failed(Of::Pair(network, id));
+        if for_it >= limit {
+            return false;
+        }
+        if self.has_proven(id, network) {
+            return true;
+        }
+        if !self.is_exempt(source) && failed(Of::Network(network)) >= limit {
+            return false;
+        }
+        for_it < FAILED_WHEN_SPREAD || failed(Of::Administrator(id)) < limit
+    }
+
     /// Counts a proof that did not hold.
     pub(super) fn failed(&self, id: &AdminId, source: Option<IpAddr>) {
-        if let Some(network) = self.network(source) {
+        let Some(source) = source else {
+            self.failed_nowhere.count(id, 1);
+            return;
+        };
+        let network = network_of(source);
+        if !self.is_exempt(source) {
             self.failed.count(Of::Network(network), 1);
         }
-        if let Some(source) = source {
-            self.failed.count(Of::Pair(network_of(source), id), 1);
-        }
+        self.failed.count(Of::Pair(network, id), 1);
         self.failed.count(Of::Administrator(id), 1);
     }
 
@@ -103,25 +133,15 @@ impl Guesses {
         }
     }
 
-    /// Whether the administrator has proven its key from there of late, and not failed too often.
-    fn knows(
-        &self,
-        id: &AdminId,
-        source: Option<IpAddr>,
-        is_over: impl Fn(Of<'_>) -> bool,
-    ) -> bool {
-        source.is_some_and(|source| {
-            let pair = (network_of(source), id);
-            let proven = self.proven.counted(pair, 0) > 0 || self.proven.counted(pair, 1) > 0;
-            proven && !is_over(Of::Pair(pair.0, id))
-        })
+    /// Whether the administrator has proven its key from there of late.
+    fn has_proven(&self, id: &AdminId, network: u64) -> bool {
+        let times = |ago| self.proven.counted((network, id), ago);
+        times(0) > 0 || times(1) > 0
     }
 
-    /// The network that a source is counted by; `None`: it is not.
-    fn network(&self, source: Option<IpAddr>) -> Option<u64> {
-        let source = source?;
-        let exempt = self.limits.exempt.iter().any(|net| net.contains(&source));
-        (!exempt).then(|| network_of(source))
+    /// Whether a network's failures are counted for administrators alone.
+    fn is_exempt(&self, source: IpAddr) -> bool {
+        self.limits.exempt.iter().any(|net| net.contains(&source))
     }
 }
 
@@ -131,10 +151,16 @@ mod tests {
     use super::*;
 
     fn guesses(limit: u32) -> Guesses {
-        Guesses::new(GuessLimits {
+        let guesses = Guesses::new(GuessLimits {
             failed_per_minute: limit,
             exempt: vec!["192.0.2.0/24".parse().unwrap()],
-        })
+        });
+        Guesses {
+            failed: guesses.failed.at_fixed_places(),
+            failed_nowhere: guesses.failed_nowhere.at_fixed_places(),
+            proven: guesses.proven.at_fixed_places(),
+            ..guesses
+        }
     }
 
     fn id(text: &str) -> AdminId {
@@ -160,27 +186,16 @@ mod tests {
     }
 
     #[test]
-    fn guessing_at_an_administrator_does_not_lock_it_out_where_it_is_known() {
+    fn what_fails_in_a_network_keeps_nobody_out_who_has_proven_its_key_there() {
         let guesses = guesses(3);
         let own = id("300:0.NA/88.118.8");
         guesses.proven(&own, from("203.0.113.1"));
-        for n in 1..=3 {
-            guesses.failed(&own, from(&format!("198.51.{n}.1")));
-        }
-        assert!(!guesses.allows(&own, from("198.51.9.1")) && !guesses.allows(&own, None));
-        assert!(
-            !guesses.allows(&own, from("192.0.2.1")),
-            "exempt, and still unknown"
-        );
-        assert!(guesses.allows(&own, from("203.0.113.77")));
         let other = id("301:0.NA/88.118.8");
-        assert!(guesses.allows(&other, from("198.51.9.1")));
-        // Nor does who fails beside it.
         for _ in 0..3 {
             guesses.failed(&other, from("203.0.113.1"));
         }
         assert!(!guesses.allows(&other, from("203.0.113.1")));
-        assert!(guesses.allows(&own, from("203.0.113.1")));
+        assert!(guesses.allows(&own, from("203.0.113.77")));
         for _ in 0..3 {
             guesses.failed(&own, from("203.0.113.1"));
         }
@@ -188,6 +203,58 @@ mod tests {
             !guesses.allows(&own, from("203.0.113.1")),
             "guesses of its own"
         );
+    }
+
+    #[test]
+    fn strangers_lock_no_administrator_out_elsewhere() {
+        let guesses = guesses(3);
+        let own = id("300:0.NA/88.118.8");
+        // As many as there are networks, and of forged sources any number.
+        for n in 1..=200 {
+            for _ in 0..10 {
+                guesses.failed(&own, from(&format!("198.51.{n}.1")));
+                guesses.failed(&own, None);
+            }
+        }
+        for elsewhere in ["203.0.113.1", "2001:db8::1", "192.0.2.1"] {
+            assert!(guesses.allows(&own, from(elsewhere)), "{elsewhere}");
+        }
+        assert!(!guesses.allows(&own, None), "but for what may be forged");
+        assert!(guesses.allows(&id("301:0.NA/88.118.8"), None));
+    }
+
+    #[test]
+    fn guessing_from_many_networks_is_bounded_by_their_number() {
+        let guesses = guesses(3);
+        let own = id("300:0.NA/88.118.8");
+        let mut tried = 0;
+        for _ in 0..10 {
+            for n in 0..50 {
+                let source = from(&format!("198.51.{n}.1"));
+                if guesses.allows(&own, source) {
+                    guesses.failed(&own, source);
+                    tried += 1;
+                }
+            }
+        }
+        assert_eq!(tried, 50, "each has one");
+    }
+
+    #[test]
+    fn failures_that_may_be_forged_concern_nothing_else() {
+        let guesses = guesses(3);
+        let own = id("300:0.NA/88.118.8");
+        for _ in 0..3 {
+            assert!(guesses.allows(&own, None));
+            guesses.failed(&own, None);
+        }
+        assert!(!guesses.allows(&own, None));
+        // Its tries elsewhere are as many as before.
+        for _ in 0..3 {
+            assert!(guesses.allows(&own, from("203.0.113.1")));
+            guesses.failed(&own, from("203.0.113.1"));
+        }
+        assert!(!guesses.allows(&own, from("203.0.113.1")));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The fronts: each decodes its protocol to a [`crate::resolve::Query`], lets the core answer,
 //! and encodes the answer in its own terms. Nothing about how an answer is found is here.
 
+pub(crate) mod abuse;
 mod code;
 mod desks;
 pub mod directory;

@@ -25,6 +25,17 @@ pub struct Proofs {
     at_bound: Counter,
 }
 
+/// What a check says of whoever asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Says {
+    /// It has the key: it has proven that now, over what this node has asked it.
+    Proven,
+    /// It has tried a key, and that is another.
+    Wrong,
+    /// Neither.
+    Nothing,
+}
+
 /// Why a proof was not checked.
 #[derive(Debug)]
 pub(super) enum Unchecked {
@@ -58,14 +69,15 @@ impl Proofs {
         self
     }
 
-    /// Looks an administrator's key up and checks something with it, where it may take its time. A
-    /// check that fails is a guess; `source`: where it comes from, if that cannot be forged.
-    pub(super) async fn check<T: Send + 'static, E: Send + 'static>(
+    /// Looks an administrator's key up and checks something with it, where it may take its time.
+    /// What that says is counted, and that there is no such administrator is a wrong key; `source`:
+    /// where it comes from, if that cannot be forged.
+    pub(super) async fn check<T: Send + 'static>(
         &self,
         id: AdminId,
         source: Option<IpAddr>,
-        check: impl FnOnce(AdministratorKey) -> Result<T, E> + Send + 'static,
-    ) -> Result<Result<T, E>, Unchecked> {
+        check: impl FnOnce(AdministratorKey) -> (Says, T) + Send + 'static,
+    ) -> Result<T, Unchecked> {
         let source = source.map(|source| source.to_canonical());
         if !self.guesses.allows(&id, source) {
             return Err(Unchecked::Guessing);
@@ -77,14 +89,34 @@ impl Proofs {
                 return Err(Unchecked::Guessing);
             }
             let known = registry.administrator(&id).map_err(Unchecked::Registry)?;
-            let checked = known.map(check).ok_or(Unchecked::Unknown);
-            match &checked {
-                Ok(Ok(_)) => guesses.proven(&id, source),
-                _ => guesses.failed(&id, source),
+            let Some(known) = known else {
+                guesses.failed(&id, source);
+                return Err(Unchecked::Unknown);
+            };
+            let (says, checked) = check(known);
+            match says {
+                Says::Proven => guesses.proven(&id, source),
+                Says::Wrong => guesses.failed(&id, source),
+                Says::Nothing => {}
             }
-            checked
+            Ok(checked)
         });
         checked.await?
+    }
+
+    /// Does something with an administrator's key where nobody proves or guesses anything: nothing is
+    /// counted, and nobody is too much of a guesser for it.
+    pub(super) async fn with_key<T: Send + 'static>(
+        &self,
+        id: AdminId,
+        work: impl FnOnce(AdministratorKey) -> T + Send + 'static,
+    ) -> Result<T, Unchecked> {
+        let registry = self.registry.clone();
+        let done = self.work(move || {
+            let known = registry.administrator(&id).map_err(Unchecked::Registry)?;
+            known.map(work).ok_or(Unchecked::Unknown)
+        });
+        done.await?
     }
 
     /// Does other work that strangers ask for in the same places.

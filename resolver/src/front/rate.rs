@@ -1,5 +1,6 @@
 //! What goes to a network in a second, or comes from it in a longer time: counted in bounded memory.
 
+use foldhash::fast::SeedableRandomState;
 use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,7 @@ const IPV6_PREFIX_BITS: u32 = 56;
 pub(super) struct Rates {
     began: Instant,
     window_s: u64,
-    hasher: foldhash::fast::RandomState,
+    hasher: SeedableRandomState,
     /// Tag, window and count; see [`Place`].
     places: Box<[AtomicU64]>,
 }
@@ -61,9 +62,16 @@ impl Rates {
         Self {
             window_s: window.as_secs().max(1),
             began: Instant::now(),
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: SeedableRandomState::random(),
             places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
         }
+    }
+
+    /// With things at the same places every time, for tests that count exactly.
+    #[cfg(test)]
+    pub(super) fn at_fixed_places(mut self) -> Self {
+        self.hasher = SeedableRandomState::fixed();
+        self
     }
 
     /// What something has been counted to in this window, or in one so many before it. Only the

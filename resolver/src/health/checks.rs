@@ -1,9 +1,10 @@
 //! What is checked: the store, the disk, registration and resolution by probes of the node's own,
-//! each front over its own socket, the channels upward.
+//! each front over its own socket, how much fronts turn away, the channels upward.
 
 use super::HealthOptions;
+use super::abuse::LastMinute;
 use crate::clock::now_s;
-use crate::front::Core;
+use crate::front::{Core, abuse};
 use crate::measure::gather::effective;
 use idnode_proto::api::FaultType;
 use idnode_proto::handle::{RequestHead, Response};
@@ -24,7 +25,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 /// The checks, and what kind of fault each is about.
-pub(super) const CHECKS: [(&str, FaultType); 9] = [
+pub(super) const CHECKS: [(&str, FaultType); 10] = [
     ("store", FaultType::System),
     ("disk", FaultType::System),
     ("registration", FaultType::System),
@@ -33,6 +34,7 @@ pub(super) const CHECKS: [(&str, FaultType); 9] = [
     ("handle", FaultType::System),
     ("http", FaultType::System),
     ("grpc", FaultType::System),
+    ("attack", FaultType::Attack),
     ("uplink", FaultType::Network),
 ];
 
@@ -72,6 +74,8 @@ pub(super) struct Checker {
     /// The version of the probe's record that registration has left, and when it began.
     registered: Option<(u64, Instant)>,
     number: u32,
+    began: Instant,
+    turned_away: LastMinute,
 }
 
 type Checked = Result<String, String>;
@@ -83,6 +87,8 @@ impl Checker {
             options,
             registered: None,
             number: 0,
+            began: Instant::now(),
+            turned_away: LastMinute::default(),
         }
     }
 
@@ -100,6 +106,7 @@ impl Checker {
                 "handle" => handle(reachable(fronts.handle), self.number).await,
                 "http" => http(reachable(fronts.http)).await,
                 "grpc" => grpc(reachable(fronts.grpc)).await,
+                "attack" => self.attack(),
                 _ => self.uplink(),
             }
         });
@@ -156,6 +163,10 @@ impl Checker {
             }
             written => written,
         };
+        if let Err(taken @ Error::TakenOver { .. }) = &written {
+            // The writer says so: it works, and the national node registers.
+            return Ok(taken.to_string());
+        }
         let receipt = written.map_err(in_words)?;
         self.registered = Some((receipt.sequence, began));
         Ok(format!("{identifier} is registered"))
@@ -181,6 +192,20 @@ impl Checker {
         effective(began.elapsed());
         self.registered = None;
         Ok(format!("{identifier} is answered as it was registered"))
+    }
+
+    /// Whether fronts turn away much more than somebody's mistake would be.
+    fn attack(&mut self) -> Checked {
+        let count = abuse::count();
+        let last_minute = self.turned_away.grown(self.began.elapsed(), count);
+        let most = u64::from(self.options.attack_per_minute);
+        match most == 0 || last_minute <= most {
+            true => Ok(format!("{last_minute} turned away in a minute")),
+            false => Err(format!(
+                "{last_minute} guesses at keys, and queries beyond what a network may ask, were \
+                 turned away in a minute, more than {most}"
+            )),
+        }
     }
 
     fn uplink(&self) -> Checked {

@@ -5,7 +5,9 @@
 //! |---|---|
 //! | `hysteresis` | when a check turns: pure |
 //! | `checks` | what is checked |
+//! | `abuse` | what fronts have turned away in the last minute: pure |
 
+mod abuse;
 mod checks;
 mod hysteresis;
 
@@ -38,6 +40,8 @@ pub struct HealthOptions {
     pub data_dir: PathBuf,
     /// Free bytes below which there is a fault.
     pub min_free_bytes: u64,
+    /// What fronts may turn away in a minute without its being a fault; 0: anything.
+    pub attack_per_minute: u32,
     /// What the node registers to probe registration; `None`: nothing.
     pub probe: Option<Identifier>,
     /// Where the fronts are.
@@ -79,6 +83,7 @@ pub async fn run(
             checked_ms: 0,
         })
         .collect();
+    set_available(is_available(&watched));
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -104,13 +109,25 @@ pub async fn run(
             let faulty = f64::from(u8::from(check.state.is_faulty()));
             metrics::gauge!("idnode_fault", "check" => check.name).set(faulty);
         }
-        let is_faulty = |name: &str| {
-            let mut of_name = watched.iter().filter(|it| it.name == name);
-            of_name.any(|it| it.state.is_faulty())
-        };
-        set_available(!is_faulty("registration") && !is_faulty("resolution"));
+        set_available(is_available(&watched));
         reports.checked(watched.iter().map(Watched::shown).collect());
     }
+}
+
+/// Checks of what clients need: who is not answered by a front is not helped by a store that is.
+const NEEDED: [&str; 6] = [
+    "registration",
+    "resolution",
+    "dns",
+    "handle",
+    "http",
+    "grpc",
+];
+
+/// Whether neither registration nor resolution is at fault, nor a front that is asked for them.
+fn is_available(watched: &[Watched]) -> bool {
+    let mut needed = watched.iter().filter(|it| NEEDED.contains(&it.name));
+    !needed.any(|it| it.state.is_faulty())
 }
 
 impl Watched {

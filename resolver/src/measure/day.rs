@@ -32,17 +32,16 @@ impl Day {
 
     /// A day that the journal has.
     pub(super) fn kept(mut row: MeasuredDay) -> Self {
-        let mut sketch = Sketch::default();
-        for source in std::mem::take(&mut row.sources) {
-            if let Some(place) = Source::from_bytes(&source.address) {
-                let count = Count {
-                    queries: source.queries,
-                    over: source.over,
-                    variance: source.variance,
-                };
-                sketch.put(place, count);
-            }
-        }
+        let sources = std::mem::take(&mut row.sources).into_iter();
+        let counts = sources.filter_map(|source| {
+            let count = Count {
+                queries: source.queries,
+                over: source.over,
+                variance: source.variance,
+            };
+            Some((Source::from_bytes(&source.address)?, count))
+        });
+        let sketch = Sketch::kept(counts, row.source_capacity as usize);
         Self {
             row,
             sketch: (sketch.taken() > 0).then(|| Box::new(sketch)),

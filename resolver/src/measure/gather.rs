@@ -2,6 +2,9 @@
 //! seconds, and when the node stops. A crash loses ten seconds of counts at most, and the reports
 //! of the day say so.
 
+mod keeping;
+
+use self::keeping::former_stock;
 use super::day::Day;
 use super::{RESOLVING, sampler};
 use idnode_proto::report::{Period, Unit};
@@ -9,9 +12,9 @@ use idnode_registry::Registry;
 use idnode_registry::Result;
 use idnode_registry::latency::Latencies;
 use idnode_registry::prefix_table::Traffic;
+use idnode_registry::upward::Journal;
 use idnode_registry::upward::report::Reports;
-use idnode_registry::upward::report::measured::{Gap, MeasuredDay, NODE, Progress, Stock};
-use idnode_registry::upward::{Entry, Journal};
+use idnode_registry::upward::report::measured::{Gap, MeasuredDay, NODE, Progress};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -25,12 +28,10 @@ const LOOK: Duration = Duration::from_secs(1);
 const KEEP: Duration = Duration::from_secs(10);
 /// Places for sources, of all prefixes together: about 64 MiB.
 const PLACES: usize = 1 << 20;
-/// Entries of one batch to the journal.
-const ENTRIES: usize = 512;
 
 /// From a registration until resolution shows it, by the node's own probe.
 static EFFECT: Latencies = Latencies::new();
-/// Neither registration nor resolution is at fault.
+/// Neither registration, resolution nor a front is at fault.
 static AVAILABLE: AtomicBool = AtomicBool::new(true);
 
 /// A registration of the node's own probe has taken effect after so long.
@@ -38,7 +39,7 @@ pub(crate) fn effective(took: Duration) {
     EFFECT.record(took);
 }
 
-/// Whether registration and resolution work, as the node's own checks see it.
+/// Whether registration, resolution and the fronts work, as the node's own checks see it.
 pub(crate) fn set_available(is_available: bool) {
     AVAILABLE.store(is_available, Ordering::Relaxed);
 }
@@ -126,7 +127,7 @@ impl Gatherer {
             Some(known) => gatherer.go_on(known, now_ms)?,
             None => gatherer.begin()?,
         }
-        gatherer.list();
+        gatherer.list()?;
         gatherer.progress.alive_ms = now_ms;
         // Before anything is asked: what comes is the new day's.
         let today = Period::at(Unit::Day, now_ms);
@@ -197,17 +198,8 @@ impl Gatherer {
         self.looked = Instant::now();
         let today = Period::numbered(Unit::Day, self.progress.day);
         let at_ms = now_ms.clamp(today.begins_ms(), today.ends_ms() - 1);
-        // Samples first: none is gathered before the query that it was taken of.
-        self.take_samples(at_ms);
-        let (mut queries, mut successes) = self.registry.prefixes().elsewhere().take();
-        let mut collected = self.collect(took, at_ms);
-        (queries, successes) = (queries + collected.0, successes + collected.1);
-        // Of those that have left the table, the counts are taken by now.
-        if self.list() {
-            collected = self.collect(took, at_ms);
-            (queries, successes) = (queries + collected.0, successes + collected.1);
-        }
-        self.node.add(queries, successes, took, at_ms);
+        self.count_time(took);
+        self.progress.alive_ms = now_ms;
         let row = &mut self.node.row;
         for (spread, latencies) in [
             (&mut row.resolving, &RESOLVING),
@@ -218,30 +210,49 @@ impl Gatherer {
                 spread.add(gathered, at_ms);
             }
         }
-        self.count_time(took);
-        self.progress.alive_ms = now_ms;
+        self.gather(took, at_ms)?;
         if Period::at(Unit::Day, now_ms) > today {
             self.close(Period::at(Unit::Day, now_ms))?;
         }
-        if self.kept.elapsed() >= KEEP {
+        // At this look or later than it should be.
+        if self.kept.elapsed() + LOOK > KEEP {
             self.keep(false)?;
         }
         Ok(())
     }
 
+    /// Gathers queries and their samples.
+    fn gather(&mut self, took: Duration, at_ms: u64) -> Result<()> {
+        let mut sums = self.registry.prefixes().elsewhere().take();
+        let mut listed = Ok(());
+        if self.epoch != Some(self.registry.prefixes().epoch()) {
+            // Those that have left the table are counted before they leave the list.
+            let collected = self.collect(took, at_ms);
+            sums = (sums.0 + collected.0, sums.1 + collected.1);
+            listed = self.list();
+        }
+        // Samples first: none is gathered before the query that it was taken of.
+        self.take_samples(at_ms);
+        let collected = self.collect(took, at_ms);
+        let (queries, successes) = (sums.0 + collected.0, sums.1 + collected.1);
+        self.node.add(queries, successes, took, at_ms);
+        listed
+    }
+
     fn take_samples(&mut self, at_ms: u64) {
-        let (days, places) = (&mut self.days, &mut self.places);
+        let (days, places, registry) = (&mut self.days, &mut self.places, &self.registry);
         let lost = sampler::drain(|sample| {
-            if sample.traffic.key.is_empty() {
-                return;
+            let key = &sample.traffic.key;
+            // One that has gone for good has no day; one that is newer than the list gets it here.
+            if !days.contains_key(key) && registry.prefixes().get(key).is_some() {
+                match former_stock(registry, key) {
+                    Ok(stock) => drop(days.insert(key.clone(), Day::beginning(stock))),
+                    Err(error) => tracing::warn!(%error, "a source could not be counted"),
+                }
             }
-            let day = match days.get_mut(&sample.traffic.key) {
-                Some(day) => day,
-                None => days
-                    .entry(sample.traffic.key.clone())
-                    .or_insert_with(|| Day::beginning(Stock::default())),
-            };
-            *places += usize::from(day.sample(&sample, *places < PLACES, at_ms));
+            if let Some(day) = days.get_mut(key) {
+                *places += usize::from(day.sample(&sample, *places < PLACES, at_ms));
+            }
         });
         if lost > 0 {
             metrics::counter!("idnode_bound_hits_total", "bound" => "measure_samples")
@@ -258,37 +269,36 @@ impl Gatherer {
             if asked == 0 && answered == 0 && registered.is_none() {
                 continue;
             }
-            let day = self.days.entry(traffic.key.clone());
-            let day = day.or_insert_with(|| Day::beginning(Stock::default()));
+            queries += asked;
+            successes += answered;
+            // All in the list have one.
+            let Some(day) = self.days.get_mut(&traffic.key) else {
+                continue;
+            };
             day.add(asked, answered, took, at_ms);
             if let Some(gathered) = registered {
                 day.row.registering.add(gathered, at_ms);
                 day.is_changed = true;
             }
-            queries += asked;
-            successes += answered;
         }
         (queries, successes)
     }
 
-    /// Brings the list of counters up to date; whether it has changed.
-    fn list(&mut self) -> bool {
+    /// Brings the list of counters up to date. Each prefix in it has a day: where it had none, it was
+    /// registered today, and has what former registrations have left.
+    fn list(&mut self) -> Result<()> {
         let epoch = self.registry.prefixes().epoch();
-        if self.epoch == Some(epoch) {
-            return false;
-        }
         let entries = self.registry.prefixes().all();
         for entry in &entries {
             let key = entry.record.key.as_ref();
             if !self.days.contains_key(key) {
-                // One that was registered today.
-                self.days
-                    .insert(key.into(), Day::beginning(Stock::default()));
+                let day = Day::beginning(former_stock(&self.registry, key)?);
+                self.days.insert(key.into(), day);
             }
         }
         self.listed = entries.into_iter().map(|it| it.traffic.clone()).collect();
         self.epoch = Some(epoch);
-        true
+        Ok(())
     }
 
     /// Counts whole seconds of time that the process runs.
@@ -308,85 +318,7 @@ impl Gatherer {
         row.available_s = (row.available_s + available_s).min(row.uptime_s);
         self.node.is_changed = true;
     }
-
-    /// Closes the day that is measured, and those up to `today` that nothing was measured on.
-    fn close(&mut self, today: Period) -> Result<()> {
-        let closed = Period::numbered(Unit::Day, self.progress.day);
-        let mut entries = Vec::new();
-        let mut days = HashMap::new();
-        let keys: Vec<Box<[u8]>> = self.days.keys().cloned().collect();
-        for key in keys {
-            let stock = self.stock(&key)?;
-            let Some(day) = self.days.get_mut(&key) else {
-                continue;
-            };
-            let after = *day.row.after.get_or_insert(stock);
-            entries.push(day.whole().entry(closed.number(), &key));
-            if self.registry.prefixes().get(&key).is_some() {
-                empty_days(closed, today, &key, after, &mut entries);
-                let day = Day::beginning(after);
-                entries.push(day.row.entry(today.number(), &key));
-                days.insert(key, day);
-            }
-            if entries.len() >= ENTRIES {
-                self.journal.commit(&std::mem::take(&mut entries))?;
-            }
-        }
-        let stock = self.stock(NODE)?;
-        let after = *self.node.row.after.get_or_insert(stock);
-        entries.push(self.node.whole().entry(closed.number(), NODE));
-        empty_days(closed, today, NODE, after, &mut entries);
-        let node = Day::beginning(after);
-        entries.push(node.row.entry(today.number(), NODE));
-        let progress = Progress {
-            day: today.number(),
-            ..self.progress
-        };
-        entries.push(progress.entry());
-        self.journal.commit(&entries)?;
-        tracing::info!(day = %closed, "a day is measured");
-        (self.days, self.node, self.progress) = (days, node, progress);
-        self.places = 0;
-        Ok(())
-    }
-
-    /// Journals what has changed.
-    fn keep(&mut self, ended: bool) -> Result<()> {
-        self.kept = Instant::now();
-        self.progress.ended = ended;
-        self.progress.alive_ms = self.reports.now_ms();
-        let number = self.progress.day;
-        let mut entries = vec![self.node.whole().entry(number, NODE), self.progress.entry()];
-        let changed = self.days.iter_mut().filter(|(_, day)| day.is_changed);
-        for (key, day) in changed {
-            entries.push(day.whole().entry(number, key));
-            if entries.len() >= ENTRIES {
-                self.journal.commit(&std::mem::take(&mut entries))?;
-            }
-            day.is_changed = false;
-        }
-        self.journal.commit(&entries)
-    }
-
-    fn stock(&self, key: &[u8]) -> Result<Stock> {
-        let counters = self.registry.counters(key)?;
-        Ok(Stock {
-            identifiers: counters.identifiers,
-            creations: counters.creations,
-            deletions: counters.deletions,
-        })
-    }
 }
 
-/// The days between two that nothing was measured on: the process did not run, or the clock leapt.
-fn empty_days(closed: Period, today: Period, key: &[u8], stock: Stock, entries: &mut Vec<Entry>) {
-    let row = MeasuredDay {
-        before: stock,
-        after: Some(stock),
-        source_capacity: 1,
-        ..MeasuredDay::default()
-    };
-    for number in closed.number() + 1..today.number() {
-        entries.push(row.entry(number, key));
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -2,15 +2,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `asker` | who asks, where a resolution is counted |
+//! | `asker` | who asks, where a resolution is counted, and how often |
 //! | `sampler` | which queries' sources are looked at: thread by thread, without locks |
 //! | `sketch` | the most frequent sources of a prefix, in bounded memory |
 //! | `day` | what is gathered of one prefix on one day |
 //! | [`gather`] | all of it once a second, into days that the journal keeps |
 //!
-//! On the way of a query there are two counters that are there anyway, a thread's own number that
-//! counts down to the next sample, and a store of its source's address. All else is done once a
-//! batch, or by the thread that gathers.
+//! On the way of a query there are two counters that are there anyway, two numbers of its thread (how
+//! many it has asked, and how many are left to the next sample), and a store of its source's address.
+//! All else is done once a batch, or by the thread that gathers.
 
 pub(crate) mod asker;
 mod day;
@@ -35,7 +35,16 @@ pub(crate) fn count(traffic: &Arc<Traffic>, success: bool) {
     sampler::tick(traffic);
 }
 
+/// How many resolutions this thread has asked the core for, in all its life: what lies between two
+/// looks, without waiting in between, is what was asked meanwhile.
+#[inline]
+pub(crate) fn asked() -> u64 {
+    sampler::asked()
+}
+
 /// Resolutions that took so long, each: those of one batch.
 pub(crate) fn resolved(took: Duration, count: u64) {
-    RESOLVING.record_many(took, count);
+    if count > 0 && sampler::is_on() {
+        RESOLVING.record_many(took, count);
+    }
 }

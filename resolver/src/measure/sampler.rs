@@ -82,9 +82,21 @@ static QUEUE: LazyLock<Queue> = LazyLock::new(|| {
     (sender, Mutex::new(receiver))
 });
 
-thread_local! {
+/// What a thread counts of each query.
+struct Counted {
+    /// Queries so far.
+    asked: Cell<u64>,
     /// Queries until the next sample.
-    static LEFT: Cell<u32> = const { Cell::new(1) };
+    left: Cell<u32>,
+}
+
+thread_local! {
+    static COUNTED: Counted = const {
+        Counted {
+            asked: Cell::new(0),
+            left: Cell::new(1),
+        }
+    };
     static DRAWS: RefCell<Draws> = RefCell::new(Draws::new());
     static BATCH: RefCell<Option<Vec<Sample>>> = const { RefCell::new(None) };
 }
@@ -94,19 +106,34 @@ pub(super) fn turn_on() {
     ON.store(true, Ordering::Relaxed);
 }
 
+/// Whether sources are looked at.
+#[inline]
+pub(super) fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
 /// One query more under a prefix.
 #[inline]
 pub(super) fn tick(traffic: &Arc<Traffic>) {
-    LEFT.with(|left| match left.get() {
-        0 | 1 => left.set(sampled(traffic)),
-        count => left.set(count - 1),
+    COUNTED.with(|counted| {
+        counted.asked.set(counted.asked.get().wrapping_add(1));
+        match counted.left.get() {
+            0 | 1 => counted.left.set(sampled(traffic)),
+            left => counted.left.set(left - 1),
+        }
     });
+}
+
+/// Queries of this thread so far.
+#[inline]
+pub(super) fn asked() -> u64 {
+    COUNTED.with(|counted| counted.asked.get())
 }
 
 /// Takes a sample; how many queries it is to the next one.
 #[cold]
 fn sampled(traffic: &Arc<Traffic>) -> u32 {
-    if !ON.load(Ordering::Relaxed) {
+    if !is_on() {
         return LEAST_CHANCE;
     }
     DRAWS.with(|draws| {

@@ -45,13 +45,14 @@ impl Sketch {
         let grows = has_room && (may_grow || self.counts.is_empty());
         self.is_cut |= has_room && !grows;
         let taken_over = match grows {
-            true => 0,
+            true => Count::default(),
             false => self.take_least(),
         };
         let count = Count {
-            queries: taken_over + weight,
-            over: taken_over,
-            variance,
+            queries: taken_over.queries + weight,
+            over: taken_over.queries,
+            // What is taken over is an estimate, too.
+            variance: taken_over.variance + variance,
         };
         self.counts.insert(source, count);
         grows
@@ -70,20 +71,22 @@ impl Sketch {
         self.counts.len()
     }
 
-    /// Empties the place with the fewest queries; how many these were.
-    fn take_least(&mut self) -> u64 {
+    /// Empties the place with the fewest queries; what it had.
+    fn take_least(&mut self) -> Count {
         let counts = self.counts.iter();
         let least = counts.min_by_key(|(source, it)| (it.queries, **source));
-        let Some((source, queries)) = least.map(|(source, it)| (*source, it.queries)) else {
-            return 0;
-        };
-        self.counts.remove(&source);
-        queries
+        let least = least.map(|(source, _)| *source);
+        least
+            .and_then(|source| self.counts.remove(&source))
+            .unwrap_or_default()
     }
 
-    /// Puts what was kept of a source.
-    pub(super) fn put(&mut self, source: Source, count: Count) {
-        self.counts.insert(source, count);
+    /// One whose counts were kept, with how many places it had ([`Self::places`]).
+    pub(super) fn kept(counts: impl Iterator<Item = (Source, Count)>, places: usize) -> Self {
+        Self {
+            counts: counts.collect(),
+            is_cut: places < PLACES,
+        }
     }
 
     /// Every source that has a place.
@@ -135,6 +138,25 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn what_is_taken_over_brings_its_variance(
+            samples in proptest::collection::vec((0_u32..1_000, 0_u32..7), 0..4_000),
+        ) {
+            let mut sketch = Sketch::default();
+            let (mut queries, mut variance) = (0, 0.0);
+            for (number, power) in samples {
+                let weight = 1 << power;
+                sketch.add(source(number), weight, true);
+                queries += u64::from(weight);
+                variance += f64::from(weight * (weight - 1));
+            }
+            let counts = sketch.counts().map(|(_, count)| (count.queries, count.variance));
+            let sums = counts.fold((0, 0.0), |sums, it| (sums.0 + it.0, sums.1 + it.1));
+            prop_assert_eq!(sums, (queries, variance));
+        }
+    }
+
     #[test]
     fn few_sources_are_counted_exactly() {
         let mut sketch = Sketch::default();
@@ -162,5 +184,8 @@ mod tests {
             .next()
             .unwrap_or((source(0), Count::default()));
         assert_eq!((found, count.queries, count.over), (source(2), 2, 1));
+        // After a restart it still has no more.
+        let again = Sketch::kept(sketch.counts(), sketch.places());
+        assert_eq!((again.places(), again.taken()), (1, 1));
     }
 }

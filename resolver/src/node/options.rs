@@ -10,11 +10,14 @@ use crate::front::dns::{
 use crate::front::grpc::GrpcOptions;
 use crate::front::guesses::GuessLimits;
 use crate::front::handle::{HandleOptions, HandleSockets};
-use crate::front::http::HttpOptions;
+use crate::front::http::{HttpOptions, Monitor};
 use crate::front::tls::CertificateFiles;
 use crate::front::whois::{WhoisFront, WhoisOptions};
 use crate::recursion::{Recursion, RecursionOptions};
+use crate::trust::read_text;
+use crate::upward::UpwardError;
 use idnode_proto::handle::site::{NodePorts, Server, Site};
+use idnode_registry::upward::routes::Siblings;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::io;
@@ -23,6 +26,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+
+/// Shortest token of the monitoring endpoint, bytes.
+const MIN_TOKEN_BYTES: usize = 16;
 
 /// The node's HS_SITE: the answer for prefixes served here, and to site information requests.
 /// `public_key` is HS_PUBKEY data of the key that it signs answers with, or empty.
@@ -65,16 +71,39 @@ pub(super) async fn https_listener(config: &Config) -> Result<Option<TcpListener
     }
 }
 
-pub(super) fn http_options(config: &Config, metrics: PrometheusHandle) -> HttpOptions {
-    HttpOptions {
+pub(super) fn http_options(
+    config: &Config,
+    metrics: PrometheusHandle,
+) -> Result<HttpOptions, NodeError> {
+    Ok(HttpOptions {
         max_connections: config.http.max_connections as usize,
         body_limit_bytes: u64::from(config.http.body_limit_kib) << 10,
         redirect_schemes: config.http.redirect_schemes.clone(),
         public_url: config.http.public_url.clone(),
         basic_without_tls: config.http.basic_without_tls,
         iiidap: config.iiidap.enabled,
+        monitor: monitor(config)?,
         ..HttpOptions::new(metrics)
+    })
+}
+
+/// Whom the monitoring endpoint answers: the holder of the token in the file.
+fn monitor(config: &Config) -> Result<Option<Monitor>, NodeError> {
+    let path = &config.upward.monitor_token_file;
+    if path.as_os_str().is_empty() {
+        return Ok(None);
     }
+    let unusable = |reason: String| UpwardError {
+        path: path.clone(),
+        reason,
+    };
+    let text = read_text(path, true).map_err(|error| unusable(error.to_string()))?;
+    let token = text.trim();
+    if token.len() < MIN_TOKEN_BYTES || token.contains(char::is_whitespace) {
+        let reason = format!("holds no token: one line of at least {MIN_TOKEN_BYTES} characters");
+        return Err(unusable(reason).into());
+    }
+    Ok(Some(Monitor::new(&config.node.id, token)))
 }
 
 pub(super) fn directory_options(config: &Config) -> DirectoryOptions {
@@ -182,20 +211,24 @@ pub(super) fn dnssec_options(config: &Config) -> DnssecOptions {
 }
 
 /// Networks that the configuration has checked.
-pub(super) fn networks(texts: &[String]) -> Vec<IpNet> {
+pub(crate) fn networks(texts: &[String]) -> Vec<IpNet> {
     let parsed = texts.iter().map(|text| parse_network(text));
     parsed.filter_map(Result::ok).collect()
 }
 
 /// Where the node is found: what the operator says, else where the Handle front listens.
-fn own_addresses(config: &Config) -> impl Iterator<Item = IpAddr> {
+pub(crate) fn own_addresses(config: &Config) -> impl Iterator<Item = IpAddr> {
     let listening = config.handle.listen.ip();
     let told = config.handle.public_addresses.clone();
     let fallback = (told.is_empty() && !listening.is_unspecified()).then_some(listening);
     told.into_iter().chain(fallback)
 }
 
-pub(super) fn recursion(config: &Config, own_port: u16) -> Option<Recursion> {
+pub(super) fn recursion(
+    config: &Config,
+    own_port: u16,
+    siblings: &Arc<Siblings>,
+) -> Option<Recursion> {
     let handle = &config.handle;
     let upstream = handle.upstream.iter();
     handle.recursion.then(|| {
@@ -208,6 +241,7 @@ pub(super) fn recursion(config: &Config, own_port: u16) -> Option<Recursion> {
             deny: networks(&handle.recursion_deny),
             own: own_addresses(config).collect(),
             own_port,
+            siblings: siblings.clone(),
         })
     })
 }

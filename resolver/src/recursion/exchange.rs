@@ -5,6 +5,8 @@ use idnode_proto::handle::{
     Response, ResponseBody, Site, datagrams, tcp_frame,
 };
 use idnode_proto::identifier::Identifier;
+use idnode_proto::routes::Ports;
+use idnode_registry::upward::routes::Siblings;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -46,6 +48,20 @@ impl Server {
             udp: Some(address.port()),
             tcp: Some(address.port()),
         }
+    }
+
+    /// One at an address, on its ports for the Handle protocol.
+    pub(super) fn at(address: IpAddr, ports: &Ports) -> Self {
+        Self {
+            address,
+            udp: ports.handle_udp,
+            tcp: ports.handle_tcp,
+        }
+    }
+
+    /// Whether a sibling has announced it.
+    pub(super) fn is_sibling(&self, siblings: &Siblings) -> bool {
+        siblings.have(self.address, self.udp, self.tcp)
     }
 
     /// Those of a site that resolve over UDP or TCP.

@@ -2,6 +2,8 @@
 //! The guards, and ways through services that say what a test wants; the ways through real nodes
 //! are in the end-to-end tests.
 
+mod siblings;
+
 use super::*;
 use crate::resolve::Missing;
 use idnode_proto::handle::{
@@ -26,6 +28,7 @@ fn recursion(upstream: &[SocketAddr], deny: &[&str]) -> Arc<Recursion> {
         deny: deny.iter().map(|it| it.parse().unwrap()).collect(),
         own: vec!["192.0.2.1".parse().unwrap()],
         own_port: 2641,
+        siblings: Arc::default(),
     }))
 }
 
@@ -35,7 +38,7 @@ fn at(address: &str) -> SocketAddr {
 
 async fn ask_for(recursion: &Recursion, handle: &str, hops: u8) -> Outcome {
     let identifier = Identifier::parse(handle).unwrap();
-    recursion.resolve(&identifier, Start::Upstream, hops).await
+    recursion.resolve(&identifier, &Start::Upstream, hops).await
 }
 
 async fn ask(recursion: &Recursion, hops: u8) -> Outcome {
@@ -212,7 +215,7 @@ async fn spellings_of_one_identifier_do_not_stand_for_each_other() {
         "{other_case:?}"
     );
     let again = Identifier::parse("88.119.1/a").unwrap();
-    assert!(it.kept(&again, Start::Upstream).is_some());
+    assert!(it.kept(&again, &Start::Upstream).is_some());
     assert!(is_found(&ask_for(&it, "hdl:88.119.1/A", 0).await));
     assert!(is_found(&ask(&it, 0).await));
 }
@@ -312,12 +315,12 @@ async fn what_a_former_delegate_has_answered_is_not_given_again() {
         [Bytes::from(site_data(new.address))],
     );
     assert!(is_found(
-        &it.resolve(&identifier, Start::Sites(&old), 0).await
+        &it.resolve(&identifier, &Start::Sites(&old), 0).await
     ));
-    assert!(it.kept(&identifier, Start::Sites(&old)).is_some());
-    assert!(it.kept(&identifier, Start::Sites(&new)).is_none());
-    assert!(it.kept(&identifier, Start::Upstream).is_none());
-    let outcome = it.resolve(&identifier, Start::Sites(&new), 0).await;
+    assert!(it.kept(&identifier, &Start::Sites(&old)).is_some());
+    assert!(it.kept(&identifier, &Start::Sites(&new)).is_none());
+    assert!(it.kept(&identifier, &Start::Upstream).is_none());
+    let outcome = it.resolve(&identifier, &Start::Sites(&new), 0).await;
     assert!(
         matches!(outcome, Ok(Answer::Missing(Missing::Identifier))),
         "{outcome:?}"

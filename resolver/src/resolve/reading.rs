@@ -21,6 +21,7 @@ impl Resolver {
         self.odds.handed_over(identifiers.len());
         let keys: Vec<&[u8]> = identifiers.iter().map(|it| it.key()).collect();
         let (read_at, records) = self.registry.read_many(&keys)?;
+        self.misses.increment(keys.len() as u64);
         let entries = keys.into_iter().zip(records).map(|(key, record)| {
             let record = record.map(Arc::new);
             let entry = Arc::new(CacheEntry { read_at, record });
@@ -45,13 +46,12 @@ impl Resolver {
         Ok(record.map(|record| record.version))
     }
 
-    /// What memory knows of a key.
+    /// What memory knows of a key. What it does not know is a miss of whoever reads it.
     pub(super) fn lookup_in_memory(&self, key: &[u8]) -> Result<Option<Arc<CacheEntry>>> {
         if let Some(entry) = self.cache.get(key) {
             self.hits.increment(1);
             return Ok(Some(entry));
         }
-        self.misses.increment(1);
         if !self.odds.worth_asking() {
             return Ok(None);
         }
@@ -60,6 +60,7 @@ impl Resolver {
         let Some((read_at, record)) = found else {
             return Ok(None);
         };
+        self.misses.increment(1);
         let entry = Arc::new(CacheEntry {
             read_at,
             record: record.map(Arc::new),
@@ -68,8 +69,19 @@ impl Resolver {
         Ok(Some(entry))
     }
 
+    /// What a key has, read on this thread if the cache does not know. May block on the disk.
+    pub(super) fn lookup_blocking(&self, key: &[u8]) -> Result<Arc<CacheEntry>> {
+        if let Some(entry) = self.cache.get(key) {
+            self.hits.increment(1);
+            return Ok(entry);
+        }
+        self.misses.increment(1);
+        self.read(key)
+    }
+
     /// Reads a key from the disk; those who ask for the same key meanwhile share the read.
     pub(super) async fn read_from_disk(self: &Arc<Self>, key: &[u8]) -> Result<Arc<CacheEntry>> {
+        self.misses.increment(1);
         let shared = wait(self.join_read(key)).await?;
         if self.cache.is_current(key, &shared) {
             return Ok(shared);
@@ -103,7 +115,7 @@ impl Resolver {
     }
 
     /// Reads a key and keeps what it found. May block on the disk.
-    pub(super) fn read(&self, key: &[u8]) -> Result<Arc<CacheEntry>> {
+    fn read(&self, key: &[u8]) -> Result<Arc<CacheEntry>> {
         self.odds.handed_over(1);
         let (read_at, record) = self.registry.read(key)?;
         let entry = Arc::new(CacheEntry {

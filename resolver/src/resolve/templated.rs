@@ -7,12 +7,12 @@
 
 use super::{Answer, Resolved, Resolver, answer_from, read_lost};
 use crate::cache::CacheEntry;
-use crate::measure;
 use bytes::Bytes;
 use idnode_proto::handle::namespace::{Computed, Namespace};
 use idnode_proto::identifier::{Identifier, Scheme};
 use idnode_proto::value::{ValueRef, encode_values, types};
 use idnode_registry::Result;
+use idnode_registry::prefix::PrefixRecord;
 use idnode_registry::prefix_table::PrefixEntry;
 use idnode_registry::record::Record;
 use moka::sync::Cache;
@@ -60,27 +60,35 @@ impl Namespaces {
         }
     }
 
-    fn kept(&self, prefix: &PrefixEntry) -> Option<Arc<Prepared>> {
-        let prepared = self.prepared.get(&prefix.record.key)?;
-        (prepared.version == prefix.record.version).then_some(prepared)
+    fn kept(&self, prefix: &PrefixRecord) -> Option<Arc<Prepared>> {
+        let prepared = self.prepared.get(&prefix.key)?;
+        (prepared.version == prefix.version).then_some(prepared)
     }
 
-    /// Takes as long as regular expressions take to compile.
-    fn prepare(&self, prefix: &PrefixEntry, data: &[u8]) -> Arc<Prepared> {
-        let namespace = Namespace::parse(data)
-            .inspect_err(|error| {
-                let prefix = prefix.record.prefix().map(|prefix| prefix.canonical());
-                let prefix = prefix.unwrap_or_default();
-                warn!(%prefix, %error, "the templates of a prefix cannot be used");
+    /// Those that are kept; else prepared, once for whoever asks meanwhile, which takes as long as
+    /// regular expressions take to compile.
+    fn ready(&self, prefix: &PrefixRecord, data: &[u8]) -> Arc<Prepared> {
+        let prepare = || {
+            let namespace = Namespace::parse(data)
+                .inspect_err(|error| {
+                    let prefix = prefix.prefix().map(|prefix| prefix.canonical());
+                    let prefix = prefix.unwrap_or_default();
+                    warn!(%prefix, %error, "the templates of a prefix cannot be used");
+                })
+                .ok();
+            Arc::new(Prepared {
+                version: prefix.version,
+                namespace,
             })
-            .ok();
-        let prepared = Arc::new(Prepared {
-            version: prefix.record.version,
-            namespace,
-        });
-        self.prepared
-            .insert(prefix.record.key.clone(), prepared.clone());
-        prepared
+        };
+        let is_old = |kept: &Arc<Prepared>| kept.version < prefix.version;
+        let entry = self.prepared.entry_by_ref(&prefix.key);
+        let ready = entry.or_insert_with_if(prepare, is_old).into_value();
+        match ready.version == prefix.version {
+            true => ready,
+            // The prefix was changed after it was looked up here.
+            false => prepare(),
+        }
     }
 }
 
@@ -109,14 +117,15 @@ impl Resolver {
         if templates(prefix).is_none() {
             return false;
         }
-        let Some(prepared) = self.namespaces.kept(prefix) else {
+        let Some(prepared) = self.namespaces.kept(&prefix.record) else {
             return true;
         };
         let namespace = prepared.namespace.as_ref();
         namespace.is_some_and(|namespace| namespace.concerns(&identifier.display()))
     }
 
-    /// What an identifier that is stored like this is answered with. May block on the disk.
+    /// What an identifier that is stored like this is answered with: not counted, which is left to
+    /// where the question came. May block on the disk.
     pub(super) fn answer_here(
         &self,
         prefix: &PrefixEntry,
@@ -152,10 +161,7 @@ impl Resolver {
         let Some(templates) = templates(prefix) else {
             return Ok(None);
         };
-        let prepared = match self.namespaces.kept(prefix) {
-            Some(prepared) => prepared,
-            None => self.namespaces.prepare(prefix, templates.data()),
-        };
+        let prepared = self.namespaces.ready(&prefix.record, templates.data());
         let handle = identifier.display();
         let namespace = prepared.namespace.as_ref();
         let Some(split) = namespace.and_then(|namespace| namespace.split(&handle)) else {
@@ -196,17 +202,80 @@ impl Resolver {
             value_count: values.len() as u16,
             values: encode_values(&values).into(),
         };
-        measure::count(&prefix.traffic, true);
         let resolved = Resolved::new(Arc::new(record), prefix.record.owner());
         Ok(Some(Answer::Found(resolved)))
     }
 
     /// A record that is not deleted. May block on the disk.
     fn live(&self, key: &[u8]) -> Result<Option<Arc<Record>>> {
-        let entry = match self.cache.get(key) {
-            Some(entry) => entry,
-            None => self.read(key)?,
-        };
+        let entry = self.lookup_blocking(key)?;
         Ok(entry.record.clone().filter(|record| record.is_live()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use std::sync::Barrier;
+    use std::thread;
+
+    const THREADS: usize = 8;
+
+    fn prefix(version: u64) -> PrefixRecord {
+        PrefixRecord {
+            key: Bytes::from_static(b"88.118.8"),
+            version,
+            ..PrefixRecord::default()
+        }
+    }
+
+    fn templates(expressions: usize) -> Vec<u8> {
+        let test =
+            r#"<if value="extension" test="matches" expression="([a-z]{3})+"><notfound/></if>"#;
+        let all = test.repeat(expressions);
+        format!(r#"<namespace><template delimiter="@">{all}</template></namespace>"#).into_bytes()
+    }
+
+    #[test]
+    fn whoever_asks_at_once_waits_for_one_preparation() {
+        let (namespaces, data) = (Namespaces::new(), templates(20));
+        let ready = |version| {
+            let together = Barrier::new(THREADS);
+            thread::scope(|scope| {
+                let asking = || {
+                    together.wait();
+                    namespaces.ready(&prefix(version), &data)
+                };
+                let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(asking)).collect();
+                let all = threads.into_iter().map(|it| it.join().unwrap());
+                all.collect::<Vec<_>>()
+            })
+        };
+        for version in [1, 2] {
+            let all = ready(version);
+            assert!(all.iter().all(|it| Arc::ptr_eq(it, &all[0])), "{version}");
+            assert_eq!(all[0].version, version);
+            assert!(all[0].namespace.is_some());
+        }
+        // Who still has the old version gets that, and does not put the new one out.
+        assert_eq!(namespaces.ready(&prefix(1), &data).version, 1);
+        assert!(namespaces.kept(&prefix(2)).is_some());
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let (namespaces, data) = (Namespaces::new(), templates(60));
+        for n in 0..20_u8 {
+            let of = PrefixRecord {
+                key: Bytes::from(vec![n]),
+                ..prefix(1)
+            };
+            namespaces.ready(&of, &data);
+        }
+        namespaces.prepared.run_pending_tasks();
+        let weight = namespaces.prepared.weighted_size();
+        assert!(weight <= KEPT_BYTES, "{weight}");
+        assert!(namespaces.prepared.entry_count() < 20);
     }
 }

@@ -11,9 +11,8 @@ use idnode_proto::trust::key::{Algorithm, generate_pem};
 use idnode_proto::trust::{PrivateKey, TrustKey};
 use libfuzzer_sys::fuzz_target;
 
-static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
-    PrivateKey::from_pem(&generate_pem(Algorithm::Sm2256).unwrap()).unwrap()
-});
+static KEY: LazyLock<PrivateKey> =
+    LazyLock::new(|| PrivateKey::from_pem(&generate_pem(Algorithm::Sm2256).unwrap()).unwrap());
 
 /// Most bytes taken of what grows.
 const MOST: u64 = 1 << 20;

@@ -1,6 +1,9 @@
 //! The bodies of Handle operations beyond resolution, of requests and of answers.
 #![no_main]
 
+mod bounded;
+
+use bounded::decoded;
 use idnode_proto::handle::auth::Credential;
 use idnode_proto::handle::auth::agreement::DiffieHellman;
 use idnode_proto::handle::body::challenge::{Challenge, ChallengeAnswer, LogIn};
@@ -16,24 +19,24 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let op_code = OpCode::ALL[usize::from(*choice) % OpCode::ALL.len()];
-    if let Ok(operation) = Operation::decode(op_code, body) {
+    if let Ok(operation) = decoded(body, || Operation::decode(op_code, body)) {
         again(&operation);
     }
     let _ = decode_created(body);
-    if let Ok(handles) = decode_handle_list(body) {
+    if let Ok(handles) = decoded(body, || decode_handle_list(body)) {
         assert!(handles.len() * 4 <= body.len());
     }
-    if let Ok(challenge) = Challenge::decode(body) {
+    if let Ok(challenge) = decoded(body, || Challenge::decode(body)) {
         let mut written = Vec::new();
         challenge.encode(&mut written);
         assert_eq!(Challenge::decode(&written).as_ref(), Ok(&challenge));
     }
-    if let Ok(answer) = SessionAnswer::decode(body) {
+    if let Ok(answer) = decoded(body, || SessionAnswer::decode(body)) {
         let mut written = Vec::new();
         answer.encode(&mut written);
         assert_eq!(SessionAnswer::decode(&written), Ok(answer));
     }
-    if let Ok(credential) = Credential::decode(body) {
+    if let Ok(credential) = decoded(body, || Credential::decode(body)) {
         assert_eq!(Credential::decode(&credential.encode()), Ok(credential));
         let _ = credential.verify_mac(credential.index, b"session key", body);
     }

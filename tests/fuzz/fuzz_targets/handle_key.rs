@@ -18,7 +18,12 @@ fuzz_target!(|bytes: &[u8]| {
         };
         let written = key.encode().expect("a key that was read is written");
         assert_eq!(PublicKey::decode(&written).expect("and read again"), key);
-        for hash in [HashName::Sha1, HashName::Sha256, HashName::Sm3, HashName::Ed25519] {
+        for hash in [
+            HashName::Sha1,
+            HashName::Sha256,
+            HashName::Sm3,
+            HashName::Ed25519,
+        ] {
             let _ = key.verify(hash, "0.NA/88.118.8", b"message", bytes);
         }
     }

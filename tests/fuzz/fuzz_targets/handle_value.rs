@@ -1,6 +1,9 @@
 //! Handle values as they are stored and sent, and the data of the predefined types.
 #![no_main]
 
+mod bounded;
+
+use bounded::decoded;
 use idnode_proto::handle::predefined::{decode_handle_data, decode_value_list, encode_value_list};
 use idnode_proto::handle::{Admin, Site};
 use idnode_proto::value::Values;
@@ -9,18 +12,18 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     for value in Values::all(bytes).map_while(Result::ok) {
         let mut again = Vec::new();
-        value.to_owned().encode(&mut again);
+        decoded(bytes, || value.to_owned()).encode(&mut again);
         assert_eq!(again, value.raw());
     }
-    if let Ok(site) = Site::decode(bytes) {
+    if let Ok(site) = decoded(bytes, || Site::decode(bytes)) {
         assert_eq!(Site::decode(&site.encode()).expect("a site"), site);
     }
-    if let Ok(admin) = Admin::decode(bytes) {
+    if let Ok(admin) = decoded(bytes, || Admin::decode(bytes)) {
         assert_eq!(Admin::decode(&admin.encode()).expect("an admin"), admin);
     }
-    if let Ok(list) = decode_value_list(bytes) {
+    if let Ok(list) = decoded(bytes, || decode_value_list(bytes)) {
         let again = decode_value_list(&encode_value_list(&list));
         assert_eq!(again.expect("a list"), list);
     }
-    let _ = decode_handle_data(bytes);
+    let _ = decoded(bytes, || decode_handle_data(bytes));
 });

@@ -46,7 +46,9 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(registry) = Bootstrap::parse(data) {
         for service in &registry.services {
             for entry in &service.0 {
-                let found = registry.authority(entry).expect("an entry is its own authority");
+                let found = registry
+                    .authority(entry)
+                    .expect("an entry is its own authority");
                 assert!(found.base().is_some());
             }
         }

@@ -400,7 +400,7 @@ async fn the_secrets_of_credentials_are_in_no_file_and_in_no_log() {
     let mode = fs::metadata(dir.token_file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "operator.token");
     let loud = ["--set", "log.level=debug"];
-    let mut node = Node::run_at(&dir, &Addresses::any(), &loud);
+    let mut node = Node::run_at(&dir, &Addresses::free(), &loud);
     let operator = Api::connect(&node.url(), Some(&dir.token())).await.unwrap();
     let owner = Property::new(&operator, CODES[0], "88.118.8").await;
     let api = operator.with_token(Some(&owner.token));

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use idnode_tests::api::CODES;
 use idnode_tests::node::{Addresses, DataDir, Node};
-use idnode_tests::run::{Idctl, curl, success};
+use idnode_tests::run::{Idctl, curl, python_client, success};
 use serde_json::{Value, json};
 
 const CREATE: u32 = 100;
@@ -19,6 +19,8 @@ const ADD: u32 = 102;
 const REMOVE: u32 = 103;
 const MODIFY: u32 = 104;
 const LIST: u32 = 105;
+const HOME: u32 = 300;
+const UNHOME: u32 = 301;
 const LIST_PREFIXES: u32 = 302;
 const LOGIN: u32 = 2001;
 const PUBLIC_ONLY: u32 = 0x0100_0000;
@@ -44,7 +46,7 @@ impl World {
     /// With settings of the node's.
     fn with(dir: DataDir, settings: &[&str]) -> Self {
         let arguments: Vec<_> = settings.iter().flat_map(|it| ["--set", it]).collect();
-        let node = Node::run_at(&dir, &Addresses::any(), &arguments);
+        let node = Node::run_at(&dir, &Addresses::free(), &arguments);
         let idctl = node.idctl(Some(&dir.token_file()));
         let enterprise = idctl.verified_enterprise(CODES[0]);
         idctl.active_prefix("88.118.8", &enterprise);
@@ -118,7 +120,7 @@ struct Client {
 
 impl Client {
     fn start(node: &Node, options: &[&str]) -> Self {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients/handle_admin.py");
+        let script = python_client("handle_admin.py");
         let mut command = Command::new("python3");
         command
             .arg(script)
@@ -439,17 +441,248 @@ fn rights_come_from_hs_admin_values() {
     );
     let listed = works.gets(1, LIST, json!({"handle": "0.NA/88.118.8"}));
     assert_eq!(listed["handles"], json!(["88.118.8/others"]));
+    // Prefixes are another right.
+    let below = json!({"handle": "0.NA/88.118.8"});
+    works.gets(401, LIST_PREFIXES, below.clone());
+    let more = format!("hex:{}", admin(0x1801, 400));
+    let more = json!({"handle": "0.NA/88.118.8", "values": [[100, "HS_ADMIN", more, PUBLIC]]});
+    owner.gets(1, MODIFY, more);
+    let listed = works.gets(1, LIST_PREFIXES, below);
+    assert_eq!(listed["handles"], json!(["0.NA/88.118.8"]));
     // A key that is taken away opens nothing any more, not even where it has logged in.
     owner.gets(
         1,
         REMOVE,
         json!({"handle": "0.NA/88.118.8", "indexes": [400]}),
     );
-    let late = works.send(
-        CREATE,
-        json!({"handle": "88.118.8/late", "values": [url(1, "x")]}),
+    // Not 402, ever: one client takes that for success once it has logged in.
+    let late = json!({"handle": "88.118.8/late", "values": [url(1, "x")]});
+    for _ in 0..3 {
+        works.gets(403, CREATE, late.clone());
+    }
+    works.gets(1, 1, json!({"handle": "88.118.8/others"}));
+}
+
+/// Refused, not challenged, until it logs in anew.
+#[test]
+fn who_could_not_log_in_is_told_so_with_every_change() {
+    let world = World::new();
+    world.logged_in();
+    let mut client = world.client(&["--secret", "open sesame"]);
+    let create = json!({"handle": "88.118.8/a", "values": [url(1, "x")]});
+    let log_in = json!({"handle": "0.NA/88.118.8", "index": 300, "session": 10_001,
+                        "no_credential": true, "flags": 0x1080_0000});
+    client.gets(402, LOGIN, log_in);
+    let wrong = client.run(json!({"do": "prove", "wrong": true}));
+    assert_eq!((&wrong["code"], &wrong["op"]), (&json!(403), &json!(LOGIN)));
+    for _ in 0..2 {
+        client.gets(403, CREATE, create.clone());
+    }
+    client.log_in("0.NA/88.118.8", 300);
+    client.gets(1, CREATE, create);
+    // Of several values to remove one that is not there: none is removed, and it is told which.
+    let removed = json!({"handle": "88.118.8/a", "indexes": [1, 9]});
+    let missing = client.gets(200, REMOVE, removed);
+    assert!(missing["text"].as_str().unwrap().contains('9'), "{missing}");
+    assert_eq!(
+        client.gets(1, 1, json!({"handle": "88.118.8/a"}))["values"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
     );
-    assert_eq!(late["code"], 403, "{late}");
+}
+
+/// What the netty clients of one SDK do, on one connection and in this order.
+#[test]
+fn a_connection_with_a_session_of_the_client_s_choice_is_logged_in_and_used() {
+    let world = World::new();
+    world.logged_in();
+    let mut client = world.client(&["--secret", "open sesame", "--version", "2.10"]);
+    let with = |mut fields: Value| {
+        fields["session"] = 10_001.into();
+        fields["flags"] = 0x1900_0000.into();
+        fields["no_credential"] = true.into();
+        fields
+    };
+    let site = client.gets(1, 2, with(json!({"handle": "/"})));
+    assert_eq!(site["session"], 10_001, "{site}");
+    client.log_in("0.NA/88.118.8", 300);
+    let values = json!([url(1, "x"), [100, "EMAIL", "a@example.com", PUBLIC]]);
+    let create = with(json!({"handle": "88.118.8/netty", "values": values}));
+    let created = client.gets(1, CREATE, create.clone());
+    assert_eq!(
+        (&created["op"], &created["session"]),
+        (&json!(CREATE), &json!(10_001))
+    );
+    client.gets(101, CREATE, create);
+    let mut resolve = with(json!({"handle": "88.118.8/netty"}));
+    // One more field behind the types, mostly empty.
+    let handle: String = b"88.118.8/netty"
+        .iter()
+        .map(|it| format!("{it:02x}"))
+        .collect();
+    resolve["body"] = format!("0000000e{handle}000000000000000000000000").into();
+    let resolved = client.gets(1, 1, resolve);
+    assert_eq!(resolved["values"].as_array().unwrap().len(), 2);
+    client.gets(
+        1,
+        REMOVE,
+        with(json!({"handle": "88.118.8/netty", "indexes": [100]})),
+    );
+    client.gets(1, DELETE, with(json!({"handle": "88.118.8/netty"})));
+}
+
+/// What the other SDK does: no session, a credential's length, an old version that suggests a newer
+/// one; its log-in by password is shaped as a resolution.
+#[test]
+fn a_connection_without_a_session_is_logged_in_and_used() {
+    let world = World::new();
+    world.logged_in();
+    let options = [
+        "--secret",
+        "open sesame",
+        "--version",
+        "2.3",
+        "--suggests",
+        "10",
+    ];
+    for by_password in [false, true] {
+        let mut client = world.client(&options);
+        client.gets(1, 2, json!({"handle": "/"}));
+        if by_password {
+            let log_in = json!({"handle": "300:0.NA/88.118.8", "types": ["open sesame"]});
+            client.gets(1, 2000, log_in);
+        } else {
+            let log_in = json!({"handle": "0.NA/88.118.8", "index": 300, "flags": 0x0080_0000});
+            let asked = client.gets(402, LOGIN, log_in);
+            assert_eq!(
+                (&asked["op"], &asked["session"]),
+                (&json!(LOGIN), &json!(0))
+            );
+            let done = client.prove();
+            assert_eq!(
+                (&done["code"], &done["op"], &done["session"]),
+                (&json!(1), &json!(LOGIN), &json!(0)),
+                "{done}"
+            );
+        }
+        let handle = format!("88.118.8/id-{by_password}");
+        client.gets(
+            1,
+            CREATE,
+            json!({"handle": handle, "values": [url(1, "x")]}),
+        );
+        let modify = json!({"handle": handle, "values": [url(1, "y")]});
+        client.gets(1, MODIFY, modify);
+        let read = client.gets(1, 1, json!({"handle": handle}));
+        assert_eq!(read["values"][0][2], "y");
+        client.gets(1, DELETE, json!({"handle": handle}));
+    }
+}
+
+#[test]
+fn old_clients_prove_themselves_by_sha_1() {
+    let world = World::new();
+    let dsa = world.dir.beside("dsa.pem");
+    let public = world.dir.beside("dsa.pub");
+    let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+    let (dsa, dsa_public) = (text(dsa), text(public));
+    let openssl = |arguments: &[&str]| success(Command::new("openssl").args(arguments));
+    // As keys of old are: 1,024 bits, 160 in the subgroup.
+    let parameters = text(world.dir.beside("dsa.parameters"));
+    let sizes = [
+        "-pkeyopt",
+        "dsa_paramgen_bits:1024",
+        "-pkeyopt",
+        "dsa_paramgen_q_bits:160",
+    ];
+    let make = [
+        "genpkey",
+        "-genparam",
+        "-algorithm",
+        "DSA",
+        "-out",
+        &parameters,
+    ];
+    openssl(&[&make[..], &sizes].concat());
+    openssl(&["genpkey", "-paramfile", &parameters, "-out", &dsa]);
+    openssl(&["pkey", "-pubout", "-in", &dsa, "-out", &dsa_public]);
+    let (rsa, rsa_public) = world.rsa_keys();
+    for (index, key, public) in [(301, &rsa, &rsa_public), (302, &dsa, &dsa_public)] {
+        let identity = format!("{index}:0.NA/88.118.8");
+        world.has_administrator(&identity, ["--public-key-file", public]);
+        for version in ["2.1", "2.6"] {
+            let suggests = &version[2..];
+            let options = [
+                "--identity",
+                &identity,
+                "--key",
+                key,
+                "--sha1",
+                "--version",
+                version,
+                "--suggests",
+                suggests,
+            ];
+            let mut client = world.client(&options);
+            let handle = format!("88.118.8/old-{index}-{suggests}");
+            let create = json!({"handle": handle, "values": [url(1, "x")]});
+            client.gets(402, CREATE, create);
+            let done = client.prove();
+            assert_eq!(done["code"], 1, "{index} {version}: {done}");
+        }
+    }
+}
+
+/// By the operator's administrator: a prefix is taken from the node, and brought back.
+#[test]
+fn prefixes_are_homed_and_unhomed() {
+    let world = World::new();
+    let mut owner = world.logged_in();
+    owner.gets(
+        1,
+        CREATE,
+        json!({"handle": "88.118.8/a", "values": [url(1, "x")]}),
+    );
+    let key = world.file("operator", "of the node");
+    let add = [
+        "key",
+        "add-administrator",
+        "301:0.NA/88.118",
+        "--secret-key-file",
+        &key,
+    ];
+    world.idctl().json(&add);
+    let operator = ["--secret", "of the node", "--identity", "301:0.NA/88.118"];
+    let mut operator = world.client(&operator);
+    operator.log_in("0.NA/88.118", 301);
+    let prefix = json!({"handle": "0.NA/88.118.8"});
+    owner.gets(401, UNHOME, prefix.clone());
+    let read = json!({"handle": "88.118.8/a"});
+    let mut reader = world.client(&[]);
+    reader.gets(1, 1, read.clone());
+    operator.gets(1, UNHOME, prefix.clone());
+    reader.gets(301, 1, read.clone());
+    operator.gets(1, HOME, prefix.clone());
+    reader.gets(1, 1, read.clone());
+    // One that others serve is served here again when its owner says so.
+    let delegate = [
+        "prefix",
+        "delegate",
+        "88.118.8",
+        "--service",
+        "192.0.2.1,tcp:2641",
+    ];
+    world.idctl().json(&delegate);
+    let referred = reader.send(1, read.clone());
+    assert!(
+        [302, 303].contains(&referred["code"].as_u64().unwrap()),
+        "{referred}"
+    );
+    owner.gets(1, HOME, prefix);
+    reader.gets(1, 1, read);
+    owner.gets(301, HOME, json!({"handle": "0.NA/88.118.77"}));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use idnode_proto::api::resolve_response;
 use idnode_proto::handle::site::Site;
 use idnode_tests::api::{Api, reason};
 use idnode_tests::node::Node;
-use idnode_tests::run::{Idctl, curl, output, success};
+use idnode_tests::run::{Idctl, curl, output, python_client, success};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tonic::Code;
@@ -104,6 +104,7 @@ impl Front for Grpc {
             types: filter.types.iter().map(|kind| (*kind).to_owned()).collect(),
             indexes: filter.indexes.clone(),
             public_only: false,
+            recurse: false,
         });
         let answer = self.runtime.block_on(api.resolution().resolve(request));
         let status = match answer {
@@ -330,7 +331,7 @@ impl Front for Handle {
     }
 
     fn ask(&self, identifier: &str, filter: &Filter, _: Option<&str>) -> Outcome {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/handle_client.py");
+        let script = python_client("handle_client.py");
         let mut command = Command::new("python3");
         // Without, it would be challenged for what is not public.
         command.arg(script).arg("--public");

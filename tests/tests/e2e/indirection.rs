@@ -2,14 +2,13 @@
 //! and the templates of HS_NAMESPACE, as all fronts answer them.
 
 use idnode_proto::api as pb;
-use idnode_tests::api::{Api, CODES, private, value};
-use idnode_tests::node::{DataDir, Node};
+use idnode_tests::api::{private, value};
 use idnode_tests::run::curl;
 use serde_json::json;
-use tokio::runtime::Runtime;
 use tonic::{Code, Status};
 
 use crate::ask::{Dns, Filter, Front, Grpc, Handle, Http, Outcome, shown};
+use crate::one_prefix::World;
 
 const TEMPLATES: &str = r#"<namespace><template delimiter="@">
   <foreach>
@@ -23,33 +22,7 @@ const TEMPLATES: &str = r#"<namespace><template delimiter="@">
   </foreach>
 </template></namespace>"#;
 
-/// A node with the prefix 88.118.8.
-struct World {
-    runtime: Runtime,
-    operator: Api,
-    node: Node,
-    dir: DataDir,
-}
-
 impl World {
-    fn new() -> Self {
-        let dir = DataDir::init();
-        let node = Node::run(&dir);
-        let runtime = Runtime::new().unwrap();
-        let operator = runtime.block_on(async {
-            let operator = Api::connect(&node.url(), Some(&dir.token())).await.unwrap();
-            let owner = operator.verified_enterprise(CODES[0]).await;
-            operator.active_prefix("88.118.8", &owner).await;
-            operator
-        });
-        Self {
-            runtime,
-            operator,
-            node,
-            dir,
-        }
-    }
-
     fn set(&self, identifier: &str, values: Vec<pb::Value>) {
         let done = self.runtime.block_on(async {
             match self.operator.replace(identifier, values.clone(), "").await {

@@ -3,41 +3,16 @@
 
 use std::process::Command;
 
-use idnode_tests::api::{Api, CODES, code, fields, private, value};
-use idnode_tests::node::{DataDir, Node};
+use idnode_tests::api::{code, fields, private, value};
 use idnode_tests::run::{output, success};
 use idnode_tests::secondary::dig;
-use tokio::runtime::Runtime;
 use tonic::Code;
+
+use crate::one_prefix::World;
 
 const NAME: &str = "a-1.88-118-8.hdl.id.example.";
 
-struct World {
-    runtime: Runtime,
-    operator: Api,
-    node: Node,
-    dir: DataDir,
-}
-
 impl World {
-    fn new() -> Self {
-        let dir = DataDir::init();
-        let node = Node::run(&dir);
-        let runtime = Runtime::new().unwrap();
-        let operator = runtime.block_on(async {
-            let operator = Api::connect(&node.url(), Some(&dir.token())).await.unwrap();
-            let owner = operator.verified_enterprise(CODES[0]).await;
-            operator.active_prefix("88.118.8", &owner).await;
-            operator
-        });
-        Self {
-            runtime,
-            operator,
-            node,
-            dir,
-        }
-    }
-
     fn create(&self, identifier: &str, values: Vec<idnode_proto::api::Value>) {
         let made = self.operator.create(identifier, values, "");
         self.runtime.block_on(made).unwrap();

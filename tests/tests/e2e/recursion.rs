@@ -1,12 +1,11 @@
 //! Recursion over the Handle protocol: nodes that ask each other on a client's behalf.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use idnode_tests::api::CODES;
 use idnode_tests::node::{Addresses, DataDir, Node};
-use idnode_tests::run::{Idctl, success};
+use idnode_tests::run::{Idctl, python_client, success};
 use serde_json::Value;
 
 /// The services of these tests are on the loopback, which recursion keeps away from otherwise.
@@ -22,7 +21,7 @@ struct City {
 impl City {
     fn new(settings: &[&str]) -> Self {
         let dir = DataDir::init();
-        let node = Node::run_at(&dir, &Addresses::any(), settings);
+        let node = Node::run_at(&dir, &Addresses::free(), settings);
         let enterprise = node
             .idctl(Some(&dir.token_file()))
             .verified_enterprise(CODES[0]);
@@ -58,7 +57,7 @@ impl City {
     }
 
     fn ask(&self, handle: &str, options: &[&str]) -> Value {
-        let client = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients/handle_client.py");
+        let client = python_client("handle_client.py");
         let server = self.node.at.handle.to_string();
         let mut command = Command::new("python3");
         command.arg(client).args(["--timeout", "10"]).args(options);

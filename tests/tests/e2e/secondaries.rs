@@ -11,10 +11,8 @@ use std::time::{Duration, Instant};
 use idnode_proto::api as pb;
 use idnode_tests::api::{Api, CODES, private, value};
 use idnode_tests::node::{Addresses, DataDir, Node};
-use idnode_tests::run::{curl, output, success, until, until_within};
-use idnode_tests::secondary::{
-    Key, Secondary, Setup, ask_all, dig, free_address, serial, whole_zone,
-};
+use idnode_tests::run::{curl, free_address, output, success, until, until_within};
+use idnode_tests::secondary::{Key, Secondary, Setup, ask_all, dig, serial, whole_zone};
 
 const ZONES: [&str; 3] = ["id.example.", "ors.example.", "ons.example."];
 const NSD_KEY: Key = Key {
@@ -237,7 +235,7 @@ async fn nsd_and_knot_keep_what_the_node_has() {
     let (nsd_at, knot_at) = (free_address(), free_address());
     let at = Addresses {
         dns: free_address(),
-        ..Addresses::any()
+        ..Addresses::free()
     };
     let notify = format!(
         "{nsd_at} key:{},{knot_at} key:{}",
@@ -454,7 +452,7 @@ async fn keys_and_addresses() {
     let keys = [NSD_KEY, SHA1, SHA384, KNOT_KEY];
     let allow =
         "dns.allow_transfer=127.0.0.1 key:nsd.example,key:old.example,key:new.example,127.0.0.3/32";
-    let node = node(&dir, &Addresses::any(), "", &keys, &["--set", allow]);
+    let node = node(&dir, &Addresses::free(), "", &keys, &["--set", allow]);
     let axfr = |arguments: &[&str]| {
         let mut command = dig(node.at.dns);
         command.args(arguments).args(["id.example.", "AXFR"]);
@@ -605,7 +603,7 @@ async fn a_secondary_that_was_away_is_told() {
     let (knot_at, dns) = (free_address(), free_address());
     let at = Addresses {
         dns,
-        ..Addresses::any()
+        ..Addresses::free()
     };
     let allow = "dns.allow_transfer=127.0.0.1";
     let node = node(&dir, &at, &knot_at.to_string(), &[], &["--set", allow]);
@@ -659,7 +657,7 @@ async fn a_large_zone_takes_little_memory() {
     const NAMES: usize = 200_000;
     let dir = DataDir::init();
     let allow = "dns.allow_transfer=127.0.0.1";
-    let node = node(&dir, &Addresses::any(), "", &[NSD_KEY], &["--set", allow]);
+    let node = node(&dir, &Addresses::free(), "", &[NSD_KEY], &["--set", allow]);
     let api = Api::connect(&node.url(), Some(&dir.token())).await.unwrap();
     let owner = api.verified_enterprise(CODES[0]).await;
     api.active_prefix("88.118.8", &owner).await;
@@ -729,7 +727,7 @@ fn slow_readers_and_those_who_leave() {
         "--set",
         "dns.tcp_idle_s=3",
     ];
-    let node = node(&dir, &Addresses::any(), "", &[], &further);
+    let node = node(&dir, &Addresses::free(), "", &[], &further);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let api = Api::connect(&node.url(), Some(&dir.token())).await.unwrap();

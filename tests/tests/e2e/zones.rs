@@ -43,7 +43,7 @@ pub struct World {
 impl World {
     /// With keys of the configuration.
     pub fn with(settings: &[&str]) -> Self {
-        Self::at(&Addresses::any(), settings)
+        Self::at(&Addresses::free(), settings)
     }
 
     /// On these ports.

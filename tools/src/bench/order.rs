@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 /// How questions are drawn from the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// Uniformly at random, each draw independent of the others
     Random,
     /// Every question once, in random order, then the same order again
@@ -15,7 +15,7 @@ pub(super) enum Order {
 
 /// The draws of one sender, the same for the same seed.
 #[derive(Debug, Clone)]
-pub(super) enum Draws {
+pub(crate) enum Draws {
     /// Independent draws among `count`.
     Random { state: u64, count: u64 },
     /// Every `step`th place of a permutation, or of the file where there is none.
@@ -30,7 +30,7 @@ pub(super) enum Draws {
 impl Draws {
     /// The draws of `senders` senders that share the questions `0..count`. In a pass over all
     /// of them no question is asked twice, by whichever sender; passes begin at place `skip`.
-    pub(super) fn split(
+    pub(crate) fn split(
         order: Order,
         count: u32,
         seed: u64,
@@ -58,7 +58,7 @@ impl Draws {
     }
 
     /// The next question's number.
-    pub(super) fn next(&mut self) -> u32 {
+    pub(crate) fn next(&mut self) -> u32 {
         match self {
             Self::Random { state, count } => below(state, *count) as u32,
             Self::Pass {
@@ -93,7 +93,7 @@ fn permutation(count: u32, seed: u64) -> Arc<[u32]> {
 }
 
 /// A draw among `0..count`; its bias of `count / 2^64` does not matter here.
-pub(super) fn below(state: &mut u64, count: u64) -> u64 {
+pub(crate) fn below(state: &mut u64, count: u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     ((u128::from(mix(*state)) * u128::from(count)) >> 64) as u64
 }

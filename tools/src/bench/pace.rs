@@ -4,32 +4,32 @@ use std::time::{Duration, Instant};
 
 /// The clock of a run, in nanoseconds since its start.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
     /// A clock that starts now.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 
     /// Nanoseconds since the start.
-    pub(super) fn now_ns(self) -> u64 {
+    pub(crate) fn now_ns(self) -> u64 {
         self.0.elapsed().as_nanos() as u64
     }
 }
 
 /// When a run has asked enough, whichever comes first.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Nanoseconds since the start.
-    pub(super) duration_ns: u64,
+    pub(crate) duration_ns: u64,
     /// Queries.
-    pub(super) queries: u64,
+    pub(crate) queries: u64,
 }
 
 /// The queries of one sender, one after the other, with the time each is meant to be sent.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// Nanoseconds between two queries by the clock; nothing in a closed loop.
     interval_ns: Option<f64>,
     /// When the first is due, nanoseconds.
@@ -40,7 +40,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Sends whenever a place is free.
-    pub(super) fn closed(limits: Limits) -> Self {
+    pub(crate) fn closed(limits: Limits) -> Self {
         Self {
             interval_ns: None,
             first_ns: 0.0,
@@ -51,7 +51,7 @@ impl Pace {
 
     /// Sends `rate_qps` queries a second, together with `senders` others that take turns with
     /// the one numbered `sender`.
-    pub(super) fn open(limits: Limits, rate_qps: f64, sender: usize, senders: usize) -> Self {
+    pub(crate) fn open(limits: Limits, rate_qps: f64, sender: usize, senders: usize) -> Self {
         let all_ns = 1e9 / rate_qps;
         Self {
             interval_ns: Some(all_ns * senders as f64),
@@ -63,7 +63,7 @@ impl Pace {
 
     /// When the next query is due, in nanoseconds; nothing when all have been sent. In a closed
     /// loop it is due at once.
-    pub(super) fn due_ns(&self, now_ns: u64) -> Option<u64> {
+    pub(crate) fn due_ns(&self, now_ns: u64) -> Option<u64> {
         if self.sent >= self.limits.queries {
             return None;
         }
@@ -75,12 +75,12 @@ impl Pace {
     }
 
     /// Counts one query as sent.
-    pub(super) fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         self.sent += 1;
     }
 
     /// How long until the next query is due, if it is due by the clock at all.
-    pub(super) fn wait(&self, now_ns: u64) -> Option<Duration> {
+    pub(crate) fn wait(&self, now_ns: u64) -> Option<Duration> {
         self.interval_ns?;
         let due_ns = self.due_ns(now_ns)?;
         Some(Duration::from_nanos(due_ns.saturating_sub(now_ns)))

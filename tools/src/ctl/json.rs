@@ -102,6 +102,7 @@ pub(crate) fn prefix(prefix: &api::Prefix) -> Value {
         "enterprise_id": prefix.enterprise_id,
         "state": prefix_state(prefix),
         "submitted": prefix.submitted,
+        "withdrawn": prefix.withdrawn,
         "review_message": prefix.review_message,
         "delegation": prefix.delegation.as_ref().map(delegation),
         "values": values(&prefix.values),

@@ -124,6 +124,7 @@ pub(crate) async fn list(args: ListArgs, session: &Session) -> Result<(), Failur
                 "next_page_token": listed.next_page_token,
                 "pending": listed.pending,
                 "refused": listed.refused,
+                "aside": listed.aside,
             })
         },
         || {
@@ -138,9 +139,11 @@ pub(crate) async fn list(args: ListArgs, session: &Session) -> Result<(), Failur
                     row.last_error.clone(),
                 ]);
             }
-            let (pending, refused) = (listed.pending, listed.refused);
+            let (pending, refused, aside) = (listed.pending, listed.refused, listed.aside);
             table
-                .below(format!("{pending} on their way, {refused} refused"))
+                .below(format!(
+                    "{pending} on their way, {aside} of them set aside; {refused} refused"
+                ))
                 .more(&listed.next_page_token)
         },
     )
@@ -158,6 +161,7 @@ fn row_json(row: &ReportRow) -> Value {
         "last_error": row.last_error,
         "made_at": json::time(row.made_at.as_ref()),
         "taken_at": json::time(row.taken_at.as_ref()),
+        "aside_until": json::time(row.aside_until.as_ref()),
     })
 }
 

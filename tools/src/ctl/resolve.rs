@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Go on to the identifier that an HS_ALIAS value names, and on from there
     #[arg(long)]
     follow_alias: bool,
+    /// Have the node ask others where they answer for the identifier, instead of referring to them
+    #[arg(long)]
+    recurse: bool,
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
@@ -63,6 +66,15 @@ pub(crate) struct Filters {
     public_only: bool,
 }
 
+impl Args {
+    fn request(&self) -> ResolveRequest {
+        ResolveRequest {
+            recurse: self.recurse,
+            ..self.filters.request(self.identifier.clone())
+        }
+    }
+}
+
 impl Filters {
     /// The request for an identifier.
     pub(crate) fn request(&self, identifier: String) -> ResolveRequest {
@@ -71,6 +83,7 @@ impl Filters {
             types: self.types.clone(),
             indexes: self.indexes.clone(),
             public_only: self.public_only,
+            recurse: false,
         }
     }
 }
@@ -104,7 +117,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
     let answer = if args.follow_alias {
         resolve_aliased(&args, session).await?
     } else {
-        let request = args.filters.request(args.identifier);
+        let request = args.request();
         args.server.resolve(request, session).await?
     };
     session
@@ -114,7 +127,7 @@ pub(crate) async fn run(args: Args, session: &Session) -> Result<(), Failure> {
 
 /// The answer for the identifier behind all aliases.
 async fn resolve_aliased(args: &Args, session: &Session) -> Result<ResolveResponse, Failure> {
-    let mut request = args.filters.request(args.identifier.clone());
+    let mut request = args.request();
     // Filters must not hide that it is an alias; what is none has no such value to show.
     if !request.types.is_empty() || !request.indexes.is_empty() {
         request.types.push(types::HS_ALIAS.to_owned());

@@ -8,7 +8,7 @@ use idnode_proto::api::resolve_response::Outcome;
 use idnode_proto::api::value::{Data, Ttl};
 use idnode_proto::api::{self, ResolveRequest, ResolveResponse};
 use idnode_proto::handle::{
-    FrameStatus, InterfaceProtocol, Reassembler, ReassemblyLimits, RequestHead, Response,
+    FrameStatus, InterfaceProtocol, OpFlags, Reassembler, ReassemblyLimits, RequestHead, Response,
     ResponseBody, Site, datagrams, tcp_frame,
 };
 use idnode_proto::value::{self, types};
@@ -42,7 +42,11 @@ pub(crate) async fn resolve(
         source: std::io::Error::other(error.to_string()),
     })?;
     let types: Vec<&str> = request.types.iter().map(String::as_str).collect();
-    let query = RequestHead::new(id)
+    let mut head = RequestHead::new(id);
+    if request.recurse {
+        head.flags = head.flags | OpFlags::RECURSE;
+    }
+    let query = head
         .resolve(&request.identifier, &request.indexes, &types)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let unreachable = |reason: String| Failure::Unreachable {

@@ -1,10 +1,12 @@
 //! `idctl upward`: what the node has told the national node.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use clap::{Subcommand, ValueEnum};
 use idnode_proto::api::upward_service_client::UpwardServiceClient;
 use idnode_proto::api::{
-    GetUpwardStatusRequest, ListUpwardTransactionsRequest, UpwardChannel, UpwardTransaction,
-    UpwardTransactionKind, UpwardTransactionState,
+    GetUpwardStatusRequest, ListUpwardTransactionsRequest, RestartChangesRequest, UpwardChannel,
+    UpwardTransaction, UpwardTransactionKind, UpwardTransactionState,
 };
 use serde_json::{Value, json};
 
@@ -13,6 +15,8 @@ use super::json;
 use super::output::Table;
 use super::reports;
 use super::session::Session;
+use super::siblings;
+use super::takeover;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -28,8 +32,16 @@ pub(crate) enum Command {
     Report(reports::ReportArgs),
     /// Send a refused report again, as it was made
     Resend(reports::ReportArgs),
+    /// List the other secondary nodes and where they resolve what; what was told of this one
+    Siblings,
     /// List fault events and the node's checks of itself
     Events,
+    /// Emergency takeover (应急接管): what the national node registers in the node's place
+    Takeover,
+    /// Registrations that could not be merged when a takeover was handed back
+    Conflicts(takeover::ConflictsArgs),
+    /// Replace what the national node was told of changes by what this registry has
+    RestartChanges,
 }
 
 /// Which commands are listed.
@@ -101,7 +113,19 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
         Command::Reports(args) => reports::list(args, session).await,
         Command::Report(args) => reports::show(args, session).await,
         Command::Resend(args) => reports::resend(args, session).await,
+        Command::Siblings => siblings::list(session).await,
         Command::Events => reports::events(session).await,
+        Command::Takeover => takeover::status(session).await,
+        Command::Conflicts(args) => takeover::conflicts(args, session).await,
+        Command::RestartChanges => {
+            let mut client = UpwardServiceClient::new(session.channel().await?);
+            let request = session.request(RestartChangesRequest {});
+            client.restart_changes(request).await?;
+            session.out.show(
+                || json!({}),
+                || Table::of_one(&[("changes", "begin anew".to_owned())]),
+            )
+        }
         Command::Status => {
             let mut client = UpwardServiceClient::new(session.channel().await?);
             let request = session.request(GetUpwardStatusRequest {});
@@ -192,6 +216,13 @@ fn state(channel: &UpwardChannel) -> String {
     json::name(channel.state().as_str_name(), "STATE_")
 }
 
+/// How old the oldest thing owed is, seconds.
+fn owed_s(channel: &UpwardChannel) -> Option<u64> {
+    let since = u64::try_from(channel.owed_since.as_ref()?.seconds).ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(now.as_secs().saturating_sub(since))
+}
+
 fn channel_json(channel: &UpwardChannel) -> Value {
     json!({
         "name": channel.name,
@@ -201,6 +232,9 @@ fn channel_json(channel: &UpwardChannel) -> Value {
         "last_exchange": json::time(channel.last_exchange.as_ref()),
         "last_error": channel.last_error,
         "backlog": channel.backlog,
+        "owed_since": json::time(channel.owed_since.as_ref()),
+        "oldest_owed_s": owed_s(channel),
+        "aside": channel.aside,
     })
 }
 
@@ -211,6 +245,7 @@ fn channels_table(channels: &[UpwardChannel]) -> Table {
         "STATE",
         "SINCE",
         "BACKLOG",
+        "OLDEST",
         "LAST ERROR",
     ];
     let mut table = Table::new(&titles);
@@ -220,7 +255,11 @@ fn channels_table(channels: &[UpwardChannel]) -> Table {
             channel.server.clone(),
             state(channel),
             json::time(channel.since.as_ref()).unwrap_or_default(),
-            channel.backlog.to_string(),
+            match channel.aside {
+                0 => channel.backlog.to_string(),
+                aside => format!("{} ({aside} aside)", channel.backlog),
+            },
+            owed_s(channel).map_or_else(String::new, |age_s| format!("{age_s} s")),
             channel.last_error.clone(),
         ]);
     }

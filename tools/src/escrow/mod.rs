@@ -24,6 +24,15 @@ pub struct Found {
     pub manifest: Manifest,
 }
 
+impl Found {
+    /// Where the deposit is that a DIFF follows; `None`: it is FULL.
+    pub fn before(&self) -> Option<PathBuf> {
+        let head = &self.manifest.deposit;
+        let prev = head.prev_id.as_ref().filter(|_| head.kind == Kind::Diff);
+        Some(self.dir.parent()?.join(prev?))
+    }
+}
+
 /// What a prefix's last chain of deposits leads to.
 #[derive(Debug, Clone)]
 pub struct Verified {
@@ -106,16 +115,38 @@ fn open_chain(
     receiver: &PrivateKey,
 ) -> Result<(Head, Vec<String>, Chain<impl io::BufRead + use<>>), EscrowError> {
     let chosen = chain_of(deposits)?;
-    let mut documents = Vec::new();
-    for it in &chosen {
-        let document: Document<Parts> = open(&it.manifest, Parts(it.dir.clone()), receiver)
-            .map_err(|error| of_deposit(&it.manifest.deposit.id, error))?;
-        documents.push(document);
-    }
+    let documents = chosen
+        .iter()
+        .map(|it| opened(it, receiver).map_err(|error| of_deposit(&it.manifest.deposit.id, error)));
+    let documents: Vec<Document<Parts>> = documents.collect::<Result<_, _>>()?;
     let last = chosen.last().map(|it| it.manifest.deposit.clone());
     let last = last.ok_or_else(|| EscrowError::Chain("there is no deposit".to_owned()))?;
     let ids = chosen.iter().map(|it| it.manifest.deposit.id.clone());
     Ok((last, ids.collect(), Chain::new(documents)?))
+}
+
+fn opened(deposit: &Found, receiver: &PrivateKey) -> Result<Document<Parts>, EscrowError> {
+    open(&deposit.manifest, Parts(deposit.dir.clone()), receiver)
+}
+
+/// Opens a chain of deposits up to its last one, which alone is in question: an error that names no
+/// deposit is its own.
+///
+/// # Errors
+/// A deposit is refused; they do not follow each other.
+pub fn open_up_to(
+    mut chain: Vec<Found>,
+    receiver: &PrivateKey,
+) -> Result<Chain<impl io::BufRead + use<>>, EscrowError> {
+    let last = chain.pop();
+    let before = chain
+        .iter()
+        .map(|it| opened(it, receiver).map_err(|error| of_deposit(&it.manifest.deposit.id, error)));
+    let mut documents: Vec<Document<Parts>> = before.collect::<Result<_, _>>()?;
+    if let Some(last) = last {
+        documents.push(opened(&last, receiver)?);
+    }
+    Chain::new(documents)
 }
 
 /// Says of which deposit an error is.

@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tonic::Status;
 
 use super::{Failure, now_ms};
 
@@ -17,6 +19,10 @@ pub enum Channel {
     Epp,
     /// The stream of changes.
     Sync,
+    /// Takeover and hand-back.
+    Takeover,
+    /// Operators' profiles and routes, both ways.
+    Routes,
     /// Reports.
     Report,
     /// Escrow deposits.
@@ -105,6 +111,46 @@ impl Faults {
     /// What goes wrong with the exchange that begins now: it is used up by it.
     pub fn next(&self, channel: Channel) -> Option<Fault> {
         self.next_at(channel, now_ms())
+    }
+
+    /// Answers a call of gRPC as the channel's next fault says. `take` takes what was handed over;
+    /// `wrong` is the nonsense that a `wrong-answer` is, which takes nothing.
+    ///
+    /// # Errors
+    /// Those of `take`; `UNAVAILABLE` for `half-answer` and `down`.
+    pub async fn call<A, F>(
+        &self,
+        channel: Channel,
+        take: impl Fn() -> F,
+        wrong: A,
+    ) -> Result<A, Status>
+    where
+        F: Future<Output = Result<A, Status>>,
+    {
+        let Some(fault) = self.next(channel) else {
+            return take().await;
+        };
+        match fault.kind {
+            Kind::Drop => {
+                take().await?;
+                std::future::pending().await
+            }
+            Kind::Delay | Kind::Reorder => {
+                let answer = take().await?;
+                tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
+                Ok(answer)
+            }
+            Kind::Duplicate => {
+                take().await?;
+                take().await
+            }
+            Kind::HalfAnswer => {
+                take().await?;
+                Err(Status::unavailable("the answer breaks off"))
+            }
+            Kind::WrongAnswer => Ok(wrong),
+            Kind::Down => Err(Status::unavailable("down")),
+        }
     }
 
     /// Whether the channel is down now, without using anything up.

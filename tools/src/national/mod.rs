@@ -10,16 +10,28 @@
 //! | [`page`] | the status page, for a person and as JSON |
 //! | [`epp`] | provisioning: the EPP server, the review of prefixes |
 //! | [`report`] | the intake of reports |
+//! | [`change`] | the intake of changes |
+//! | [`probe`] | probes of nodes, and what follows |
+//! | [`takeover`] | emergency takeover and hand-back |
+//! | [`resolve`] | the resolver of the national prefix: where nodes' prefixes are |
+//! | [`routes`] | who runs nodes and where they resolve what, for all nodes to know |
+//! | [`uplink`] | the listener of nodes' streams |
 //!
 //! Each part is a [`Part`]: it contributes to the page, and may have routes of its own there.
 
 pub mod book;
+pub mod change;
 pub mod epp;
 mod escrow;
 pub mod faults;
 pub mod page;
+pub mod probe;
 pub mod report;
+pub mod resolve;
+pub mod routes;
 mod settings;
+pub mod takeover;
+pub mod uplink;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -35,7 +47,10 @@ use tokio::net::TcpListener;
 
 use book::Book;
 use faults::Faults;
+use routes::directory::Directory;
 use settings::Settings;
+use takeover::Ledger;
+use uplink::peer::Members;
 
 /// A stand-in for the national top-level node (国家顶级节点).
 #[derive(Debug, Parser)]
@@ -79,6 +94,10 @@ pub struct Shared {
     pub book: Book,
     /// What is to go wrong.
     pub faults: Arc<Faults>,
+    /// What is taken over.
+    pub takeovers: Arc<Ledger>,
+    /// What nodes have announced.
+    pub directory: Arc<Directory>,
 }
 
 /// A part of the national node, such as its EPP server.
@@ -149,9 +168,13 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         Some(file) => Faults::read(file)?,
         None => Faults::default(),
     };
+    let book = Book::open(&data_dir.join("book.redb"))?;
+    let members = Arc::new(Members::parse(&settings.uplink.sync_node)?);
     let shared = Shared {
-        book: Book::open(&data_dir.join("book.redb"))?,
+        takeovers: Arc::new(Ledger::new(book.clone(), members)),
+        directory: Arc::new(Directory::open(book.clone())?),
         faults: Arc::new(faults),
+        book,
     };
     let started = start_parts(&settings, &data_dir, &shared).await?;
     let listener = TcpListener::bind(settings.listen_status()).await?;
@@ -204,6 +227,10 @@ async fn start_parts(
     if settings.report.listen_report.is_some() {
         started.push(report::start(shared, &settings.report).await?);
     }
+    started.extend(uplink::start(shared, data_dir, &settings.uplink).await?);
+    started.extend(probe::start(&settings.probe, shared)?);
+    let takeovers = shared.takeovers.clone();
+    started.extend(resolve::start(shared, &settings.resolve, takeovers).await?);
     Ok(started)
 }
 

@@ -7,7 +7,10 @@ use serde::Deserialize;
 
 use super::Failure;
 use super::epp::EppSettings;
+use super::probe::settings::ProbeSettings;
 use super::report::settings::ReportSettings;
+use super::resolve::settings::ResolveSettings;
+use super::uplink::settings::UplinkSettings;
 
 /// Settings of `idnational serve`; all are optional in each place.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize)]
@@ -38,6 +41,15 @@ pub struct Settings {
     /// The intake of reports.
     #[command(flatten)]
     pub report: ReportSettings,
+    /// The listener of nodes' streams.
+    #[command(flatten)]
+    pub uplink: UplinkSettings,
+    /// The prober.
+    #[command(flatten)]
+    pub probe: ProbeSettings,
+    /// The resolver.
+    #[command(flatten)]
+    pub resolve: ResolveSettings,
 }
 
 impl Settings {
@@ -64,6 +76,9 @@ impl Settings {
                 false => self.escrow_client,
             },
             report: self.report.over(file.report),
+            uplink: self.uplink.over(file.uplink),
+            probe: self.probe.over(file.probe),
+            resolve: self.resolve.over(file.resolve),
         })
     }
 

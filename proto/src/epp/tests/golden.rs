@@ -583,3 +583,32 @@ fn rfc_5730_2_9_1_1_log_in_and_2_4_greeting() {
         Ok(Document::Hello)
     );
 }
+
+#[test]
+fn an_answer_holds_whatever_its_data_is() {
+    let of = |data: &str| {
+        let document = format!(
+            "<epp xmlns=\"{NS_EPP}\"><response><result code=\"1301\"><msg>m</msg></result>\
+             <msgQ count=\"1\" id=\"7\"/>{data}<trID><clTRID>a-1</clTRID><svTRID>s</svTRID></trID>\
+             </response></epp>"
+        );
+        match Document::parse(document.as_bytes()) {
+            Ok(Document::Response(response)) => response,
+            other => panic!("{other:?}"),
+        }
+    };
+    let short = format!(
+        "<resData><p:resData xmlns:p=\"{NS_PREFIX}\"><p:state>1</p:state></p:resData></resData>"
+    );
+    for data in [
+        "<resData><x xmlns=\"urn:x\"/></resData>",
+        "<resData/>",
+        "<resData><x/><y/></resData>",
+        &short,
+    ] {
+        let response = of(data);
+        assert!(matches!(response.data, Some(Data::Unknown(_))), "{data}");
+        assert_eq!(response.queue.unwrap().id, "7");
+    }
+    assert_eq!(of("").data, None);
+}

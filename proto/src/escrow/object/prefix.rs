@@ -25,6 +25,8 @@ pub struct Prefix {
     pub updated_at_ms: u64,
     /// Sequence of the change that left its review to the national node; 0: it does not wait for that.
     pub submitted: u64,
+    /// Whether the national node has withdrawn it: 0 no, 1 and that has suspended it, 2 and it was not active.
+    pub withdrawal: u32,
     /// Where its identifiers are resolved, if elsewhere.
     pub delegation: Option<Delegation>,
     /// What `0.NA/<prefix>` has beside its sites.
@@ -76,12 +78,24 @@ impl Prefix {
             .number("createdMs", self.created_at_ms)
             .number("updatedMs", self.updated_at_ms)
             .number("submitted", self.submitted)
+            .optional_number(
+                "withdrawal",
+                (self.withdrawal > 0).then_some(self.withdrawal.into()),
+            )
             .around(|out| {
                 if let Some(delegation) = &self.delegation {
                     delegation.write(out);
                 }
                 self.values.write(out);
             });
+    }
+
+    fn withdrawal(fields: &mut Fields<'_>) -> Result<u32, EscrowError> {
+        match fields.optional_number("withdrawal")? {
+            None => Ok(0),
+            Some(it @ 1..=2) => Ok(it),
+            Some(it) => Err(fields.wrong(format!("withdrawal is 1 or 2, not {it}"))),
+        }
     }
 
     pub(super) fn read(node: &Node) -> Result<Self, EscrowError> {
@@ -106,6 +120,7 @@ impl Prefix {
             created_at_ms: fields.number("createdMs")?,
             updated_at_ms: fields.number("updatedMs")?,
             submitted: fields.number("submitted")?,
+            withdrawal: Self::withdrawal(&mut fields)?,
             delegation,
             values: Values::read(&mut fields)?,
         };

@@ -5,19 +5,46 @@ use crate::escrow::fields::{Fields, Tag};
 use crate::value::{Permissions, Reference, Ttl, Value, ValueRef, Values as Encoded};
 use bytes::Bytes;
 
-/// Values as a record has them: one after another in the encoding of RFC 3651 §3.1.
+/// Values as a record has them: one after another in the encoding of RFC 3651 §3.1, each of which
+/// can be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Values {
-    /// How many.
-    pub count: u32,
-    /// Their encodings.
-    pub bytes: Bytes,
+    count: u32,
+    bytes: Bytes,
 }
 
 impl Values {
+    /// So many values, whose encodings are these bytes and nothing else.
+    ///
+    /// # Errors
+    /// A value cannot be read, or there are other bytes: what is not understood is not deposited
+    /// as if it were not there.
+    pub fn new(count: u32, bytes: Bytes) -> Result<Self, EscrowError> {
+        let damaged = |what: String| EscrowError::Values(what);
+        let mut values = Encoded::new(&bytes, count);
+        for value in values.by_ref() {
+            value.map_err(|error| damaged(error.to_string()))?;
+        }
+        match values.rest().len() {
+            0 => Ok(Self { count, bytes }),
+            more => Err(damaged(format!("{more} bytes follow the last of {count}"))),
+        }
+    }
+
+    /// How many.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Their encodings.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
     /// Appends an element each.
     pub(super) fn write(&self, out: &mut String) {
-        for value in Encoded::new(&self.bytes, self.count).map_while(Result::ok) {
+        // Each was read when this was made.
+        for value in Encoded::new(&self.bytes, self.count).flatten() {
             write_value(&value, out);
         }
     }
@@ -34,10 +61,7 @@ impl Values {
             value.encode(&mut bytes);
             count += 1;
         }
-        Ok(Self {
-            count,
-            bytes: bytes.into(),
-        })
+        Self::new(count, bytes.into())
     }
 }
 

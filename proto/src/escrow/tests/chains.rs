@@ -187,6 +187,15 @@ fn deletions_take_templates_and_the_prefix_itself() {
     );
     let (found, proved) = merged(&[full, gone]).unwrap();
     assert_eq!((found.len(), proved.listing.as_str()), (0, ""));
+    // Where the receiver may hold anything: a FULL one that has nothing in it.
+    let empty = written(
+        head(Kind::Full, "c", None, 6, None),
+        &[],
+        &[],
+        Summary::default(),
+    );
+    let (found, proved) = merged(&[empty]).unwrap();
+    assert_eq!((found.len(), proved.listing.as_str()), (0, ""));
 }
 
 proptest! {

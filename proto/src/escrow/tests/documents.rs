@@ -95,7 +95,7 @@ fn satisfies_the_schema(document: &[u8]) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("deposit.xml");
     std::fs::write(&path, document).unwrap();
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/escrow/idnode-escrow-1.0.xsd");
+    let schema = "escrow/idnode-escrow-1.0.xsd";
     let mut lint = Command::new("xmllint");
     lint.args(["--noout", "--nonet", "--schema", schema])
         .arg(&path);
@@ -178,5 +178,44 @@ proptest! {
         "<ide:summary", "/>", "<rde:contents>", "</rde:contents>", "<", "&", "\"", "产",
     ]), 0..40)) {
         prop_assert!(read(pieces.concat().as_bytes()).is_err());
+    }
+}
+
+#[test]
+fn deletions_are_bounded_together() {
+    let head = head(Kind::Diff, "b", Some("a"), 5, Some(4));
+    // Each is short enough, and there are few.
+    let name = "x".repeat(1 << 20);
+    let read = |count: usize| {
+        let deletes = vec![Deletion::Template(name.clone()); count];
+        let document = document(head.clone(), &deletes, &[], Summary::default());
+        DocumentReader::new(document.as_slice()).map(|it| it.deletes().len())
+    };
+    assert_eq!(read(32).unwrap(), 32);
+    let said = read(33).unwrap_err().to_string();
+    assert!(
+        said.starts_with("the document has more deletions than are read"),
+        "{said}"
+    );
+}
+
+#[test]
+fn values_that_cannot_be_read_are_no_values() {
+    let good = odd_values();
+    let (count, bytes) = (good.count(), good.into_bytes());
+    assert!(Values::new(count, bytes.clone()).is_ok());
+    for (count, length) in [
+        (count, 1),
+        (count + 1, 0),
+        (count - 1, 0),
+        (0, 0),
+        (1 << 20, 0),
+    ] {
+        let cut = bytes.slice(..bytes.len() - length);
+        let said = Values::new(count, cut).unwrap_err().to_string();
+        assert!(
+            said.starts_with("values that cannot be deposited: "),
+            "{said}"
+        );
     }
 }

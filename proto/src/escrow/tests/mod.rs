@@ -65,10 +65,7 @@ pub(super) fn head(
 }
 
 pub(super) fn values(list: &[Value]) -> Values {
-    Values {
-        count: list.len() as u32,
-        bytes: encode_values(list).into(),
-    }
+    Values::new(list.len() as u32, encode_values(list).into()).unwrap()
 }
 
 pub(super) fn odd_values() -> Values {
@@ -98,6 +95,7 @@ pub(super) fn prefix() -> Prefix {
         created_at_ms: 1,
         updated_at_ms: 2,
         submitted: 1,
+        withdrawal: 2,
         delegation: Some(Delegation {
             sites: vec![vec![0, 1, 2]],
             name_servers: vec![NameServer {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::escrow::EscrowError;
 use crate::escrow::compress::Compression;
-use crate::escrow::manifest::Manifest;
+use crate::escrow::manifest::{Manifest, PartEntry};
 use crate::escrow::package::{Document, PackOptions, Packer, open};
 
 fn packed(
@@ -142,4 +142,33 @@ fn whatever_is_wrong_is_said() {
             "{junk}"
         );
     }
+}
+
+#[test]
+fn lengths_and_revisions_beyond_numbers_are_refused() {
+    let part = |number, bytes| PartEntry {
+        number,
+        bytes,
+        sm3: String::new(),
+    };
+    let full = head(Kind::Full, "a", None, 9, None);
+    let of = |head: Head, parts| {
+        let made = Manifest::new(head, Compression::Zip, String::new(), parts);
+        let line = serde_json::to_string(&made).unwrap();
+        let read = Manifest::unverified(format!("{line}\nSM2-SM3 AAAA\n").as_bytes());
+        read.map(|it| it.bytes()).map_err(|error| error.to_string())
+    };
+    let both = |second| vec![part(1, u64::MAX), part(2, second)];
+    assert_eq!(of(full.clone(), both(0)), Ok(u64::MAX));
+    let said = of(full.clone(), both(1)).unwrap_err();
+    assert!(said.ends_with("longer than any file together"), "{said}");
+    let late = Head {
+        revision: u64::MAX,
+        ..full
+    };
+    let said = of(late, both(0)).unwrap_err();
+    assert!(
+        said.ends_with("a revision that no change log comes to"),
+        "{said}"
+    );
 }

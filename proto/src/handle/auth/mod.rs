@@ -66,6 +66,12 @@ pub enum ProofError {
 }
 
 impl ProofError {
+    /// Whether a key has been tried, and is another: what could not be checked tells nobody whether
+    /// it was right.
+    pub fn is_wrong(self) -> bool {
+        matches!(self, Self::Wrong | Self::OtherKind)
+    }
+
     /// The code to answer with.
     pub fn code(self) -> ResponseCode {
         match self {

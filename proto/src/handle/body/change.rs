@@ -71,8 +71,7 @@ impl<'a> ValuesRequest<'a> {
 pub struct RemoveRequest<'a> {
     /// The handle, as the client spells it.
     pub handle: &'a str,
-    /// The indexes of the values to remove, at most [`MAX_VALUES`]. One without a value is no
-    /// error.
+    /// The indexes of the values to remove, at most [`MAX_VALUES`].
     pub indexes: Vec<u32>,
 }
 

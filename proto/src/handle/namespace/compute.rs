@@ -12,6 +12,10 @@ const MAX_MATCHED_BYTES: usize = 64 << 10;
 const MAX_STEPS: usize = 64 << 10;
 /// What a test costs besides its text, bytes.
 const TEST_BYTES: usize = 16;
+/// Longest text of an index with what is around it, bytes.
+const MAX_INDEX_BYTES: usize = 64;
+/// Most digits of an index: those of the greatest.
+const MAX_INDEX_DIGITS: usize = 10;
 /// Longest data that a test holds for, bytes; handles are no longer.
 const MAX_SUBJECT_BYTES: usize = 2_048;
 
@@ -42,8 +46,8 @@ pub enum Computed {
 /// Why a template makes nothing of a handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ComputeError {
-    /// An index that is no number above 0.
-    #[error("an index is no number above 0")]
+    /// An index that is no number above 0 of at most ten digits.
+    #[error("an index is no number above 0 of at most ten digits")]
     Index,
     /// A value that no record holds.
     #[error("a value is longer than values are")]
@@ -241,10 +245,14 @@ impl Work<'_> {
         scope: &Scope<'_>,
     ) -> Result<(), ComputeError> {
         let fill = |text: &Option<Text>| {
-            let text = text.as_ref();
-            text.map(|text| self.fill(text, value, scope)).transpose()
+            let filled = |text| self.fill(text, value, scope, MAX_DATA_LEN);
+            let filled = text.as_deref().map(filled).transpose();
+            filled.map_err(|TooLong| ComputeError::TooLong)
         };
-        let index = fill(&maker.index)?.map(|text| text.trim().parse().unwrap_or_default());
+        let index = maker.index.as_deref();
+        let index = index
+            .map(|text| self.index(text, value, scope))
+            .transpose()?;
         let (value_type, data) = (fill(&maker.value_type)?, fill(&maker.data)?);
         let made = match value {
             Some(value) => Value {
@@ -269,9 +277,6 @@ impl Work<'_> {
                 }
             }
         };
-        if made.index == 0 {
-            return Err(ComputeError::Index);
-        }
         made.check().map_err(|_| ComputeError::TooLong)?;
         self.value_bytes += made.encoded_len();
         if self.value_bytes > MAX_DATA_LEN || self.values.len() >= MAX_VALUES {
@@ -281,30 +286,61 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// An index that a text makes: decimal digits, which may have white space around.
+    fn index(
+        &self,
+        text: &[Piece],
+        value: Option<&ValueRef<'_>>,
+        scope: &Scope<'_>,
+    ) -> Result<u32, ComputeError> {
+        let filled = self.fill(text, value, scope, MAX_INDEX_BYTES);
+        let filled = filled.map_err(|TooLong| ComputeError::Index)?;
+        let digits = filled.trim();
+        let is_number =
+            digits.len() <= MAX_INDEX_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let index = digits.parse().ok().filter(|index| *index > 0 && is_number);
+        index.ok_or(ComputeError::Index)
+    }
+
+    /// A text with what its names stand for, of at most so many bytes.
     fn fill(
         &self,
         text: &[Piece],
         value: Option<&ValueRef<'_>>,
         scope: &Scope<'_>,
-    ) -> Result<String, ComputeError> {
+        most: usize,
+    ) -> Result<String, TooLong> {
         let mut filled = String::new();
+        let mut push = |piece: &str| {
+            if piece.len() > most - filled.len() {
+                return Err(TooLong);
+            }
+            filled.push_str(piece);
+            Ok(())
+        };
         for piece in text {
             match piece {
-                Piece::Literal(literal) => filled.push_str(literal),
-                Piece::Subject(subject) => filled.push_str(&self.split.text(*subject, value)),
+                Piece::Literal(literal) => push(literal)?,
+                // What is too long is not even copied.
+                Piece::Subject(Subject::Data)
+                    if value.is_some_and(|value| value.data().len() > most) =>
+                {
+                    return Err(TooLong);
+                }
+                Piece::Subject(subject) => push(&self.split.text(*subject, value))?,
                 Piece::Parameter(name, group) => {
                     let named = scope.iter().rev().find(|(known, _)| known == name);
                     let text = named.and_then(|(_, groups)| groups.get(*group));
-                    filled.push_str(text.map_or("", String::as_str));
+                    push(text.map_or("", String::as_str))?;
                 }
-            }
-            if filled.len() > MAX_DATA_LEN {
-                return Err(ComputeError::TooLong);
             }
         }
         Ok(filled)
     }
 }
+
+/// A text would be longer than it may be.
+struct TooLong;
 
 fn references(value: &ValueRef<'_>) -> Vec<Reference> {
     let references = value.references();

@@ -242,3 +242,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_index_is_a_number_of_at_most_ten_digits() {
+    let made = |index: &str| {
+        let namespace = parse(&format!("<value index='{index}' type='A' data='x'/>")).unwrap();
+        index_or_error(&namespace)
+    };
+    assert_eq!(made("7"), Ok(7));
+    assert_eq!(made("0000000007"), Ok(7));
+    assert_eq!(made(" 7 "), Ok(7));
+    assert_eq!(made("4294967295"), Ok(u32::MAX));
+    let long = "0".repeat(60_000);
+    let wrong = [
+        "00000000007",
+        "4294967296",
+        "0",
+        "",
+        "+7",
+        "1 7",
+        "٧",
+        "${extension}",
+        &format!("{long}7"),
+    ];
+    for index in wrong {
+        assert_eq!(made(index), Err(ComputeError::Index), "{index:.20}");
+    }
+}
+
+/// The index of the only value of a handle with a long extension.
+fn index_or_error(namespace: &Namespace) -> Result<u32, ComputeError> {
+    let handle = format!("88.118.8/abc@{}", "7".repeat(1_000));
+    let made = namespace.split(&handle).unwrap().compute(None, 7)?;
+    match made {
+        Computed::Values(values) => Ok(values[0].index),
+        Computed::NotFound => panic!("{handle}"),
+    }
+}
+
+#[test]
+fn what_it_weighs_grows_with_what_it_holds() {
+    let weight = |body: &str| parse(body).unwrap().weight();
+    let one = "<value index='1' type='A' data='x'/>";
+    let many = one.repeat(1_000);
+    // Elements take more room than the text they are read from.
+    assert!(weight(&many) > many.len(), "{}", weight(&many));
+    assert!(weight(&many) > 100 * weight(one));
+    let regex = "<if value='handle' test='matches' expression='x+'><notfound/></if>";
+    assert!(weight(regex) >= 2 * MAX_COMPILED_BYTES);
+}

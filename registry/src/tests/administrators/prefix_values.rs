@@ -144,7 +144,7 @@ fn a_value_is_added_or_modified_where_that_is_asked_for() {
         node.write(one(32, SetMode::Put));
         assert_eq!(
             node.refusal(change(&handle, SetMode::Put, vec![], &[33])),
-            "INVALID"
+            "VALUE_NOT_FOUND"
         );
     }
 }

@@ -2,13 +2,9 @@
 //! (RFC 5734), or as bodies of HTTP with a cookie for the session.
 
 use super::Options;
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE};
-use hyper::{Method, Request, Uri};
-use hyper_util::rt::TokioIo;
-use idnode_proto::epp::frame::{self, HEADER_BYTES, MAX_DOCUMENT_BYTES};
+use super::http::Http;
+use hyper::Method;
+use idnode_proto::epp::frame::{self, HEADER_BYTES};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -16,14 +12,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-
-/// The media type of EPP (RFC 5730 section 8).
-const MEDIA_TYPE: &str = "application/epp+xml";
 
 /// Why a connection is of no more use.
 #[derive(Debug, Error)]
@@ -51,52 +43,33 @@ pub enum LinkError {
     /// The server refuses this client.
     #[error("the log-in was refused: {0}")]
     LogIn(String),
+    /// The node stops, and asks nothing more.
+    #[error("the node stops")]
+    Stopping,
     /// The node's own store.
     #[error(transparent)]
     Registry(#[from] crate::Error),
 }
 
 impl LinkError {
-    fn answer(reason: impl std::fmt::Display) -> Self {
+    pub(super) fn answer(reason: impl std::fmt::Display) -> Self {
         Self::Answer(reason.to_string())
     }
 }
-
-/// Any stream that bytes go over.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl Stream for TcpStream {}
-impl Stream for TlsStream<TcpStream> {}
 
 /// A connection.
 pub(super) enum Link {
     /// Frames on TLS.
     Frames(Box<TlsStream<TcpStream>>),
     /// Bodies of HTTP.
-    Http(Http),
-}
-
-/// A connection of HTTP.
-pub(super) struct Http {
-    sender: SendRequest<Full<Bytes>>,
-    host: String,
-    path: String,
-    cookie: Option<String>,
-    greeting: Option<String>,
-    driver: JoinHandle<()>,
-}
-
-impl Drop for Http {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
+    Http(Box<Http>),
 }
 
 impl Link {
     /// Connects to the server of the options.
     pub async fn connect(options: &Options) -> Result<Self, LinkError> {
         match options.server.contains("://") {
-            true => Http::connect(options).await.map(Self::Http),
+            true => Ok(Self::Http(Box::new(Http::new(options)?))),
             false => {
                 let stream = TcpStream::connect(&options.server).await?;
                 let host = options.server.rsplit_once(':').map_or("", |(host, _)| host);
@@ -110,10 +83,7 @@ impl Link {
     pub async fn greeting(&mut self) -> Result<String, LinkError> {
         match self {
             Self::Frames(stream) => read_frame(stream).await,
-            Self::Http(http) => http
-                .greeting
-                .take()
-                .ok_or_else(|| LinkError::answer("the server has no greeting")),
+            Self::Http(http) => http.ask(Method::GET, "").await,
         }
     }
 
@@ -127,6 +97,14 @@ impl Link {
                 read_frame(stream).await
             }
             Self::Http(http) => http.ask(Method::POST, document).await,
+        }
+    }
+
+    /// Ends the connection behind the last answer.
+    pub async fn close(self) {
+        if let Self::Frames(mut stream) = self {
+            // The other side may have ended it first.
+            let _ = stream.shutdown().await;
         }
     }
 
@@ -155,70 +133,7 @@ async fn read_frame(stream: &mut TlsStream<TcpStream>) -> Result<String, LinkErr
     String::from_utf8(document).map_err(LinkError::answer)
 }
 
-impl Http {
-    async fn connect(options: &Options) -> Result<Self, LinkError> {
-        let uri: Uri = options.server.parse().map_err(LinkError::answer)?;
-        let is_tls = uri.scheme_str() == Some("https");
-        let host = uri.host().unwrap_or_default();
-        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let address = (host.trim_matches(['[', ']']), port);
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let stream: Box<dyn Stream> = match is_tls {
-            true => Box::new(over_tls(options, stream, host).await?),
-            false => Box::new(stream),
-        };
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "the connection to the EPP server ended");
-            }
-        });
-        let mut http = Self {
-            sender,
-            host: uri.authority().map_or("", |it| it.as_str()).to_owned(),
-            path: match uri.path() {
-                "" => "/".to_owned(),
-                path => path.to_owned(),
-            },
-            cookie: None,
-            greeting: None,
-            driver,
-        };
-        http.greeting = Some(http.ask(Method::GET, "").await?);
-        Ok(http)
-    }
-
-    async fn ask(&mut self, method: Method, document: &str) -> Result<String, LinkError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(&self.path)
-            .header(HOST, &self.host)
-            .header(ACCEPT, MEDIA_TYPE)
-            .header(CONTENT_TYPE, MEDIA_TYPE);
-        if let Some(cookie) = &self.cookie {
-            request = request.header(COOKIE, cookie);
-        }
-        let body = Full::new(Bytes::copy_from_slice(document.as_bytes()));
-        let request = request.body(body).map_err(LinkError::answer)?;
-        self.sender.ready().await?;
-        let answer = self.sender.send_request(request).await?;
-        let status = answer.status();
-        let set = answer.headers().get(SET_COOKIE);
-        let set = set.and_then(|it| it.to_str().ok()?.split(';').next());
-        if let Some(cookie) = set {
-            self.cookie = Some(cookie.trim().to_owned());
-        }
-        let body = Limited::new(answer.into_body(), MAX_DOCUMENT_BYTES);
-        let body = body.collect().await.map_err(LinkError::answer)?.to_bytes();
-        if !status.is_success() {
-            return Err(LinkError::answer(format!("the server answers {status}")));
-        }
-        String::from_utf8(body.into()).map_err(LinkError::answer)
-    }
-}
-
-async fn over_tls(
+pub(super) async fn over_tls(
     options: &Options,
     stream: TcpStream,
     host: &str,

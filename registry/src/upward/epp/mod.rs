@@ -5,14 +5,24 @@
 //! |---|---|
 //! | [`records`] | what the journal keeps: transactions, applications, enrolments, messages |
 //! | [`plan`] | what is decided, without sending or storing |
-//! | `provision` | the work: what is owed is told, what is answered journalled |
-//! | `session`, `link` | a session with its answers; documents over TLS or HTTP |
+//! | `provision` | the work: what is owed is told |
+//! | `settle` | what is decided there, written here |
+//! | `tell` | one command and its answer, both journalled |
+//! | `messages` | the messages of the national node's queue |
+//! | `troubles` | what ended sessions, and waits behind the rest |
+//! | `session` | a session with its answers |
+//! | `link`, `http` | documents over TLS; over HTTP, whatever connections it takes |
 
+mod http;
 mod link;
+mod messages;
 pub mod plan;
 mod provision;
 pub mod records;
 mod session;
+mod settle;
+mod tell;
+mod troubles;
 
 pub use link::LinkError;
 
@@ -27,6 +37,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
+use troubles::Troubles;
 
 /// The first wait after a failure is this part of the longest.
 const FIRST_BACKOFF: u32 = 100;
@@ -34,6 +45,8 @@ const FIRST_BACKOFF: u32 = 100;
 const GATHER: Duration = Duration::from_millis(20);
 /// Writes that are about no prefix are looked at so often: they may be about an enterprise.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the exchange under way and the log-out may take when the node stops.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What the channel is told.
 #[derive(Debug, Clone)]
@@ -60,11 +73,13 @@ pub struct Options {
     pub keepalive: Duration,
     /// How often messages are asked for while something is under review there.
     pub poll: Duration,
+    /// How often else.
+    pub idle_poll: Duration,
     /// The longest wait after a failure.
     pub max_backoff: Duration,
 }
 
-/// Speaks with the national node until `shutdown`.
+/// Speaks with the national node until `shutdown`; then logs out.
 pub async fn run(
     registry: Arc<Registry>,
     uplink: Arc<Uplink>,
@@ -77,13 +92,19 @@ pub async fn run(
             records: Records(registry.journal()),
             registry,
             user: options.user.clone(),
+            troubles: Troubles::default(),
         },
         uplink,
         options,
+        shutdown: shutdown.clone(),
+    };
+    let too_late = async {
+        shutdown.cancelled().await;
+        sleep(FAREWELL).await;
     };
     tokio::select! {
         () = channel.keep_up() => {}
-        () = shutdown.cancelled() => {}
+        () = too_late => {}
     }
 }
 
@@ -91,14 +112,19 @@ struct ProvisioningChannel {
     work: Provisioner,
     uplink: Arc<Uplink>,
     options: Options,
+    shutdown: CancellationToken,
 }
 
 impl ProvisioningChannel {
-    /// Connects, again and again.
+    /// Connects, again and again, until the node stops.
     async fn keep_up(&self) {
         let mut backoff = Duration::ZERO;
         loop {
-            let failed = match Session::begin(&self.options).await {
+            let begun = tokio::select! {
+                begun = Session::begin(&self.options, self.shutdown.clone()) => begun,
+                () = self.shutdown.cancelled() => return,
+            };
+            let failed = match begun {
                 Err(error) => error,
                 Ok(session) => {
                     self.uplink.works(Channel::Epp, now_ms());
@@ -110,11 +136,17 @@ impl ProvisioningChannel {
                     failed
                 }
             };
+            if self.shutdown.is_cancelled() {
+                return;
+            }
             tracing::warn!(error = %failed, "provisioning is interrupted");
             self.uplink
                 .fails(Channel::Epp, &failed.to_string(), now_ms());
             backoff = self.longer(backoff);
-            self.idle(jittered(backoff)).await;
+            tokio::select! {
+                () = self.idle(jittered(backoff)) => {}
+                () = self.shutdown.cancelled() => return,
+            }
         }
     }
 
@@ -156,17 +188,18 @@ impl ProvisioningChannel {
         (backoff * 2).clamp(longest / FIRST_BACKOFF, longest)
     }
 
-    /// Works over one session until it breaks.
+    /// Works over one session until it breaks or the node stops. An exchange under way is finished.
     async fn serve(&self, mut session: Session, did_something: &mut bool) -> LinkError {
         match self.serve_until_broken(&mut session, did_something).await {
-            Ok(()) => {
+            Ok(()) | Err(LinkError::Stopping) => {
                 session.end().await;
-                LinkError::Answer("the registry is closed".into())
+                LinkError::Stopping
             }
             Err(error) => error,
         }
     }
 
+    /// Ok: the node stops.
     async fn serve_until_broken(
         &self,
         session: &mut Session,
@@ -182,27 +215,34 @@ impl ProvisioningChannel {
             self.stand().await;
             let put_off = self.work.tell_all(session).await?;
             let standing = self.stand().await;
-            if standing.waiting > 0 && polled.elapsed() >= self.options.poll {
+            let pause = match standing.waiting {
+                0 => self.options.idle_poll,
+                _ => self.options.poll.min(self.options.idle_poll),
+            };
+            if polled.elapsed() >= pause {
                 self.work.poll(session).await?;
                 polled = Instant::now();
                 self.stand().await;
             }
             self.uplink.works(Channel::Epp, now_ms());
             *did_something = true;
-            retry = match put_off {
-                true => self.longer(retry),
-                false => Duration::ZERO,
+            retry = match &put_off {
+                Some(reason) => {
+                    self.uplink.puts_off(Channel::Epp, reason);
+                    self.longer(retry)
+                }
+                None => Duration::ZERO,
             };
             let idle = Instant::now();
-            let is_waiting = standing.waiting > 0;
             tokio::select! {
                 open = self.something_new(&mut applied) => {
                     if !open {
                         return Ok(());
                     }
                 }
-                () = sleep(jittered(retry)), if put_off => {}
-                () = sleep_until(polled + self.options.poll), if is_waiting => {}
+                () = self.shutdown.cancelled() => return Ok(()),
+                () = sleep(jittered(retry)), if put_off.is_some() => {}
+                () = sleep_until(polled + pause) => {}
                 () = sleep_until(idle + self.options.keepalive) => session.hello().await?,
             }
         }
@@ -214,6 +254,7 @@ impl ProvisioningChannel {
             Ok(standing) => {
                 self.uplink.owes(Channel::Epp, standing.owed);
                 metrics::gauge!("idnode_epp_under_review").set(standing.waiting as f64);
+                metrics::gauge!("idnode_epp_withdrawn").set(standing.withdrawn as f64);
                 standing
             }
             Err(error) => {

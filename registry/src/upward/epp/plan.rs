@@ -28,10 +28,12 @@ pub enum Verdict {
 }
 
 /// What an answer to a command that changes something means.
-pub fn verdict(code: ResultCode) -> Verdict {
+pub fn verdict(kind: Kind, code: ResultCode) -> Verdict {
     match code {
         code if code.is_success() => Verdict::Done,
         ResultCode::EXISTS => Verdict::Exists,
+        // The data of an enterprise are changed by the node that has registered it.
+        ResultCode::UNAUTHORISED if kind == Kind::UpdateEnterprise => Verdict::Refused,
         code if code.is_passing() => Verdict::Later,
         // Who logs in, with which rights, in which state: no fault of what was asked.
         ResultCode::AUTHENTICATION
@@ -299,8 +301,10 @@ mod tests {
             (2502, Verdict::Later),
         ] {
             let code = ResultCode::new(number).unwrap();
-            assert_eq!(verdict(code), expected, "{number}");
+            assert_eq!(verdict(Kind::CreatePrefix, code), expected, "{number}");
         }
+        let of_another = verdict(Kind::UpdateEnterprise, ResultCode::UNAUTHORISED);
+        assert_eq!(of_another, Verdict::Refused);
     }
 
     #[test]

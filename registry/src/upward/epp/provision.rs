@@ -1,25 +1,20 @@
-//! The work: what is owed is told, what is answered is journalled, what is decided there is written
-//! here. Every step is journalled before it is sent and may be broken off anywhere.
+//! The work: what is owed is told, what is answered is journalled. Every step is journalled before it is
+//! sent and may be broken off anywhere.
 
 use super::link::LinkError;
-use super::plan::{self, Verdict};
-use super::records::{
-    Application, Enrolment, Kind, Message, Phase, Records, Transaction, TransactionState,
-};
+use super::plan;
+use super::records::{Application, Enrolment, Kind, Phase, Records, TransactionState};
 use super::session::Session;
+use super::tell::Told;
+use super::troubles::Troubles;
 use crate::enterprise::{EnterpriseId, EnterpriseState, Profile};
-use crate::prefix::{PrefixAction, PrefixRecord, PrefixState};
+use crate::prefix::{PrefixRecord, PrefixState};
 use crate::read::{MAX_PAGE, PageRequest};
 use crate::upward::Entry;
-use crate::write::Command;
 use crate::{Caller, Error, Registry, Result, now_ms};
-use idnode_proto::epp::prefix::Audit;
-use idnode_proto::epp::{Data, Operation, Poll, Response, ResultCode};
+use idnode_proto::epp::{Data, Response};
 use idnode_proto::identifier::Prefix;
 use std::sync::Arc;
-
-/// Most messages that are taken one after another, before what is owed goes on.
-const MAX_MESSAGES: usize = 1_000;
 
 /// How things stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,9 +23,22 @@ pub(super) struct Standing {
     pub owed: u64,
     /// Applications under review there.
     pub waiting: u64,
-    /// Something was put off: it is tried again later.
-    pub put_off: bool,
+    /// Prefixes that were granted and are withdrawn.
+    pub withdrawn: u64,
 }
+
+/// Why something was put off: it is tried again later. `None`: it is done, or waits for a message.
+pub(super) type PutOff = Option<String>;
+
+/// Where an application has come to.
+enum Step {
+    To(Application),
+    /// Not further now, for this reason.
+    Later(String),
+}
+
+/// Why a prefix is not applied for that the configuration no longer names the node for.
+const NOT_OURS: &str = "is not below the node's prefixes";
 
 /// Provisioning of one registry.
 #[derive(Clone)]
@@ -39,22 +47,26 @@ pub(super) struct Provisioner {
     pub records: Records,
     /// The node's user at the national node.
     pub user: String,
+    /// What has ended sessions.
+    pub troubles: Troubles,
 }
 
-/// What became of a command.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is looked at where it is made"
-)]
-enum Told {
-    /// It is there; with what the server answered, unless a question found it.
-    Yes(Option<Response>),
-    /// It is there already, and this node has not brought it there.
-    Exists,
-    /// It is refused, for this reason.
-    No(String),
-    /// It may go later.
-    Later,
+/// An enterprise that has changed: what was told, what is true, and its version.
+type Changed = (Enrolment, Profile, u64);
+
+/// What is to be told.
+enum Owed {
+    Application(Box<Application>),
+    Change(Box<Changed>),
+}
+
+impl Owed {
+    fn name(&self) -> Vec<u8> {
+        match self {
+            Self::Application(it) => [b"p", &it.prefix[..]].concat(),
+            Self::Change(it) => [&b"e"[..], &it.0.enterprise.to_be_bytes()].concat(),
+        }
+    }
 }
 
 impl Provisioner {
@@ -78,14 +90,17 @@ impl Provisioner {
                 }
                 request.token = page.next_token;
             }
-            let applications = this.records.applications()?;
-            let count = |wanted: fn(&Application) -> bool| {
-                applications.iter().filter(|it| wanted(it)).count() as u64
-            };
+            let (mut owed, mut waiting, mut withdrawn) = (0, 0, 0);
+            this.records.each_application(|it| {
+                owed += u64::from(it.is_owed());
+                waiting += u64::from(it.phase() == Phase::Waiting);
+                withdrawn += u64::from(it.withdrawn);
+                Ok(())
+            })?;
             Ok(Standing {
-                owed: count(Application::is_owed) + this.changed_enterprises()?.len() as u64,
-                waiting: count(|it| it.phase() == Phase::Waiting),
-                put_off: false,
+                owed: owed + this.changed_enterprises()?.len() as u64,
+                waiting,
+                withdrawn,
             })
         })
         .await
@@ -100,83 +115,112 @@ impl Provisioner {
             return Ok(());
         }
         let application = match before {
-            // What was applied for before is under review there still: that decides this one.
+            // What was applied for before is under review there still, or may be: that decides this
+            // one.
             Some(before)
-                if before.phase() == Phase::Waiting && before.enterprise == record.enterprise =>
+                if matches!(before.phase(), Phase::Waiting | Phase::Apply)
+                    && before.enterprise == record.enterprise =>
             {
                 Application {
                     submitted: record.submitted,
                     ..before
                 }
             }
-            before => Application {
-                prefix: record.key.clone(),
-                enterprise: record.enterprise,
-                submitted: record.submitted,
-                granted_to: before.map(|it| it.granted_to).unwrap_or_default(),
-                ..Application::default()
-            },
+            before => {
+                let before = before.unwrap_or_default();
+                Application {
+                    prefix: record.key.clone(),
+                    enterprise: record.enterprise,
+                    submitted: record.submitted,
+                    granted_to: before.granted_to,
+                    withdrawn: before.withdrawn,
+                    ..Application::default()
+                }
+            }
         };
         self.records.commit(&[application.entry()])
     }
 
-    /// Tells all that is owed.
+    /// Tells all that is owed; of what was put off, why the last was.
     ///
     /// # Errors
     /// The session is of no more use, or the store fails. What was told stays told.
-    pub async fn tell_all(&self, session: &mut Session) -> std::result::Result<bool, LinkError> {
-        let mut put_off = false;
-        for application in self.blocking(|this| this.records.applications()).await? {
-            if application.is_owed() {
-                put_off |= !self.drive(application, session).await?;
+    pub async fn tell_all(&self, session: &mut Session) -> std::result::Result<PutOff, LinkError> {
+        let mut owed = self.blocking(Self::owed).await?;
+        // What ended a session comes last: nothing waits for what a server cannot bear.
+        owed.sort_by_cached_key(|it| self.troubles.of(&it.name()));
+        let mut put_off = None;
+        for owed in owed {
+            let name = owed.name();
+            let told = match owed {
+                Owed::Application(application) => self.drive(*application, session).await,
+                Owed::Change(change) => self.update(*change, session).await,
+            };
+            match told {
+                Ok(later) => {
+                    put_off = later.or(put_off);
+                    self.troubles.forget(&name);
+                }
+                Err(error) => {
+                    self.troubles.count(name);
+                    return Err(error);
+                }
             }
-        }
-        for enrolment in self.blocking(Self::changed_enterprises).await? {
-            put_off |= !self.update(enrolment, session).await?;
         }
         Ok(put_off)
     }
 
-    /// Brings an application as far as it goes now. False: something was put off.
+    fn owed(&self) -> Result<Vec<Owed>> {
+        let mut owed = Vec::new();
+        self.records.each_application(|application| {
+            if application.is_owed() {
+                owed.push(Owed::Application(Box::new(application)));
+            }
+            Ok(())
+        })?;
+        let changes = self.changed_enterprises()?.into_iter();
+        owed.extend(changes.map(|it| Owed::Change(Box::new(it))));
+        Ok(owed)
+    }
+
+    /// Brings an application as far as it goes now.
     async fn drive(
         &self,
         mut application: Application,
         session: &mut Session,
-    ) -> std::result::Result<bool, LinkError> {
+    ) -> std::result::Result<PutOff, LinkError> {
         loop {
             let before = application.phase();
             let next = match before {
                 Phase::Enrol => self.enrol(&application, session).await?,
                 Phase::Apply => self.apply(&application, session).await?,
+                _ if application.turned => return Ok(self.settle(application).await?),
                 Phase::Granted | Phase::Refused => return Ok(self.settle(application).await?),
-                Phase::Waiting | Phase::Settled => return Ok(true),
+                Phase::Waiting | Phase::Settled => return Ok(None),
             };
             match next {
-                Some(next) => application = next,
-                None => return Ok(false),
+                Step::To(next) => application = next,
+                Step::Later(reason) => return Ok(Some(reason)),
             }
         }
     }
 
-    /// Sees that the enterprise is registered there. `None`: later.
+    /// Sees that the enterprise is registered there.
     async fn enrol(
         &self,
         application: &Application,
         session: &mut Session,
-    ) -> std::result::Result<Option<Application>, LinkError> {
+    ) -> std::result::Result<Step, LinkError> {
         let id = EnterpriseId(application.enterprise);
         let mut next = application.clone();
         next.set_phase(Phase::Apply);
         let enrolled = move |this: &Self| this.records.enrolment(id);
         if self.blocking(enrolled).await?.is_some() {
             self.commit(vec![next.entry()]).await?;
-            return Ok(Some(next));
+            return Ok(Step::To(next));
         }
         let Some((prefix, own)) = self.names(application) else {
-            return Ok(Some(
-                self.give_up(next, "is not below the node's prefixes")
-                    .await?,
-            ));
+            return Ok(Step::To(self.give_up(next, NOT_OURS).await?));
         };
         let read = move |this: &Self| this.registry.get_enterprise(&Caller::node(), id);
         let profile = self.blocking(read).await?.profile;
@@ -192,28 +236,38 @@ impl Provisioner {
                 ..
             })) => id,
             // Registered at this moment by another, or without a number: asked again next time.
-            Told::Yes(_) | Told::Exists | Told::Later => return Ok(None),
+            Told::Yes(answer) => {
+                let data = answer.and_then(|it| it.data);
+                tracing::warn!(enterprise = %id, ?data, "an enterprise is there without a number");
+                return Ok(Step::Later(format!("enterprise {id} has no number there")));
+            }
+            Told::Exists => {
+                let reason = "is registered there at this moment";
+                return Ok(Step::Later(format!("enterprise {id} {reason}")));
+            }
+            Told::Later(reason) => return Ok(Step::Later(format!("enterprise {reason}"))),
             Told::No(reason) => {
                 let reason = format!("enterprise {id}: {reason}");
                 tracing::warn!(%prefix, reason, "the national node refuses an enterprise");
-                return Ok(Some(self.give_up(next, &reason).await?));
+                return Ok(Step::To(self.give_up(next, &reason).await?));
             }
         };
         let enrolment = Enrolment {
             enterprise: application.enterprise,
             national_id,
             told: profile,
+            refused: 0,
         };
         self.commit(vec![enrolment.entry(), next.entry()]).await?;
-        Ok(Some(next))
+        Ok(Step::To(next))
     }
 
-    /// Applies for the prefix. `None`: later.
+    /// Applies for the prefix.
     async fn apply(
         &self,
         application: &Application,
         session: &mut Session,
-    ) -> std::result::Result<Option<Application>, LinkError> {
+    ) -> std::result::Result<Step, LinkError> {
         let id = EnterpriseId(application.enterprise);
         let enrolment = self
             .blocking(move |this| this.records.enrolment(id))
@@ -222,17 +276,22 @@ impl Provisioner {
         let Some(enrolment) = enrolment else {
             next.set_phase(Phase::Enrol);
             self.commit(vec![next.entry()]).await?;
-            return Ok(Some(next));
+            return Ok(Step::To(next));
         };
         let Some((prefix, own)) = self.names(application) else {
-            return Ok(Some(
-                self.give_up(next, "is not below the node's prefixes")
-                    .await?,
-            ));
+            return Ok(Step::To(self.give_up(next, NOT_OURS).await?));
         };
         let operation = plan::create_prefix(&own, &enrolment.national_id, &prefix);
         let (kind, occasion) = (Kind::CreatePrefix, application.submitted);
-        let transaction = plan::transaction(kind, prefix.clone(), operation, occasion, now_ms());
+        // What may have been sent for an approval before goes on under its name.
+        let name = application.client_id.clone();
+        let begun = self
+            .blocking(move |this| this.records.transaction(&name))
+            .await?;
+        let begun = begun.filter(|it| it.state() != TransactionState::Refused);
+        let transaction = begun.unwrap_or_else(|| {
+            plan::transaction(kind, prefix.clone(), operation, occasion, now_ms())
+        });
         // Known before it is sent: its message may come before its answer.
         next.client_id.clone_from(&transaction.client_id);
         self.commit(vec![next.entry()]).await?;
@@ -244,6 +303,9 @@ impl Provisioner {
                 self.commit(vec![next.entry()]).await?;
                 next
             }
+            Told::Exists if application.withdrawn => {
+                self.give_up(next, "is withdrawn there").await?
+            }
             Told::Exists if application.granted_to == enrolment.national_id => {
                 next.set_phase(Phase::Granted);
                 self.commit(vec![next.entry()]).await?;
@@ -251,17 +313,17 @@ impl Provisioner {
             }
             Told::Exists => self.give_up(next, "is registered there already").await?,
             Told::No(reason) => self.give_up(next, &reason).await?,
-            Told::Later => return Ok(None),
+            Told::Later(reason) => return Ok(Step::Later(reason)),
         };
-        Ok(Some(next))
+        Ok(Step::To(next))
     }
 
-    /// Tells what has changed of an enterprise. False: later.
+    /// Tells what has changed of an enterprise.
     async fn update(
         &self,
-        (enrolment, now, version): (Enrolment, Profile, u64),
+        (enrolment, now, version): Changed,
         session: &mut Session,
-    ) -> std::result::Result<bool, LinkError> {
+    ) -> std::result::Result<PutOff, LinkError> {
         let own = self.registry.provisioned_first().unwrap_or_default();
         let (national, told) = (&enrolment.national_id, &enrolment.told);
         let operation = plan::update_enterprise(&own, &self.user, national, told, &now);
@@ -270,282 +332,57 @@ impl Provisioner {
             let kind = Kind::UpdateEnterprise;
             let transaction = plan::transaction(kind, name, operation, version, now_ms());
             // What is replaced by the same is the same: nothing needs to be asked before.
-            if let Told::Later = self.tell(transaction, None, session).await? {
-                return Ok(false);
+            match self.tell(transaction, None, session).await? {
+                Told::Yes(_) => {}
+                Told::Later(reason) => return Ok(Some(format!("enterprise {reason}"))),
+                // It is not there, or another node's to change: the next change tells it once more.
+                Told::Exists | Told::No(_) => {
+                    tracing::warn!(enterprise = %EnterpriseId(enrolment.enterprise), version,
+                        "the national node refuses a change of an enterprise");
+                    let refused = Enrolment {
+                        refused: version,
+                        ..enrolment
+                    };
+                    self.commit(vec![refused.entry()]).await?;
+                    return Ok(None);
+                }
             }
         }
         let enrolment = Enrolment {
             told: now,
+            refused: 0,
             ..enrolment
         };
         self.commit(vec![enrolment.entry()]).await?;
-        Ok(true)
-    }
-
-    /// Sends a command, unless it has been settled. One that may have been sent before, and one that
-    /// registers an enterprise, is asked about first.
-    async fn tell(
-        &self,
-        transaction: Transaction,
-        question: Option<&Operation>,
-        session: &mut Session,
-    ) -> std::result::Result<Told, LinkError> {
-        let name = transaction.client_id.clone();
-        let known = self
-            .blocking(move |this| this.records.transaction(&name))
-            .await?;
-        let mut transaction = known.unwrap_or(transaction);
-        match transaction.state() {
-            // An enterprise is asked for anew with each application.
-            TransactionState::Refused if transaction.kind() != Kind::CreateEnterprise => {
-                return Ok(Told::No(transaction.message));
-            }
-            TransactionState::Done if transaction.kind() != Kind::CreateEnterprise => {
-                return Ok(Told::Yes(None));
-            }
-            _ => {}
-        }
-        // Journalled before anything about it is said.
-        self.commit(vec![transaction.entry()]).await?;
-        let of_enterprise = transaction.kind() == Kind::CreateEnterprise;
-        let may_be_there = transaction.attempts > 0;
-        if let Some(question) = question.filter(|_| may_be_there || of_enterprise) {
-            let answer = session.ask(question.clone()).await?;
-            match (plan::verdict(answer.code), of_enterprise) {
-                (Verdict::Done, true) | (Verdict::Exists, false) => {
-                    return self.settled_by(answer, transaction).await;
-                }
-                (Verdict::Later, _) => {
-                    self.put_off(transaction, &answer).await?;
-                    return Ok(Told::Later);
-                }
-                // It is not there: it can be sent, again if need be.
-                _ => {}
-            }
-        }
-        transaction.set_state(TransactionState::Sent);
-        transaction.attempts = transaction.attempts.saturating_add(1);
-        transaction.sent_at_ms = now_ms();
-        transaction.settled_at_ms = 0;
-        self.commit(vec![transaction.entry()]).await?;
-        let answer = session
-            .tell(&transaction.client_id, &transaction.request)
-            .await?;
-        self.answered(answer, transaction).await
-    }
-
-    /// What a question found is what was to be brought there.
-    async fn settled_by(
-        &self,
-        answer: Response,
-        mut transaction: Transaction,
-    ) -> std::result::Result<Told, LinkError> {
-        transaction.set_state(TransactionState::Done);
-        transaction.settled_at_ms = now_ms();
-        transaction.message = "found there".to_owned();
-        self.commit(vec![transaction.entry()]).await?;
-        count(transaction.kind(), "found");
-        Ok(Told::Yes(Some(answer)))
-    }
-
-    async fn answered(
-        &self,
-        answer: Response,
-        mut transaction: Transaction,
-    ) -> std::result::Result<Told, LinkError> {
-        let verdict = plan::verdict(answer.code);
-        // It was sent before, and only the answer was lost.
-        let is_repeated = verdict == Verdict::Exists && transaction.attempts > 1;
-        if verdict == Verdict::Later {
-            self.put_off(transaction, &answer).await?;
-            return Ok(Told::Later);
-        }
-        let is_done = verdict == Verdict::Done || is_repeated;
-        transaction.set_state(match is_done {
-            true => TransactionState::Done,
-            false => TransactionState::Refused,
-        });
-        transaction.code = answer.code.number().into();
-        transaction.message = plan::reason(&answer);
-        transaction.server_id.clone_from(&answer.server_id);
-        transaction.settled_at_ms = now_ms();
-        // An enterprise that exists is asked for: that it does is no refusal.
-        if verdict == Verdict::Exists && transaction.kind() == Kind::CreateEnterprise {
-            transaction.set_state(TransactionState::Sent);
-            transaction.settled_at_ms = 0;
-        }
-        self.commit(vec![transaction.entry()]).await?;
-        count(transaction.kind(), if is_done { "done" } else { "refused" });
-        Ok(match verdict {
-            Verdict::Done => Told::Yes(Some(answer)),
-            Verdict::Exists if is_repeated => Told::Yes(None),
-            Verdict::Exists => Told::Exists,
-            Verdict::Refused | Verdict::Later => Told::No(transaction.message),
-        })
-    }
-
-    async fn put_off(
-        &self,
-        mut transaction: Transaction,
-        answer: &Response,
-    ) -> std::result::Result<(), LinkError> {
-        transaction.code = answer.code.number().into();
-        transaction.message = plan::reason(answer);
-        count(transaction.kind(), "later");
-        self.commit(vec![transaction.entry()]).await?;
-        Ok(())
+        Ok(None)
     }
 
     /// An application that comes to nothing.
-    async fn give_up(&self, mut application: Application, reason: &str) -> Result<Application> {
+    pub(super) async fn give_up(
+        &self,
+        mut application: Application,
+        reason: &str,
+    ) -> Result<Application> {
         application.set_phase(Phase::Refused);
         application.message = plan::one_line(reason);
         self.commit(vec![application.entry()]).await?;
         Ok(application)
     }
 
-    /// Writes here what was decided there. False: it cannot be written now.
-    async fn settle(&self, mut application: Application) -> Result<bool> {
-        let prefix = Prefix::from_key(&application.prefix);
-        let prefix = prefix.map_err(|error| Error::Storage(error.to_string()))?;
-        let record = self.registry.prefixes().get(prefix.key());
-        let waits = record.is_some_and(|entry| {
-            let record = &entry.record;
-            record.submitted == application.submitted && record.state() == PrefixState::UnderReview
-        });
-        if waits {
-            let (action, message) = match application.phase() {
-                Phase::Granted => (PrefixAction::Approve, application.message.clone()),
-                _ if application.message.is_empty() => (
-                    PrefixAction::Reject,
-                    "refused by the national node".to_owned(),
-                ),
-                _ => (PrefixAction::Reject, application.message.clone()),
-            };
-            let written = self.registry.write_as_node(Command::TransitionPrefix {
-                prefix: prefix.clone(),
-                action,
-                message,
-                expected_version: None,
-            });
-            if let Err(error) = written.await {
-                tracing::warn!(prefix = %prefix.canonical(), %error, "a prefix stays under review");
-                return Ok(false);
-            }
-            tracing::info!(prefix = %prefix.canonical(), ?action, "reviewed by the national node");
-        }
-        application.set_phase(Phase::Settled);
-        self.commit(vec![application.entry()]).await?;
-        Ok(true)
-    }
-
-    /// Takes the messages that wait there: each is journalled with what it means, written here, and
-    /// acknowledged then.
-    pub async fn poll(&self, session: &mut Session) -> std::result::Result<(), LinkError> {
-        for _ in 0..MAX_MESSAGES {
-            let answer = session.ask(Operation::Poll(Poll::Request)).await?;
-            if answer.code != ResultCode::MESSAGE {
-                return match answer.code.is_success() {
-                    true => Ok(()),
-                    false => Err(LinkError::Answer(plan::reason(&answer))),
-                };
-            }
-            let Some(queue) = answer.queue else {
-                return Err(LinkError::Answer("a message has no id".into()));
-            };
-            if let Some(application) = self.take(&queue.id, answer.data).await? {
-                self.settle(application).await?;
-            }
-            let acknowledged = session
-                .ask(Operation::Poll(Poll::Acknowledge(queue.id)))
-                .await?;
-            // One that is not there any more was acknowledged before, and the answer was lost.
-            let is_gone = acknowledged.code == ResultCode::NOT_FOUND;
-            if !acknowledged.code.is_success() && !is_gone {
-                return Err(LinkError::Answer(plan::reason(&acknowledged)));
-            }
-        }
-        Ok(())
-    }
-
-    /// Journals a message; with the application that it decides.
-    async fn take(&self, id: &str, data: Option<Data>) -> Result<Option<Application>> {
-        let Some(Data::Audit(audit)) = data else {
-            tracing::warn!(id, "a message of the national node is about no prefix");
-            return Ok(None);
-        };
-        let id = id.to_owned();
-        self.blocking(move |this| this.record(id, audit)).await
-    }
-
-    fn record(&self, id: String, audit: Audit) -> Result<Option<Application>> {
-        let prefix = Prefix::parse(&audit.prefix).ok();
-        let known = match &prefix {
-            Some(prefix) => self.records.application(prefix.key())?,
-            None => None,
-        };
-        let waiting = known.filter(|it| {
-            it.client_id == audit.client_id && matches!(it.phase(), Phase::Apply | Phase::Waiting)
-        });
-        // Taken before: it is decided already, and only the acknowledgement was lost.
-        let seen = self.records.message(&id)?;
-        let is_repeated = seen.is_some_and(|it| it.client_id == audit.client_id);
-        if is_repeated && waiting.is_none() {
-            return Ok(None);
-        }
-        if waiting.is_none() {
-            tracing::warn!(
-                id,
-                prefix = audit.prefix,
-                "a message is about nothing that waits"
-            );
-        }
-        let message = Message {
-            id,
-            client_id: audit.client_id.clone(),
-            prefix: audit.prefix.clone(),
-            passed: audit.is_passed(),
-            message: plan::one_line(&audit.message),
-            received_at_ms: now_ms(),
-            matched: waiting.is_some(),
-        };
-        let mut entries: Vec<Entry> = vec![message.entry()];
-        let decided = waiting.map(|mut application| {
-            application.message.clone_from(&message.message);
-            if message.passed {
-                application.set_phase(Phase::Granted);
-                application.granted_to = audit.enterprise_id;
-            } else {
-                application.set_phase(Phase::Refused);
-            }
-            application
-        });
-        entries.extend(decided.as_ref().map(Application::entry));
-        // The answer to the command may have been lost; this tells as much.
-        let told = self.records.transaction(&audit.client_id)?;
-        let told = told.filter(|it| it.state() != TransactionState::Done);
-        if let Some(mut told) = told.filter(|_| decided.is_some()) {
-            told.set_state(TransactionState::Done);
-            told.server_id = audit.server_id;
-            told.settled_at_ms = now_ms();
-            entries.push(told.entry());
-        }
-        self.records.commit(&entries)?;
-        Ok(decided)
-    }
-
     /// Enterprises that are registered there with something else than what is true here: with what
-    /// was told, what is true, and its version. One whose change is under review here is not told.
-    fn changed_enterprises(&self) -> Result<Vec<(Enrolment, Profile, u64)>> {
+    /// was told, what is true, and its version. One whose change is under review here is not told, nor
+    /// is one again that was refused as it is.
+    fn changed_enterprises(&self) -> Result<Vec<Changed>> {
         let mut changed = Vec::new();
-        for enrolment in self.records.enrolments()? {
+        self.records.each_enrolment(|enrolment| {
             let id = EnterpriseId(enrolment.enterprise);
             let now = self.registry.get_enterprise(&Caller::node(), id)?;
             let is_verified = now.state() == EnterpriseState::Verified;
-            if is_verified && now.profile != enrolment.told {
+            if is_verified && now.profile != enrolment.told && now.version != enrolment.refused {
                 changed.push((enrolment, now.profile, now.version));
             }
-        }
+            Ok(())
+        })?;
         Ok(changed)
     }
 
@@ -556,13 +393,13 @@ impl Provisioner {
         Some((prefix.canonical(), own.canonical()))
     }
 
-    async fn commit(&self, entries: Vec<Entry>) -> Result<()> {
+    pub(super) async fn commit(&self, entries: Vec<Entry>) -> Result<()> {
         self.blocking(move |this| this.records.commit(&entries))
             .await
     }
 
     /// Reads and writes of the store, on a thread where waiting for the disk hurts nobody.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -571,9 +408,4 @@ impl Provisioner {
             .await
             .map_err(|_| Error::Storage("work on the journal ended without a result".into()))?
     }
-}
-
-fn count(kind: Kind, outcome: &'static str) {
-    metrics::counter!("idnode_epp_transactions_total", "kind" => kind.mark(), "outcome" => outcome)
-        .increment(1);
 }

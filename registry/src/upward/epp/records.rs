@@ -4,10 +4,13 @@ use crate::enterprise::{EnterpriseId, Profile};
 use crate::upward::{Entry, Journal, Topic};
 use crate::{Result, Sequence};
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use std::ops::Bound;
 
-/// Most records of one kind that are looked at together.
-const MAX_RECORDS: usize = 100_000;
+/// Longest id of a message that is a key as it is, bytes.
+const MAX_ID_BYTES: usize = 128;
+/// Records read from the journal at once.
+const PAGE: usize = 1_000;
 
 /// What a command is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, prost::Enumeration)]
@@ -132,12 +135,18 @@ pub struct Application {
     /// The enterprise's number there to which this prefix was granted before; empty: it was not.
     #[prost(string, tag = "7")]
     pub granted_to: String,
+    /// It was granted, and is withdrawn since.
+    #[prost(bool, tag = "8")]
+    pub withdrawn: bool,
+    /// It was withdrawn, or granted again; this is yet to be written here.
+    #[prost(bool, tag = "9")]
+    pub turned: bool,
 }
 
 impl Application {
     /// Whether something is to be done here or told there.
     pub fn is_owed(&self) -> bool {
-        !matches!(self.phase(), Phase::Waiting | Phase::Settled)
+        self.turned || !matches!(self.phase(), Phase::Waiting | Phase::Settled)
     }
 }
 
@@ -153,6 +162,9 @@ pub struct Enrolment {
     /// What was told of it last.
     #[prost(message, required, tag = "3")]
     pub told: Profile,
+    /// The version that was refused there, and is not told again; 0: none.
+    #[prost(uint64, tag = "4")]
+    pub refused: Sequence,
 }
 
 /// A message of the national node's queue.
@@ -176,7 +188,7 @@ pub struct Message {
     /// When it came, milliseconds since the Unix epoch.
     #[prost(uint64, tag = "6")]
     pub received_at_ms: u64,
-    /// Whether it is about an application that waited for it.
+    /// Whether it is about an application that waited for it, or turns what was granted before.
     #[prost(bool, tag = "7")]
     pub matched: bool,
 }
@@ -188,6 +200,14 @@ const ENROLMENT: u8 = b'e';
 
 fn key(mark: u8, rest: &[u8]) -> Vec<u8> {
     [&[mark], rest].concat()
+}
+
+/// Where a message is kept: by its id, or by the digest of one that is longer than any should be.
+fn message_key(id: &str) -> Vec<u8> {
+    match id.len() <= MAX_ID_BYTES {
+        true => id.as_bytes().to_vec(),
+        false => Sha256::digest(id).to_vec(),
+    }
 }
 
 /// The journal as provisioning reads and writes it. Blocks on the disk.
@@ -226,40 +246,53 @@ impl Records {
     /// # Errors
     /// The store fails.
     pub fn message(&self, id: &str) -> Result<Option<Message>> {
-        self.0.get(Topic::Message, id.as_bytes())
+        self.0.get(Topic::Message, &message_key(id))
     }
 
-    /// Every transaction.
+    /// Hands on every transaction.
     ///
     /// # Errors
-    /// The store fails.
-    pub fn transactions(&self) -> Result<Vec<Transaction>> {
-        self.all(TRANSACTION)
+    /// The store fails; what `visit` fails with.
+    pub fn each_transaction(&self, visit: impl FnMut(Transaction) -> Result<()>) -> Result<()> {
+        self.each(TRANSACTION, visit)
     }
 
-    /// Every application.
+    /// Hands on every application.
     ///
     /// # Errors
-    /// The store fails.
-    pub fn applications(&self) -> Result<Vec<Application>> {
-        self.all(APPLICATION)
+    /// As [`Records::each_transaction`].
+    pub fn each_application(&self, visit: impl FnMut(Application) -> Result<()>) -> Result<()> {
+        self.each(APPLICATION, visit)
     }
 
-    /// Every enterprise that is registered there.
+    /// Hands on every enterprise that is registered there.
     ///
     /// # Errors
-    /// The store fails.
-    pub fn enrolments(&self) -> Result<Vec<Enrolment>> {
-        self.all(ENROLMENT)
+    /// As [`Records::each_transaction`].
+    pub fn each_enrolment(&self, visit: impl FnMut(Enrolment) -> Result<()>) -> Result<()> {
+        self.each(ENROLMENT, visit)
     }
 
-    fn all<M: prost::Message + Default>(&self, mark: u8) -> Result<Vec<M>> {
-        let range = (
-            Bound::Included(&[mark][..]),
-            Bound::Excluded(&[mark + 1][..]),
-        );
-        let rows = self.0.scan(Topic::Transaction, range, MAX_RECORDS)?;
-        Ok(rows.into_iter().map(|(_, record)| record).collect())
+    fn each<M: prost::Message + Default>(
+        &self,
+        mark: u8,
+        mut visit: impl FnMut(M) -> Result<()>,
+    ) -> Result<()> {
+        let mut after = Bytes::copy_from_slice(&[mark]);
+        loop {
+            let range = (
+                Bound::Excluded(&after[..]),
+                Bound::Excluded(&[mark + 1][..]),
+            );
+            let page: Vec<(Bytes, M)> = self.0.scan(Topic::Transaction, range, PAGE)?;
+            let Some((last, _)) = page.last() else {
+                return Ok(());
+            };
+            after = last.clone();
+            for (_, record) in page {
+                visit(record)?;
+            }
+        }
     }
 
     /// Commits entries.
@@ -297,6 +330,6 @@ impl Enrolment {
 impl Message {
     /// It as an entry.
     pub fn entry(&self) -> Entry {
-        Entry::put(Topic::Message, &self.id, self)
+        Entry::put(Topic::Message, message_key(&self.id), self)
     }
 }

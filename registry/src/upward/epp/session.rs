@@ -5,6 +5,7 @@ use super::link::{Link, LinkError, unusable};
 use idnode_proto::epp::session::OBJECTS;
 use idnode_proto::epp::{Command, Document, Greeting, Login, Operation, Response};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Most answers that are not to what was asked and are passed over.
 const MAX_STALE: usize = 4;
@@ -18,11 +19,13 @@ pub(super) struct Session {
     asked: u64,
     /// The name that was asked under before: its answer may come once more.
     last: String,
+    /// Once cancelled, nothing more is asked than to log out.
+    stopping: CancellationToken,
 }
 
 impl Session {
     /// Connects and logs in.
-    pub async fn begin(options: &Options) -> Result<Self, LinkError> {
+    pub async fn begin(options: &Options, stopping: CancellationToken) -> Result<Self, LinkError> {
         let timeout = options.timeout;
         let connect = Link::connect(options);
         let mut link = within(timeout, connect).await?;
@@ -40,6 +43,7 @@ impl Session {
             name: data_encoding::HEXLOWER.encode(&random),
             asked: 0,
             last: String::new(),
+            stopping,
         };
         session.log_in(options, &greeting).await?;
         Ok(session)
@@ -54,6 +58,7 @@ impl Session {
             .await
             .map_err(|it| LinkError::Answer(it.to_string()))??;
         let mut login = Login::of_client(&options.client_id, password.trim());
+        greeting.language().clone_into(&mut login.language);
         // Of what the node speaks of, what the server has.
         login.objects = OBJECTS
             .into_iter()
@@ -73,14 +78,26 @@ impl Session {
 
     /// Asks what changes nothing there, under a name of the session's own.
     pub async fn ask(&mut self, operation: Operation) -> Result<Response, LinkError> {
+        let (client_id, command) = self.named(operation);
+        self.tell(&client_id, &command).await
+    }
+
+    fn named(&mut self, operation: Operation) -> (String, String) {
         self.asked += 1;
         let client_id = format!("{}-{}", self.name, self.asked);
         let command = Document::Command(Command::new(&client_id, operation)).encode();
-        self.tell(&client_id, &command).await
+        (client_id, command)
     }
 
     /// Sends a command that has its name already.
     pub async fn tell(&mut self, client_id: &str, command: &str) -> Result<Response, LinkError> {
+        match self.stopping.is_cancelled() {
+            true => Err(LinkError::Stopping),
+            false => self.exchange(client_id, command).await,
+        }
+    }
+
+    async fn exchange(&mut self, client_id: &str, command: &str) -> Result<Response, LinkError> {
         let (timeout, link, last) = (self.timeout, &mut self.link, &self.last);
         let answered = within(timeout, async {
             let mut document = link.exchange(command).await?;
@@ -127,9 +144,11 @@ impl Session {
         .await
     }
 
-    /// Ends the session; the answer is of no interest.
+    /// Logs out; the answer is of no interest.
     pub async fn end(mut self) {
-        let _ = self.ask(Operation::Logout).await;
+        let (client_id, command) = self.named(Operation::Logout);
+        let _ = self.exchange(&client_id, &command).await;
+        self.link.close().await;
     }
 }
 

@@ -1,16 +1,17 @@
 //! The registry's objects as those of deposits, and back.
 
+use super::make::MakeError;
+use crate::Error;
 use crate::enterprise::{Contact, Enterprise, LegalPerson, Profile};
 use crate::prefix::{Delegation, DelegationSigner, NameServer, PrefixRecord};
 use crate::quota::Quota;
 use crate::record::Record;
 use crate::template::{Attribute, Template};
-use crate::{Error, Result};
 use bytes::Bytes;
 use idnode_proto::escrow::object;
 use idnode_proto::identifier::{Identifier, Prefix};
 
-pub(super) fn identifier(key: &[u8], record: Record) -> Result<object::Identifier> {
+pub(super) fn identifier(key: &[u8], record: Record) -> Result<object::Identifier, MakeError> {
     let identifier = Identifier::from_key(key).map_err(|e| Error::Storage(e.to_string()))?;
     Ok(object::Identifier {
         key: key.to_vec(),
@@ -21,15 +22,12 @@ pub(super) fn identifier(key: &[u8], record: Record) -> Result<object::Identifie
         version: record.version,
         created_at_ms: record.created_at_ms,
         updated_at_ms: record.updated_at_ms,
-        values: object::Values {
-            count: record.value_count.into(),
-            bytes: record.values,
-        },
+        values: object::Values::new(record.value_count.into(), record.values)?,
     })
 }
 
-pub(super) fn record(identifier: object::Identifier) -> Result<Record> {
-    let count = u16::try_from(identifier.values.count);
+pub(super) fn record(identifier: object::Identifier) -> crate::Result<Record> {
+    let count = u16::try_from(identifier.values.count());
     Ok(Record {
         version: identifier.version,
         created_at_ms: identifier.created_at_ms,
@@ -40,11 +38,11 @@ pub(super) fn record(identifier: object::Identifier) -> Result<Record> {
         value_count: count.map_err(|_| {
             Error::invalid("values", format!("{} has too many values", identifier.name))
         })?,
-        values: identifier.values.bytes,
+        values: identifier.values.into_bytes(),
     })
 }
 
-pub(super) fn prefix(record: &PrefixRecord) -> Result<object::Prefix> {
+pub(super) fn prefix(record: &PrefixRecord) -> Result<object::Prefix, MakeError> {
     Ok(object::Prefix {
         name: record.prefix()?.canonical(),
         enterprise: record.enterprise,
@@ -54,6 +52,7 @@ pub(super) fn prefix(record: &PrefixRecord) -> Result<object::Prefix> {
         created_at_ms: record.created_at_ms,
         updated_at_ms: record.updated_at_ms,
         submitted: record.submitted,
+        withdrawal: record.withdrawal.unsigned_abs(),
         delegation: record.delegation.as_ref().map(|it| object::Delegation {
             sites: it.sites.iter().map(|site| site.to_vec()).collect(),
             name_servers: it
@@ -75,14 +74,11 @@ pub(super) fn prefix(record: &PrefixRecord) -> Result<object::Prefix> {
                 })
                 .collect(),
         }),
-        values: object::Values {
-            count: record.value_count,
-            bytes: record.values.clone(),
-        },
+        values: object::Values::new(record.value_count, record.values.clone())?,
     })
 }
 
-pub(super) fn prefix_record(prefix: object::Prefix) -> Result<PrefixRecord> {
+pub(super) fn prefix_record(prefix: object::Prefix) -> crate::Result<PrefixRecord> {
     let parsed = Prefix::parse(&prefix.name);
     let parsed = parsed.map_err(|error| Error::invalid("prefix", error.to_string()))?;
     Ok(PrefixRecord {
@@ -114,9 +110,10 @@ pub(super) fn prefix_record(prefix: object::Prefix) -> Result<PrefixRecord> {
         version: prefix.version,
         created_at_ms: prefix.created_at_ms,
         updated_at_ms: prefix.updated_at_ms,
-        values: prefix.values.bytes,
-        value_count: prefix.values.count,
+        value_count: prefix.values.count(),
+        values: prefix.values.into_bytes(),
         submitted: prefix.submitted,
+        withdrawal: prefix.withdrawal.cast_signed(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The deposit log.
 
+use super::schedule::next_order;
 use crate::upward::{Entry, Journal, Topic};
 use crate::{Result, Sequence};
 use bytes::Bytes;
@@ -182,6 +183,44 @@ impl DepositLog {
         self.recent.get(prefix).into_iter().flatten()
     }
 
+    /// An entry by its number, however old; `None`: it is kept no longer.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn entry(&self, prefix: &[u8], number: u64) -> Result<Option<Deposit>> {
+        match self.recent(prefix).find(|it| it.number == number) {
+            Some(entry) => Ok(Some(entry.clone())),
+            None => self.journal.get(Topic::Deposit, &key(prefix, number)),
+        }
+    }
+
+    /// Prefixes and numbers of the deposits that have arrived and of which no verdict is known.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn unanswered(&self) -> Result<Vec<(Bytes, u64)>> {
+        let mut found = Vec::new();
+        for_each(&self.journal, |prefix, deposit| {
+            if deposit.status() == Status::Sent {
+                found.push((prefix, deposit.number));
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// Puts an entry that is begun, in the place of its day that no other entry of its prefix has
+    /// had, as far back as entries are kept; the entry then. Durable on return.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn begin(&mut self, prefix: &Bytes, mut deposit: Deposit) -> Result<Deposit> {
+        let kept = of_prefix(&self.journal, prefix)?;
+        let others = kept.iter().filter(|it| it.number != deposit.number);
+        deposit.order = deposit.order.max(next_order(others, deposit.day));
+        self.put(prefix, &deposit)?;
+        Ok(deposit)
+    }
+
     /// Puts an entry, new or in place of what it was. Durable on return.
     ///
     /// # Errors
@@ -197,9 +236,14 @@ impl DepositLog {
         }
         self.journal.commit(&batch)?;
         let entries = self.recent.entry(prefix.clone()).or_default();
-        match entries.iter_mut().find(|it| it.number == deposit.number) {
-            Some(entry) => *entry = deposit.clone(),
-            None => entries.push_back(deposit.clone()),
+        // In the order of their numbers: the last one decides what is due.
+        match entries.binary_search_by_key(&deposit.number, |it| it.number) {
+            Ok(place) => {
+                if let Some(entry) = entries.get_mut(place) {
+                    entry.clone_from(deposit);
+                }
+            }
+            Err(place) => entries.insert(place, deposit.clone()),
         }
         if entries.len() > RECENT {
             entries.pop_front();
@@ -226,10 +270,8 @@ pub fn listed(
     match prefix {
         None => for_each(journal, add)?,
         Some(prefix) => {
-            let range = (key(prefix, 0), key(prefix, u64::MAX));
-            let bounds = (Bound::Included(&range.0[..]), Bound::Included(&range.1[..]));
-            for (key, deposit) in journal.scan(Topic::Deposit, bounds, usize::MAX)? {
-                add(key.slice_ref(prefix_of(&key)), deposit);
+            for deposit in of_prefix(journal, prefix)? {
+                add(Bytes::copy_from_slice(prefix), deposit);
             }
         }
     }
@@ -237,6 +279,14 @@ pub fn listed(
         .into_iter()
         .flat_map(|(prefix, entries)| entries.into_iter().map(move |it| (prefix.clone(), it)));
     Ok(all.take(limit).collect())
+}
+
+/// Every entry of a prefix that is kept, the oldest first.
+fn of_prefix(journal: &Journal, prefix: &[u8]) -> Result<Vec<Deposit>> {
+    let range = (key(prefix, 0), key(prefix, u64::MAX));
+    let bounds = (Bound::Included(&range.0[..]), Bound::Included(&range.1[..]));
+    let rows = journal.scan(Topic::Deposit, bounds, usize::MAX)?;
+    Ok(rows.into_iter().map(|(_, deposit)| deposit).collect())
 }
 
 fn for_each(journal: &Journal, mut visit: impl FnMut(Bytes, Deposit)) -> Result<()> {

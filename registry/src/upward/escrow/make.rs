@@ -10,6 +10,7 @@ use crate::read::Moment;
 use crate::record::Record;
 use crate::registry::Registry;
 use bytes::Bytes;
+use idnode_proto::calendar::civil;
 use idnode_proto::escrow::EscrowError;
 use idnode_proto::escrow::deposit::{Counts, Head, Kind, Summary};
 use idnode_proto::escrow::listing::Listing;
@@ -72,9 +73,7 @@ impl Maker {
         };
         // It has changed since the entry was begun, or a DIFF could not tell how.
         entry.closes = record.is_none();
-        if entry.closes {
-            entry.full = false;
-        } else if deleted.is_none() {
+        if deleted.is_none() {
             entry = Deposit {
                 full: true,
                 since: 0,
@@ -89,9 +88,12 @@ impl Maker {
         let making = self.spool.begin(&dir, &entry.id)?;
         let mut packer = Packer::new(making.parts(), self.head(prefix, &entry), &self.pack)?;
         let summary = match &record {
+            // It is gone: a DIFF deletes it, a FULL one has nothing in it.
             None => {
-                let gone = Deletion::Prefix(prefix.canonical());
-                packer.document().delete(&gone)?;
+                if !entry.full {
+                    let gone = Deletion::Prefix(prefix.canonical());
+                    packer.document().delete(&gone)?;
+                }
                 Summary::default()
             }
             Some(record) => {
@@ -183,7 +185,7 @@ impl Maker {
 /// The id of a deposit: the day as YYMMDD, F or D, the last four base-36 digits of its revision,
 /// and two of its order among the prefix's deposits of that day.
 pub(super) fn deposit_id(entry: &Deposit) -> String {
-    let (year, month, day) = civil_date(entry.day);
+    let (year, month, day) = civil(entry.day);
     let kind = if entry.full { 'F' } else { 'D' };
     format!(
         "{:02}{month:02}{day:02}{kind}{}{}",
@@ -202,20 +204,4 @@ fn base36(mut number: u64, digits: usize) -> String {
         number /= 36;
     }
     text.iter().map(|byte| char::from(*byte)).collect()
-}
-
-/// Year, month and day of days since 1970-01-01, in the Gregorian calendar.
-pub(super) fn civil_date(days: u64) -> (u64, u64, u64) {
-    // Years from 1 March on, in eras of 400 years from 0000-03-01.
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, year) = match month {
-        0..10 => (month + 3, year_of_era + 400 * era),
-        _ => (month - 9, year_of_era + 400 * era + 1),
-    };
-    (year, month, day)
 }

@@ -8,14 +8,17 @@
 //! | `convert` | the registry's objects as those of deposits, and back |
 //! | [`state`] | what a prefix has at one moment, in the order of a listing |
 //! | [`make`] | a deposit from a moment of the registry into files |
+//! | `moved` | whose deposits lack what another prefix's tells |
 //! | [`sftp`] | the way to the receiver: uploads that go on where they were cut off |
 //! | [`task`] | what does all this, once started |
+//! | `verdict` | what the receiver says of what has arrived |
 //! | [`restore`] | a registry from deposits |
 
 mod convert;
 pub mod entry;
 mod events;
 pub mod make;
+mod moved;
 pub mod restore;
 pub mod schedule;
 pub mod sftp;
@@ -24,6 +27,7 @@ pub mod state;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use entry::{Deposit, DepositLog, Status};
 pub use make::MakeError;

@@ -319,9 +319,9 @@ impl Building {
         node.identifiers += counters.identifiers;
         node.deleted += counters.deleted;
         node.value_bytes += counters.value_bytes;
-        node.creations += counters.creations;
-        node.updates += counters.updates;
-        node.deletions += counters.deletions;
+        node.creations = node.creations.saturating_add(counters.creations);
+        node.updates = node.updates.saturating_add(counters.updates);
+        node.deletions = node.deletions.saturating_add(counters.deletions);
         node.last_change_ms = node.last_change_ms.max(counters.last_change_ms);
         Ok(())
     }

@@ -13,13 +13,14 @@
 //! Deposits follow each other by their numbers, whatever the clock says.
 
 use super::entry::{Deposit, Status};
+use idnode_proto::calendar::BEIJING_MS;
 
-/// Beijing is this far ahead of UTC.
-const BEIJING_MS: u64 = 8 * 3_600_000;
 const DAY_MS: u64 = 86_400_000;
 /// A last entry begun no further ahead than this shows a clock that was set back, not one that
 /// had leapt.
 const SET_BACK_MS: u64 = 6 * 3_600_000;
+/// The last place of a day: two digits to base 36 in an id.
+const MAX_ORDER: u32 = 36 * 36 - 1;
 /// The wait after the first failure and the longest one, milliseconds.
 pub const BACKOFF_MS: (u64, u64) = (1_000, 3_600_000);
 
@@ -30,6 +31,27 @@ pub struct Plan {
     pub begins_at_min: u32,
     /// Every which deposit is FULL.
     pub full_every: u32,
+}
+
+/// How a prefix stands beside its own deposits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// It is registered.
+    pub registered: bool,
+    /// Somebody asks for a deposit now, FULL if true.
+    pub asked: Option<bool>,
+    /// What it owned has gone to a longer prefix, or come from one, whose deposit tells so: its own
+    /// is not to wait for another day, since together they would tell of no registry.
+    pub moved: bool,
+}
+
+impl Standing {
+    /// A registered prefix that nothing has happened to.
+    pub const REGISTERED: Self = Self {
+        registered: true,
+        asked: None,
+        moved: false,
+    };
 }
 
 /// What is to be done for a prefix.
@@ -50,23 +72,23 @@ impl Plan {
         (now_ms + BEIJING_MS).saturating_sub(u64::from(self.begins_at_min) * 60_000) / DAY_MS
     }
 
-    /// What is due for a prefix with these last entries, oldest first. `asked`: somebody asks for
-    /// a deposit now, FULL if true. The entry of [`Due::Make`] has no id yet, and may yet become FULL.
+    /// What is due for a prefix with these last entries, oldest first. The entry of [`Due::Make`]
+    /// has no id yet, and may yet become FULL.
     pub fn due<'a>(
         &self,
         entries: impl DoubleEndedIterator<Item = &'a Deposit> + Clone,
-        registered: bool,
-        asked: Option<bool>,
+        standing: Standing,
         now_ms: u64,
     ) -> Due {
+        let asked = standing.asked;
         let last = entries.clone().next_back();
         let day = self.day(now_ms);
         if let Some(last) = last {
             match last.status() {
                 // Nothing of it has left the node: it is made anew.
-                Status::Making => return self.make(entries, Some(last), registered, asked, now_ms),
+                Status::Making => return self.make(entries, Some(last), standing, now_ms),
                 Status::Failed if is_time(last, now_ms) || asked.is_some() => {
-                    return self.make(entries, Some(last), registered, asked, now_ms);
+                    return self.make(entries, Some(last), standing, now_ms);
                 }
                 // Who asks does not wait for a time, unless it has just been found to be of no use.
                 Status::Sending
@@ -75,17 +97,19 @@ impl Plan {
                     return Due::Send(Box::new(last.clone()));
                 }
                 Status::Refused if is_time(last, now_ms) => {
-                    return self.make(entries, None, registered, asked, now_ms);
+                    return self.make(entries, None, standing, now_ms);
                 }
                 Status::Failed | Status::Sending => return Due::Nothing,
                 Status::Refused if asked.is_none() => return Due::Nothing,
                 _ => {}
             }
         }
-        if asked.is_none() && is_covered(entries.clone(), day, now_ms) {
+        // That it is gone is told at once: what it owned is its parent's, or nobody's.
+        let may_wait = standing.registered && asked.is_none() && !standing.moved;
+        if may_wait && is_covered(entries.clone(), day, now_ms) {
             return Due::Nothing;
         }
-        self.make(entries, None, registered, asked, now_ms)
+        self.make(entries, None, standing, now_ms)
     }
 
     /// The entry of a deposit that is begun now, in place of `again`, which was begun before.
@@ -93,26 +117,38 @@ impl Plan {
         &self,
         entries: impl DoubleEndedIterator<Item = &'a Deposit> + Clone,
         again: Option<&Deposit>,
-        registered: bool,
-        asked: Option<bool>,
+        Standing {
+            registered, asked, ..
+        }: Standing,
         now_ms: u64,
     ) -> Due {
         let number = again.map(|it| it.number);
         let before = entries.clone().rfind(|it| Some(it.number) != number);
         let day = again.map_or_else(|| self.day(now_ms), |it| it.day);
         let base = before.filter(|it| it.stands() && !it.closes);
-        if !registered && base.is_none() {
+        let is_told = before.is_none_or(|it| it.stands() && it.closes);
+        if !registered && again.is_none() && is_told {
             return Due::Nothing;
         }
-        let of_the_day = entries
-            .filter(|it| it.day == day && Some(it.number) != number)
-            .count();
-        let full = asked == Some(true)
-            || base.is_none_or(|base| base.after_full + 1 >= self.full_every.max(1));
-        let full = full && registered;
+        // What has no id yet never left the node, and keeps its place.
+        let order = match again.filter(|it| it.id.is_empty()) {
+            Some(again) => again.order,
+            None => next_order(entries, day),
+        };
+        if order > MAX_ORDER {
+            return Due::Nothing;
+        }
+        // Of a prefix that is gone what is FULL is empty: whatever the receiver holds, it then knows.
+        let full = match registered {
+            true => {
+                asked == Some(true)
+                    || base.is_none_or(|base| base.after_full + 1 >= self.full_every.max(1))
+            }
+            false => base.is_none(),
+        };
         Due::Make(Box::new(Deposit {
             number: number.unwrap_or_else(|| before.map_or(0, |it| it.number) + 1),
-            order: of_the_day as u32,
+            order,
             prev_id: before
                 .filter(|it| it.stands())
                 .map_or_else(String::new, |it| it.id.clone()),
@@ -135,6 +171,13 @@ impl Plan {
             ..Deposit::default()
         }))
     }
+}
+
+/// The place behind the last one of a day, whatever is missing before it: no place is given twice.
+pub(super) fn next_order<'a>(entries: impl Iterator<Item = &'a Deposit>, day: u64) -> u32 {
+    let of_the_day = entries.filter(|it| it.day == day);
+    let last = of_the_day.map(|it| it.order).max();
+    last.map_or(0, |last| last.saturating_add(1))
 }
 
 /// Whether it is time to try again; also where the clock has gone back by more than any wait.

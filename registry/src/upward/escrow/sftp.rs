@@ -5,7 +5,7 @@
 //! parts that are there, and in the one that was not finished, a bit before its end.
 
 use bytes::Bytes;
-use idnode_proto::escrow::manifest::{MANIFEST_NAME, Manifest};
+use idnode_proto::escrow::manifest::{MANIFEST_NAME, MAX_RECEIPT_BYTES, Manifest, RECEIPT_NAME};
 use idnode_proto::escrow::part::part_name;
 use russh::Disconnect;
 use russh::client::{self, Handle};
@@ -26,9 +26,6 @@ const PARTIAL: &str = ".partial";
 /// What of an unfinished part is uploaded again: more than is ever under way at once.
 const OVERLAP_BYTES: u64 = 2 << 20;
 const BUFFER_BYTES: usize = 256 << 10;
-/// The file in which a receiver says what it has found.
-pub const RECEIPT_NAME: &str = "receipt";
-const MAX_RECEIPT_BYTES: u64 = 64 << 10;
 
 /// A key that the node logs in with.
 #[derive(Clone)]
@@ -293,14 +290,21 @@ impl Link {
     /// [`SendError`]
     pub async fn receipt(&self, prefix: &str, id: &str) -> Result<Option<Receipt>, SendError> {
         let path = format!("{}/{RECEIPT_NAME}", self.place(&[prefix, id]));
-        let Some(size) = self.size(&path).await? else {
+        if self.size(&path).await?.is_none() {
             return Ok(None);
-        };
-        if size > MAX_RECEIPT_BYTES {
+        }
+        let opened = self.sftp.open_with_flags(path.as_str(), OpenFlags::READ);
+        let file = opened.await.map_err(|error| remote(&path, error))?;
+        // Whatever the server says its length is.
+        let mut text = Vec::new();
+        let mut bounded = file.take(MAX_RECEIPT_BYTES + 1);
+        let read = bounded.read_to_end(&mut text).await;
+        read.map_err(|error| remote(&path, error))?;
+        let closed = bounded.into_inner().close().await;
+        closed.map_err(|error| remote(&path, error))?;
+        if text.len() as u64 > MAX_RECEIPT_BYTES {
             return Err(remote(&path, "is too long for a receipt"));
         }
-        let text = self.sftp.read(path.as_str()).await;
-        let text = text.map_err(|error| remote(&path, error))?;
         let receipt = serde_json::from_slice(&text);
         receipt.map(Some).map_err(|error| remote(&path, error))
     }

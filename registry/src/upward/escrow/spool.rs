@@ -1,10 +1,10 @@
 //! Deposits that lie ready: a directory of each prefix, in it one of each deposit. What is being
 //! made is in a directory whose name says so.
 
-use idnode_proto::escrow::manifest::MANIFEST_NAME;
+use idnode_proto::escrow::manifest::{MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest};
 use idnode_proto::escrow::part::{PartSink, part_name};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -27,9 +27,21 @@ impl Spool {
         self.root.join(prefix).join(id)
     }
 
-    /// Whether a deposit lies there.
+    /// Whether a deposit lies there: its manifest, and every part at its full length.
     pub fn is_whole(&self, prefix: &str, id: &str) -> bool {
-        self.whole(prefix, id).join(MANIFEST_NAME).is_file()
+        let dir = self.whole(prefix, id);
+        let mut manifest = Vec::new();
+        let read = File::open(dir.join(MANIFEST_NAME)).and_then(|file| {
+            let bound = MAX_MANIFEST_BYTES as u64 + 1;
+            file.take(bound).read_to_end(&mut manifest)
+        });
+        let manifest = read.ok().and_then(|_| Manifest::unverified(&manifest).ok());
+        manifest.is_some_and(|manifest| {
+            manifest.parts.iter().all(|part| {
+                let there = fs::metadata(dir.join(part_name(part.number)));
+                there.is_ok_and(|it| it.is_file() && it.len() == part.bytes)
+            })
+        })
     }
 
     /// Begins a deposit: an empty directory for its parts. What an earlier attempt left is gone.
@@ -43,7 +55,11 @@ impl Spool {
             .recursive(true)
             .mode(0o700)
             .create(&making)?;
-        Ok(Making { making, whole })
+        Ok(Making {
+            making,
+            whole,
+            finished: false,
+        })
     }
 
     /// Forgets a deposit.
@@ -59,7 +75,8 @@ impl Spool {
         for entry in found {
             let entry = entry?;
             let name = entry.file_name();
-            if !wanted.iter().any(|id| name == **id) {
+            // What is no directory was not put there by us.
+            if entry.file_type()?.is_dir() && !wanted.iter().any(|id| name == **id) {
                 remove_all(&entry.path())?;
             }
         }
@@ -74,11 +91,22 @@ fn remove_all(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A deposit in the making.
+/// A deposit in the making: what is not finished is gone when this is.
 #[derive(Debug)]
 pub(super) struct Making {
     making: PathBuf,
     whole: PathBuf,
+    finished: bool,
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        if !self.finished
+            && let Err(error) = remove_all(&self.making)
+        {
+            tracing::warn!(%error, dir = %self.making.display(), "what was not finished stays");
+        }
+    }
 }
 
 impl Making {
@@ -90,12 +118,13 @@ impl Making {
     }
 
     /// Puts the manifest beside the parts: now it is whole, and durable on return.
-    pub fn finish(self, manifest: &str) -> io::Result<()> {
+    pub fn finish(mut self, manifest: &str) -> io::Result<()> {
         let mut file = create(&self.making.join(MANIFEST_NAME))?;
         file.write_all(manifest.as_bytes())?;
         file.sync_all()?;
         File::open(&self.making)?.sync_all()?;
         fs::rename(&self.making, &self.whole)?;
+        self.finished = true;
         match self.whole.parent() {
             Some(parent) => File::open(parent)?.sync_all(),
             None => Ok(()),

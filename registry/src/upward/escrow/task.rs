@@ -5,7 +5,8 @@ use super::directory_name;
 use super::entry::{Deposit, DepositLog, Status};
 use super::events::Events;
 use super::make::{MakeError, Maker};
-use super::schedule::{BACKOFF_MS, Due, Plan};
+use super::moved::moved;
+use super::schedule::{BACKOFF_MS, Due, Plan, Standing};
 use super::sftp::{Link, SendError, SftpOptions};
 use super::spool::Spool;
 use crate::registry::Registry;
@@ -22,11 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Notify;
-
-/// How long a receiver's verdict is asked for.
-const RECEIPT_MS: u64 = 7 * 86_400_000;
-/// Between two questions for it: as long as the deposit has been there, within these.
-const RECEIPT_PAUSE_MS: (u64, u64) = (1_000, 3_600_000);
 
 /// How deposits are made and sent.
 #[derive(Debug)]
@@ -61,6 +57,11 @@ impl Desk {
         for prefix in prefixes {
             *asked.entry(prefix).or_default() |= full;
         }
+        self.wake();
+    }
+
+    /// Has the task look now for what is due.
+    pub(super) fn wake(&self) {
         self.wake.notify_one();
     }
 
@@ -69,8 +70,12 @@ impl Desk {
         self.asked.lock().get(prefix).copied()
     }
 
-    fn done(&self, prefix: &[u8]) {
-        self.asked.lock().remove(prefix);
+    /// What was asked for is done; not what is asked for since.
+    fn done(&self, prefix: &[u8], seen: Option<bool>) {
+        let mut asked = self.asked.lock();
+        if asked.get(prefix).copied() == seen {
+            asked.remove(prefix);
+        }
     }
 }
 
@@ -78,13 +83,13 @@ impl Desk {
 #[derive(Debug)]
 pub struct Escrow {
     registry: Arc<Registry>,
-    uplink: Arc<Uplink>,
+    pub(super) uplink: Arc<Uplink>,
     plan: Plan,
     maker: Arc<Maker>,
     sftp: SftpOptions,
-    check: Duration,
+    pub(super) check: Duration,
     /// Verdicts that are waited for, and when they are asked for next.
-    waiting: BTreeMap<(Bytes, u64), u64>,
+    pub(super) waiting: BTreeMap<(Bytes, u64), u64>,
 }
 
 impl Drop for Escrow {
@@ -93,7 +98,8 @@ impl Drop for Escrow {
     }
 }
 
-type Log = Arc<Mutex<DepositLog>>;
+/// The deposit log, as the task and what it hands to threads share it.
+pub(super) type Log = Arc<Mutex<DepositLog>>;
 
 impl Escrow {
     /// A node's escrow, as soon as it [runs](Escrow::run).
@@ -145,7 +151,7 @@ impl Escrow {
         let (journal, maker) = (self.uplink.journal().clone(), self.maker.clone());
         let (log, waiting) = blocking(move || {
             let log = DepositLog::open(journal)?;
-            let mut waiting = BTreeMap::new();
+            let waiting: BTreeMap<_, _> = log.unanswered()?.into_iter().map(|it| (it, 0)).collect();
             for key in log.prefixes() {
                 let ready: Vec<&str> = log
                     .recent(key)
@@ -153,8 +159,6 @@ impl Escrow {
                     .map(|it| it.id.as_str())
                     .collect();
                 maker.spool.tidy(&directory_name(&parsed(key)?), &ready)?;
-                let sent = log.recent(key).filter(|it| it.status() == Status::Sent);
-                waiting.extend(sent.map(|it| ((key.clone(), it.number), 0)));
             }
             Ok((log, waiting))
         })
@@ -166,31 +170,39 @@ impl Escrow {
     /// Everything that can be done now.
     async fn round(&mut self, log: &Log) -> Result<(), MakeError> {
         let (registry, all) = (self.registry.clone(), log.clone());
-        let (registered, known) = blocking(move || {
+        let (registered, known, moving) = blocking(move || {
             let moment = registry.moment()?;
             let registered = moment
                 .prefixes(&[], None)?
                 .map(|record| Ok(record?.key))
                 .collect::<crate::Result<BTreeSet<Bytes>>>()?;
-            let known: BTreeSet<Bytes> = all.lock().prefixes().cloned().collect();
-            Ok((registered, known))
+            let log = all.lock();
+            let known: BTreeSet<Bytes> = log.prefixes().cloned().collect();
+            let moving = moved(&log, &registered);
+            drop(log);
+            Ok((registered, known, moving))
         })
         .await?;
         let mut link = None;
         let mut events = Events::after(self.oldest_since(log, &registered));
         let mut trouble = None;
         for key in registered.union(&known) {
-            let asked = self.uplink.desk().asked(key);
-            let is_registered = registered.contains(key);
+            let standing = Standing {
+                registered: registered.contains(key),
+                asked: self.uplink.desk().asked(key),
+                moved: moving.contains(key),
+            };
             let due = {
                 let log = log.lock();
-                self.plan
-                    .due(log.recent(key), is_registered, asked, now_ms())
+                self.plan.due(log.recent(key), standing, now_ms())
             };
             let ready = match due {
                 Due::Nothing => continue,
                 Due::Send(entry) => *entry,
-                Due::Make(entry) => match self.make(log, key, *entry, &mut events).await {
+                Due::Make(entry) => match self
+                    .make(log, key, *entry, standing.asked, &mut events)
+                    .await
+                {
                     Ok(entry) if entry.status() == Status::Sending => entry,
                     Ok(_) => continue,
                     Err(MakeError::Ended) => return Err(MakeError::Ended),
@@ -204,6 +216,10 @@ impl Escrow {
         }
         self.ask_for_receipts(log, &mut link).await?;
         self.count_backlog(log);
+        // Something has moved as this round told: the deposits that lack it follow at once.
+        if !moved(&log.lock(), &registered).is_subset(&moving) {
+            self.uplink.desk().wake();
+        }
         if let Some(Ok(link)) = link {
             link.close().await;
         }
@@ -226,10 +242,14 @@ impl Escrow {
         log: &Log,
         key: &Bytes,
         begun: Deposit,
+        asked: Option<bool>,
         events: &mut Events,
     ) -> Result<Deposit, MakeError> {
-        put(log, key, &begun).await?;
-        self.uplink.desk().done(key);
+        let begun = {
+            let (log, key) = (log.clone(), key.clone());
+            blocking(move || Ok(log.lock().begin(&key, begun)?)).await?
+        };
+        self.uplink.desk().done(key, asked);
         let (registry, maker, prefix) = (self.registry.clone(), self.maker.clone(), parsed(key)?);
         let mut taken = std::mem::take(events);
         let entry = begun.clone();
@@ -280,11 +300,11 @@ impl Escrow {
                 entry.set_status(Status::Sent);
                 entry.reason.clear();
                 put(log, key, &entry).await?;
-                self.maker.spool.forget(&prefix, &entry.id)?;
-                self.uplink.works(Channel::Escrow, now_ms());
                 self.waiting.insert((key.clone(), entry.number), 0);
+                self.uplink.works(Channel::Escrow, now_ms());
+                self.forget(&prefix, &entry.id).await;
                 if self.uplink.desk().asked(key).is_some() {
-                    self.uplink.desk().wake.notify_one();
+                    self.uplink.desk().wake();
                 }
                 count(&entry, "sent");
                 metrics::counter!("idnode_escrow_bytes_total").increment(entry.bytes);
@@ -293,11 +313,14 @@ impl Escrow {
             Err(reason) => {
                 tracing::warn!(reason, id = entry.id, "a deposit was not sent");
                 self.uplink.fails(Channel::Escrow, &reason, now_ms());
-                let is_whole = self.maker.spool.is_whole(&prefix, &entry.id);
+                let (maker, dir, id) = (self.maker.clone(), prefix.clone(), entry.id.clone());
+                let is_whole = blocking(move || Ok(maker.spool.is_whole(&dir, &id))).await?;
                 let mut entry = entry.after_failure(reason.clone(), now_ms(), BACKOFF_MS);
                 if !is_whole {
-                    // What lay ready is gone: it is made anew.
+                    // What lay ready is gone: it is made anew, under another id, since some of
+                    // it may have arrived.
                     entry.set_status(Status::Failed);
+                    self.forget(&prefix, &entry.id).await;
                 }
                 put(log, key, &entry).await?;
                 // What this connection is worth, the next deposit need not find out again.
@@ -307,8 +330,17 @@ impl Escrow {
         Ok(())
     }
 
+    /// Forgets the files of a deposit. What stays is forgotten when the node starts.
+    async fn forget(&self, prefix: &str, id: &str) {
+        let (maker, dir, name) = (self.maker.clone(), prefix.to_owned(), id.to_owned());
+        let gone = blocking(move || Ok(maker.spool.forget(&dir, &name)?)).await;
+        if let Err(error) = gone {
+            tracing::warn!(%error, id, "the files of a deposit stay");
+        }
+    }
+
     /// The connection of this round, or why there is none.
-    async fn linked<'l>(
+    pub(super) async fn linked<'l>(
         &self,
         link: &'l mut Option<Result<Link, String>>,
     ) -> Result<&'l Link, String> {
@@ -321,103 +353,6 @@ impl Escrow {
             Some(Err(reason)) => Err(reason.clone()),
             None => Err("there is no connection".to_owned()),
         }
-    }
-
-    /// Asks what has become of deposits.
-    async fn ask_for_receipts(
-        &mut self,
-        log: &Log,
-        link: &mut Option<Result<Link, String>>,
-    ) -> Result<(), MakeError> {
-        let now = now_ms();
-        let waiting = self.waiting.iter().filter(|(_, at)| **at <= now);
-        let wanted: Vec<(Bytes, u64)> = waiting.map(|(which, _)| which.clone()).collect();
-        for which in wanted {
-            let (key, number) = &which;
-            let entry = log
-                .lock()
-                .recent(key)
-                .find(|it| it.number == *number)
-                .cloned();
-            let age = entry
-                .as_ref()
-                .map_or(u64::MAX, |it| now.saturating_sub(it.ended_ms));
-            let Some(entry) = entry.filter(|it| it.status() == Status::Sent && age < RECEIPT_MS)
-            else {
-                self.waiting.remove(&which);
-                continue;
-            };
-            let pause = age.clamp(RECEIPT_PAUSE_MS.0, RECEIPT_PAUSE_MS.1);
-            self.waiting.insert(which.clone(), now + pause);
-            let prefix = directory_name(&parsed(key)?);
-            let receipt = match self.linked(link).await {
-                Err(reason) => Err(reason),
-                Ok(link) => {
-                    let receipt = link.receipt(&prefix, &entry.id).await;
-                    receipt.map_err(|error| error.to_string())
-                }
-            };
-            match receipt {
-                Ok(None) => {}
-                Ok(Some(receipt)) => {
-                    self.waiting.remove(&which);
-                    self.settle(log, key, entry, receipt).await?;
-                }
-                Err(reason) => {
-                    self.uplink.fails(Channel::Escrow, &reason, now_ms());
-                    *link = Some(Err(reason));
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the receiver's verdict down.
-    async fn settle(
-        &self,
-        log: &Log,
-        key: &Bytes,
-        mut entry: Deposit,
-        receipt: super::sftp::Receipt,
-    ) -> Result<(), MakeError> {
-        if receipt.accepted {
-            entry.set_status(Status::Accepted);
-            count(&entry, "accepted");
-        } else {
-            tracing::error!(prefix = %parsed(key)?, id = entry.id, reason = receipt.reason,
-                "a deposit was refused");
-            // The next one is made at once if this is the first, later if it goes on like this.
-            let refused = {
-                let log = log.lock();
-                let before = log
-                    .recent(key)
-                    .rev()
-                    .skip_while(|it| it.number >= entry.number);
-                before
-                    .take_while(|it| it.status() == Status::Refused)
-                    .count()
-            };
-            let (least_ms, most_ms) = BACKOFF_MS;
-            let pause = match refused {
-                0 => 0,
-                many => (least_ms << many.min(20)).min(most_ms),
-            };
-            entry.next_try_ms = now_ms() + pause;
-            entry.reason = receipt.reason;
-            entry.set_status(Status::Refused);
-            count(&entry, "refused");
-            self.uplink.desk().wake.notify_one();
-        }
-        put(log, key, &entry).await
-    }
-
-    /// The pause until a verdict is to be asked for.
-    fn next_question(&self) -> Duration {
-        let next = self.waiting.values().min();
-        next.map_or(self.check, |at| {
-            Duration::from_millis(at.saturating_sub(now_ms()).max(200))
-        })
     }
 
     fn count_backlog(&self, log: &Log) {
@@ -434,23 +369,23 @@ impl Escrow {
     }
 }
 
-fn count(entry: &Deposit, what: &'static str) {
+pub(super) fn count(entry: &Deposit, what: &'static str) {
     let kind = if entry.full { "full" } else { "diff" };
     metrics::counter!("idnode_escrow_deposits_total", "type" => kind, "status" => what)
         .increment(1);
 }
 
-fn parsed(key: &[u8]) -> crate::Result<Prefix> {
+pub(super) fn parsed(key: &[u8]) -> crate::Result<Prefix> {
     Prefix::from_key(key).map_err(|error| crate::Error::Storage(error.to_string()))
 }
 
-async fn put(log: &Log, key: &Bytes, entry: &Deposit) -> Result<(), MakeError> {
+pub(super) async fn put(log: &Log, key: &Bytes, entry: &Deposit) -> Result<(), MakeError> {
     let (log, key, entry) = (log.clone(), key.clone(), entry.clone());
     blocking(move || Ok(log.lock().put(&key, &entry)?)).await
 }
 
 /// Runs what may block where it may.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MakeError> + Send + 'static,
 ) -> Result<T, MakeError> {
     let done = tokio::task::spawn_blocking(work).await;

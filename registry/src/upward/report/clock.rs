@@ -4,15 +4,14 @@
 /// How far the wall clock may be from where the steady one expects it and still be believed,
 /// milliseconds. Slewing by NTP stays far below it.
 const TOLERANCE_MS: u64 = 60_000;
-/// How long it must stay there before a jump is believed, milliseconds: a clock that is set wrong
-/// is often set right soon after.
-const SETTLE_MS: u64 = 300_000;
 
-/// A time that never goes back, and does not follow a jump of the wall clock before it has lasted
-/// five minutes. A clock that was set back is waited for: the time stands still meanwhile, so that
+/// A time that never goes back, and does not follow a jump of the wall clock before it has lasted for
+/// some time: a clock that is set wrong is often set right soon after. A clock that was set back is waited for: the time stands still meanwhile, so that
 /// what happens counts to the period that is open.
 #[derive(Debug, Clone)]
 pub struct ReportClock {
+    /// How long a jump must last before it is believed.
+    settle_ms: u64,
     /// The latest time it has told.
     high_ms: u64,
     /// Wall and steady clock at one moment, both believed.
@@ -23,10 +22,11 @@ pub struct ReportClock {
 
 impl ReportClock {
     /// A clock that goes on from a time that was told before, milliseconds since the Unix epoch;
-    /// 0: none was.
+    /// 0: none was. A jump is believed after `settle_ms`.
     #[must_use]
-    pub fn new(told_ms: u64) -> Self {
+    pub fn new(told_ms: u64, settle_ms: u64) -> Self {
         Self {
+            settle_ms,
             high_ms: told_ms,
             anchor: None,
             doubted: None,
@@ -44,7 +44,7 @@ impl ReportClock {
             (None, _) => true,
             (Some(anchor), _) if is_at(&anchor) => true,
             (_, Some(doubted)) if is_at(&doubted) => {
-                steady_ms.saturating_sub(doubted.1) >= SETTLE_MS
+                steady_ms.saturating_sub(doubted.1) >= self.settle_ms
             }
             _ => {
                 self.doubted = Some((wall_ms, steady_ms));
@@ -71,10 +71,11 @@ mod tests {
 
     const START_MS: u64 = 1_795_795_200_000;
     const HOUR_MS: u64 = 3_600_000;
+    const SETTLE_MS: u64 = 300_000;
 
     #[test]
     fn a_jump_is_believed_when_it_lasts_and_time_never_goes_back() {
-        let mut clock = ReportClock::new(0);
+        let mut clock = ReportClock::new(0, SETTLE_MS);
         assert_eq!(clock.now_ms(START_MS, 0), START_MS);
         // A month ahead, for two minutes.
         let month = 30 * 24 * HOUR_MS;
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_new_process_goes_on_where_the_last_one_was() {
-        let mut clock = ReportClock::new(START_MS);
+        let mut clock = ReportClock::new(START_MS, SETTLE_MS);
         assert_eq!(clock.now_ms(START_MS - HOUR_MS, 5), START_MS);
         assert_eq!(clock.now_ms(START_MS - HOUR_MS + 10, 15), START_MS);
     }

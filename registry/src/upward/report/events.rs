@@ -130,6 +130,45 @@ impl Events {
         self.state.lock().open.clone()
     }
 
+    /// Forgets events of before a time, milliseconds since the Unix epoch: not the last one, whose
+    /// number goes on, and no fault that was not over by then.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn forget(&self, before_ms: u64) -> Result<()> {
+        // No event is told meanwhile: it would be the last one.
+        let state = self.state.lock();
+        let mut after = Vec::new();
+        loop {
+            let range = (Bound::Excluded(&after[..]), Bound::Unbounded);
+            let rows: Vec<(Bytes, FaultEvent)> =
+                self.journal.scan(Topic::Event, range, READ_AT_ONCE)?;
+            let Some((key, _)) = rows.last() else { break };
+            after = key.to_vec();
+            let is_old = |event: &FaultEvent| {
+                let at_ms = event.at.as_ref().and_then(millis).unwrap_or(0);
+                at_ms < before_ms && event.number < state.last
+            };
+            let old = rows.iter().map(|(_, event)| event);
+            let old: Vec<_> = old.take_while(|&event| is_old(event)).collect();
+            // A fault goes with its recovery.
+            let over = old
+                .iter()
+                .filter(|event| event.state() == FaultState::Recovery);
+            let entries: Vec<_> = over
+                .flat_map(|event| [event.related_number, event.number])
+                .map(|number| Entry::delete(Topic::Event, number.to_be_bytes()))
+                .collect();
+            if !entries.is_empty() {
+                self.journal.commit(&entries)?;
+            }
+            if old.len() < rows.len() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The newest events, at most `limit`, newest first.
     ///
     /// # Errors

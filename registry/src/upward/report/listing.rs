@@ -4,7 +4,7 @@
 use super::Context;
 use super::make::{Batch, Parts, scheme};
 use crate::Result;
-use crate::enterprise::{CertificateType, Enterprise, EnterpriseId, EnterpriseState};
+use crate::enterprise::{Enterprise, EnterpriseId};
 use crate::prefix::{Delegation, PrefixRecord};
 use crate::upward::{Entry, Topic};
 use idnode_proto::api::{self, report::Body};
@@ -76,25 +76,31 @@ pub(super) fn enterprises(context: &Context<'_>, hour: Period) -> Result<Batch> 
 }
 
 fn shown(enterprise: Enterprise, prefixes: &[PrefixRecord]) -> api::ReportedEnterprise {
-    let status = match enterprise.state() {
-        EnterpriseState::Unspecified => "",
-        EnterpriseState::PendingReview => "待审核",
-        EnterpriseState::Verified => "已实名",
-        EnterpriseState::Rejected => "驳回",
-        EnterpriseState::Suspended => "停用",
-    };
-    let certificate_type = match enterprise.profile.certificate_type() {
-        CertificateType::SocialCreditCode => "credit_code",
-        CertificateType::Other | CertificateType::Unspecified => "other",
-    };
+    let status = enterprise.state().official_name();
+    let profile = enterprise.profile;
+    let certificate_type = profile.certificate_type().name();
     api::ReportedEnterprise {
         id: enterprise.id,
-        name: enterprise.profile.name,
+        name: profile.name,
         certificate_type: certificate_type.to_owned(),
-        certificate_code: enterprise.profile.certificate_code,
+        certificate_code: profile.certificate_code,
         status: status.to_owned(),
         version: enterprise.version,
         routes: prefixes.iter().filter_map(route).collect(),
+        name_en: profile.name_en,
+        address: profile.address,
+        province_code: profile.province_code,
+        city_code: profile.city_code,
+        county_code: profile.county_code,
+        country_code: profile.country_code,
+        website: profile.website,
+        description: profile.description,
+        // Who its legal person is, reviews are told alone.
+        contact: profile.contact.map(|it| api::Contact {
+            name: it.name,
+            email: it.email,
+            phone: it.phone,
+        }),
     }
 }
 

@@ -71,9 +71,6 @@ pub struct MeasuredDay {
     /// Sources that the sketch has room for.
     #[prost(uint32, tag = "16")]
     pub source_capacity: u32,
-    /// Node only: seconds since the node was first docked.
-    #[prost(uint64, tag = "17")]
-    pub docked_s: u64,
 }
 
 /// Registry counters of a prefix at one moment.
@@ -82,7 +79,7 @@ pub struct Stock {
     /// Live identifiers.
     #[prost(uint64, tag = "1")]
     pub identifiers: u64,
-    /// Created, ever.
+    /// Created, ever: under former registrations of the prefix, too.
     #[prost(uint64, tag = "2")]
     pub creations: u64,
     /// Deleted, ever.

@@ -40,6 +40,11 @@ use tokio::sync::Notify;
 /// Most batches that are made in one go, so that sending goes on meanwhile.
 const BATCHES_AT_ONCE: usize = 1_024;
 
+/// What whole months are needed of for the monthly reports, beyond what is kept: days, and the same
+/// in milliseconds.
+const MONTHS_DAYS: u64 = 62;
+const MONTHS_MS: u64 = MONTHS_DAYS * 86_400_000;
+
 /// How a node reports.
 #[derive(Debug, Clone)]
 pub struct ReportOptions {
@@ -53,6 +58,8 @@ pub struct ReportOptions {
     pub max_backoff: Duration,
     /// How far the clock that reports go by is ahead of the system's, seconds.
     pub clock_offset_s: i64,
+    /// How long a jump of the system's clock lasts before they go by it.
+    pub clock_settle: Duration,
 }
 
 /// The reports of a node.
@@ -95,6 +102,7 @@ impl Reports {
         options: ReportOptions,
     ) -> Result<Self> {
         let journal = registry.journal();
+        let settle_ms = options.clock_settle.as_millis() as u64;
         let told_ms = Progress::read(&journal)?.map_or(0, |it| it.alive_ms);
         let reports = Self {
             outbox: Outbox::open(journal.clone())?,
@@ -103,7 +111,7 @@ impl Reports {
             uplink,
             journal,
             options,
-            clock: Mutex::new(ReportClock::new(told_ms)),
+            clock: Mutex::new(ReportClock::new(told_ms, settle_ms)),
             began: Instant::now(),
             news: Notify::new(),
             checks: Mutex::default(),
@@ -138,11 +146,6 @@ impl Reports {
     /// Fault and recovery events.
     pub fn events(&self) -> &Events {
         &self.events
-    }
-
-    /// The journal they are in.
-    pub fn journal(&self) -> &Journal {
-        &self.journal
     }
 
     /// Tells of a fault, or that it is over. Blocks on the disk.
@@ -216,9 +219,15 @@ impl Reports {
                 let Some(made) = self.outbox.made(kind)? else {
                     break;
                 };
+                let given_up = made.given_up;
                 let Some((period, mut made)) = made.owed(kind, closed_ms, keep_from_ms) else {
                     break;
                 };
+                if made.given_up > given_up {
+                    let periods = made.given_up - given_up;
+                    let kind = kind.name();
+                    tracing::warn!(kind, periods, next = %period, "reports are given up: too old");
+                }
                 let batch = make::next_batch(&context, kind, period, &made.prefix)?;
                 let is_done = batch.reached.is_none();
                 match batch.reached {
@@ -238,13 +247,23 @@ impl Reports {
         Ok(())
     }
 
+    fn forget_reports(&self, kind: Kind, keep_from_ms: u64) -> Result<()> {
+        let mut after = String::new();
+        while let Some(last) = self.outbox.forget(kind, &after, keep_from_ms)? {
+            after = last;
+        }
+        Ok(())
+    }
+
     /// Forgets what is older than what is kept.
     fn forget(&self, kind: Kind, keep_from_ms: u64) -> Result<()> {
-        while self.outbox.forget(kind, keep_from_ms)? {}
+        self.forget_reports(kind, keep_from_ms)?;
         if kind == Kind::Statistics {
+            // Once a day, what has no periods of its own.
+            self.forget_reports(Kind::Fault, keep_from_ms)?;
+            self.events.forget(keep_from_ms.saturating_sub(MONTHS_MS))?;
             let day = Period::at(Unit::Day, keep_from_ms);
-            // Whole months are needed for the monthly reports.
-            let first = day.number().saturating_sub(62);
+            let first = day.number().saturating_sub(MONTHS_DAYS);
             loop {
                 let entries = MeasuredDay::forget_before(&self.journal, first)?;
                 if entries.is_empty() {

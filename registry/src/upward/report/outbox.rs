@@ -1,5 +1,8 @@
 //! Reports in the journal: made, on their way, taken or refused. A report and the place that its
 //! kind has come to are one batch, so that it is made once whatever happens.
+//!
+//! One that is answered by an error of its own a few times is set aside: the others go first, and it
+//! is sent again after a wait. A new process sends it in its place again.
 
 use super::owed::Made;
 use crate::upward::{Entry, Journal, Topic};
@@ -11,15 +14,26 @@ use parking_lot::Mutex;
 use prost::Message;
 use std::collections::HashSet;
 use std::ops::Bound;
+use std::time::Duration;
 
 // The first byte of a key in `Topic::Report`.
 const ROWS: u8 = 1;
 const QUEUE: u8 = 2;
 const MADE: u8 = 3;
 const REFUSED: u8 = 4;
+// 5 is what was told of enterprises.
+const ASIDE: u8 = 6;
 
 /// Longest error that is kept, bytes.
 const MAX_ERROR_BYTES: usize = 500;
+/// Errors of its own after which a report is set aside.
+const PATIENCE: u32 = 3;
+/// The longest wait of a report that is set aside, in first waits.
+const LONGEST_WAIT: u32 = 60;
+/// Places in the queue read in one go.
+const PLACES_AT_ONCE: usize = 4_096;
+/// Class and number: what a place in the queue ends with.
+const PLACE_BYTES: usize = 9;
 /// Rows looked at in one go when old ones are forgotten.
 const FORGOTTEN_AT_ONCE: usize = 512;
 
@@ -39,6 +53,12 @@ struct Row {
     taken_ms: u64,
     #[prost(uint64, tag = "6")]
     made_ms: u64,
+    /// Errors of its own.
+    #[prost(uint32, tag = "7")]
+    errors: u32,
+    /// When it is sent again; 0: it is not set aside.
+    #[prost(uint64, tag = "8")]
+    aside_until_ms: u64,
 }
 
 /// A report's key in the queue.
@@ -52,7 +72,8 @@ struct Queued {
 #[derive(Debug)]
 pub struct Outbox {
     journal: Journal,
-    /// The last place given in the queue, and how many wait and were refused.
+    /// The last place given in the queue, and how many wait and were refused. Whoever changes a row
+    /// holds it from reading to committing.
     counts: Mutex<Counts>,
 }
 
@@ -61,6 +82,19 @@ struct Counts {
     last: u64,
     pending: u64,
     refused: u64,
+    /// Of those that wait, those that are set aside.
+    aside: u64,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// This report is to be sent.
+    Send(Box<Pending>),
+    /// Nothing before this time, milliseconds since the Unix epoch: what waits is set aside.
+    Wait(u64),
+    /// Nothing waits.
+    Nothing,
 }
 
 /// A report on its way.
@@ -78,8 +112,11 @@ pub enum Outcome {
     Taken,
     /// It breaks a rule: it is not sent again by itself.
     Refused(String),
-    /// It did not come through; it is sent again.
+    /// It did not come through, and nor would another one; it is sent again.
     Failed(String),
+    /// It is answered by an error, which may be its own: after a few of them it is set aside, for this
+    /// long and then twice as long each time.
+    Errored(String, Duration),
 }
 
 impl Outbox {
@@ -88,12 +125,14 @@ impl Outbox {
     /// # Errors
     /// The store fails.
     pub fn open(journal: Journal) -> Result<Self> {
+        put_back(&journal)?;
         let of = |kind: u8| -> Result<(u64, u64)> {
             let (mut last, mut count, mut greatest) = (vec![kind], 0, 0);
             loop {
                 let end = [kind + 1];
                 let range = (Bound::Excluded(&last[..]), Bound::Excluded(&end[..]));
-                let rows: Vec<(Bytes, Queued)> = journal.scan(Topic::Report, range, 4_096)?;
+                let rows: Vec<(Bytes, Queued)> =
+                    journal.scan(Topic::Report, range, PLACES_AT_ONCE)?;
                 let Some((key, _)) = rows.last() else {
                     return Ok((greatest, count));
                 };
@@ -110,6 +149,7 @@ impl Outbox {
             last,
             pending,
             refused,
+            aside: 0,
         });
         Ok(Self { journal, counts })
     }
@@ -172,36 +212,43 @@ impl Outbox {
         Ok(())
     }
 
-    /// The next report to be sent: events first, then in the order they were made.
+    /// The next report to be sent: events first, then in the order they were made; last what is set
+    /// aside, when its time has come, so that it holds up nobody.
     ///
     /// # Errors
     /// The store fails.
-    pub fn next(&self) -> Result<Option<Pending>> {
-        let (from, to) = ([QUEUE], [QUEUE + 1]);
-        let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
-        let mut rows: Vec<(Bytes, Queued)> = self.journal.scan(Topic::Report, range, 1)?;
-        let Some((place, queued)) = rows.pop() else {
-            return Ok(None);
+    pub fn next(&self, now_ms: u64) -> Result<Next> {
+        let first = match first_of(&self.journal, QUEUE)? {
+            Some(first) => first,
+            None => match first_of(&self.journal, ASIDE)? {
+                Some(aside) => match until(&aside.0) {
+                    until_ms if until_ms > now_ms => return Ok(Next::Wait(until_ms)),
+                    _ => aside,
+                },
+                None => return Ok(Next::Nothing),
+            },
         };
+        let (place, queued) = first;
         let row = self.row(&queued.key)?;
         let row = row.ok_or_else(|| Error::Storage(format!("no report {}", queued.key)))?;
         let report = decoded(&row)?;
-        Ok(Some(Pending { place, report }))
+        Ok(Next::Send(Box::new(Pending { place, report })))
     }
 
-    /// What became of a report.
+    /// What became of a report; how many errors it has had, if it is set aside for them.
     ///
     /// # Errors
     /// The store fails.
-    pub fn close(&self, pending: &Pending, outcome: &Outcome, now_ms: u64) -> Result<()> {
+    pub fn close(&self, pending: &Pending, outcome: &Outcome, now_ms: u64) -> Result<Option<u32>> {
         let key = &pending.report.key;
+        let mut counts = self.counts.lock();
         let Some(mut row) = self.row(key)? else {
-            return Ok(());
+            return Ok(None);
         };
         row.attempts = row.attempts.saturating_add(1);
         let mut entries = Vec::new();
-        let mut counts = self.counts.lock();
         let mut next = *counts;
+        let (was_aside, mut is_aside) = (row.aside_until_ms > 0, row.aside_until_ms > 0);
         match outcome {
             Outcome::Taken => {
                 (row.state, row.taken_ms) = (ReportState::Taken.into(), now_ms);
@@ -215,15 +262,29 @@ impl Outbox {
                 entries.push(Entry::put(Topic::Report, refused_key(key), &queued));
             }
             Outcome::Failed(reason) => row.last_error = shortened(reason),
+            Outcome::Errored(reason, first_wait) => {
+                row.last_error = shortened(reason);
+                row.errors = row.errors.saturating_add(1);
+                if let Some(wait_ms) = wait_ms(row.errors, *first_wait) {
+                    is_aside = true;
+                    row.aside_until_ms = now_ms.saturating_add(wait_ms).max(1);
+                    let aside = aside_key(row.aside_until_ms, &pending.place);
+                    let queued = Queued { key: key.clone() };
+                    entries.push(Entry::delete(Topic::Report, &pending.place));
+                    entries.push(Entry::put(Topic::Report, aside, &queued));
+                }
+            }
         }
-        if !matches!(outcome, Outcome::Failed(_)) {
+        if matches!(outcome, Outcome::Taken | Outcome::Refused(_)) {
+            (is_aside, row.aside_until_ms) = (false, 0);
             entries.push(Entry::delete(Topic::Report, &pending.place));
             next.pending = next.pending.saturating_sub(1);
         }
         entries.push(Entry::put(Topic::Report, row_key(key), &row));
+        next.aside = (next.aside + u64::from(is_aside)).saturating_sub(u64::from(was_aside));
         self.journal.commit(&entries)?;
         *counts = next;
-        Ok(())
+        Ok(is_aside.then_some(row.errors))
     }
 
     /// Puts a refused report back into the queue, as it was made; the row then. `None`: it is not
@@ -232,19 +293,21 @@ impl Outbox {
     /// # Errors
     /// The store fails.
     pub fn resend(&self, key: &str) -> Result<Option<api::ReportRow>> {
+        let Some(parsed) = ReportKey::parse(key) else {
+            return Ok(None);
+        };
+        // Before the row is read: two that read it refused would both queue it.
+        let mut counts = self.counts.lock();
         let refused = i32::from(ReportState::Refused);
         let Some(mut row) = self.row(key)?.filter(|row| row.state == refused) else {
             return Ok(None);
         };
-        let Some(parsed) = ReportKey::parse(key) else {
-            return Ok(None);
-        };
         row.state = ReportState::Pending.into();
-        let mut counts = self.counts.lock();
         let next = Counts {
             last: counts.last + 1,
             pending: counts.pending + 1,
             refused: counts.refused.saturating_sub(1),
+            ..*counts
         };
         self.journal.commit(&[
             Entry::put(Topic::Report, row_key(key), &row),
@@ -261,6 +324,12 @@ impl Outbox {
     pub fn counts(&self) -> (u64, u64) {
         let counts = self.counts.lock();
         (counts.pending, counts.refused)
+    }
+
+    /// How many of those that wait are set aside.
+    #[must_use]
+    pub fn aside(&self) -> u64 {
+        self.counts.lock().aside
     }
 
     /// One report with its document.
@@ -316,28 +385,49 @@ impl Outbox {
         Ok(found)
     }
 
-    /// Forgets reports that were made before a time and have been taken; whether there may be more.
+    /// Forgets reports of a kind that were made before a time, after a key (empty: from the first
+    /// one on), and have been taken, or refused and left at that. Looks at a bounded number of them;
+    /// the key to go on after, if there are more.
     ///
     /// # Errors
     /// The store fails.
-    pub fn forget(&self, kind: Kind, made_before_ms: u64) -> Result<bool> {
-        let from = row_key(&format!("{}/", kind.name()));
+    pub fn forget(&self, kind: Kind, after: &str, made_before_ms: u64) -> Result<Option<String>> {
+        let from = match after {
+            "" => row_key(&format!("{}/", kind.name())),
+            after => row_key(after),
+        };
         let to = row_key(&format!("{}0", kind.name()));
-        let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+        let range = (Bound::Excluded(&from[..]), Bound::Excluded(&to[..]));
+        let mut counts = self.counts.lock();
+        let mut next = *counts;
         let rows: Vec<(Bytes, Row)> = self.journal.scan(Topic::Report, range, FORGOTTEN_AT_ONCE)?;
-        let is_full = rows.len() == FORGOTTEN_AT_ONCE;
-        let taken = i32::from(ReportState::Taken);
-        let old = rows
-            .into_iter()
-            .filter(|(_, row)| row.state == taken && row.made_ms < made_before_ms);
-        let entries: Vec<_> = old
-            .map(|(key, _)| Entry::delete(Topic::Report, key))
-            .collect();
-        if entries.is_empty() {
-            return Ok(false);
+        let text = |key: &Bytes| {
+            let key = key.get(1..).unwrap_or_default();
+            String::from_utf8_lossy(key).into_owned()
+        };
+        // By key is by period, and that is in the order in which they were made.
+        let is_old = |row: &Row| row.made_ms < made_before_ms;
+        let last = rows.last().filter(|(_, row)| is_old(row));
+        let last = last.filter(|_| rows.len() == FORGOTTEN_AT_ONCE);
+        let last = last.map(|(key, _)| text(key));
+        let mut entries = Vec::new();
+        for (key, row) in rows {
+            let is_refused = row.state == i32::from(ReportState::Refused);
+            let is_settled = is_refused || row.state == i32::from(ReportState::Taken);
+            if !is_settled || !is_old(&row) {
+                continue;
+            }
+            if is_refused {
+                entries.push(Entry::delete(Topic::Report, refused_key(&text(&key))));
+                next.refused = next.refused.saturating_sub(1);
+            }
+            entries.push(Entry::delete(Topic::Report, key));
         }
-        self.journal.commit(&entries)?;
-        Ok(is_full)
+        if !entries.is_empty() {
+            self.journal.commit(&entries)?;
+            *counts = next;
+        }
+        Ok(last)
     }
 
     fn row(&self, key: &str) -> Result<Option<Row>> {
@@ -369,6 +459,66 @@ fn queue_entry(key: &ReportKey, place: u64, text: String) -> Entry {
     Entry::put(Topic::Report, place, &Queued { key: text })
 }
 
+/// The first entry of the queue, or of what is set aside.
+fn first_of(journal: &Journal, kind: u8) -> Result<Option<(Bytes, Queued)>> {
+    let (from, to) = ([kind], [kind + 1]);
+    let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+    let mut rows = journal.scan(Topic::Report, range, 1)?;
+    Ok(rows.pop())
+}
+
+/// Where a report is whose place in the queue this was: those that are to be sent first come first.
+fn aside_key(until_ms: u64, place: &[u8]) -> Vec<u8> {
+    let place = place.last_chunk::<PLACE_BYTES>().map(<[u8; _]>::as_slice);
+    [
+        &[ASIDE][..],
+        &until_ms.to_be_bytes(),
+        place.unwrap_or_default(),
+    ]
+    .concat()
+}
+
+/// When what has such a key is to be sent.
+fn until(aside_key: &[u8]) -> u64 {
+    let until = aside_key.get(1..).and_then(<[u8]>::first_chunk::<8>);
+    until.map_or(0, |it| u64::from_be_bytes(*it))
+}
+
+/// How long a report waits after so many errors of its own; `None`: it keeps its place.
+fn wait_ms(errors: u32, first_wait: Duration) -> Option<u64> {
+    let times = errors.checked_sub(PATIENCE)?;
+    let waits = 2_u32.saturating_pow(times).min(LONGEST_WAIT);
+    Some(u64::try_from((first_wait * waits).as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Puts what is set aside back into its place in the queue.
+fn put_back(journal: &Journal) -> Result<()> {
+    loop {
+        let (from, to) = ([ASIDE], [ASIDE + 1]);
+        let range = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
+        let rows: Vec<(Bytes, Queued)> = journal.scan(Topic::Report, range, PLACES_AT_ONCE)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut entries = Vec::new();
+        for (aside, queued) in rows {
+            let place = aside.last_chunk::<PLACE_BYTES>().map(<[u8; _]>::as_slice);
+            let place = [&[QUEUE][..], place.unwrap_or_default()].concat();
+            entries.push(Entry::delete(Topic::Report, &aside));
+            entries.push(Entry::put(Topic::Report, place, &queued));
+            let row: Option<Row> = journal.get(Topic::Report, &row_key(&queued.key))?;
+            if let Some(row) = row {
+                let row = Row {
+                    aside_until_ms: 0,
+                    ..row
+                };
+                entries.push(Entry::put(Topic::Report, row_key(&queued.key), &row));
+            }
+        }
+        journal.commit(&entries)?;
+    }
+}
+
 fn decoded(row: &Row) -> Result<api::Report> {
     api::Report::decode(row.report.clone()).map_err(|error| Error::Storage(error.to_string()))
 }
@@ -382,6 +532,7 @@ fn shown(key: &str, row: &Row, whole: bool) -> Result<api::ReportRow> {
         taken_at: (row.taken_ms > 0).then(|| timestamp(row.taken_ms)),
         report: whole.then(|| decoded(row)).transpose()?,
         made_at: Some(timestamp(row.made_ms)),
+        aside_until: (row.aside_until_ms > 0).then(|| timestamp(row.aside_until_ms)),
     })
 }
 

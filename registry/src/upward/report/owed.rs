@@ -67,6 +67,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const SETTLE_MS: u64 = 300_000;
     const START_MS: u64 = 1_795_795_200_000;
     const HOUR_MS: u64 = 3_600_000;
     const KEEP_MS: u64 = 400 * 24 * HOUR_MS;
@@ -105,7 +106,7 @@ mod tests {
     fn walk(kind: Kind, steps: &[Step]) -> (Vec<u64>, u64, u64) {
         let (mut wall, mut steady) = (START_MS, 0_u64);
         let mut told = 0;
-        let mut clock = ReportClock::new(0);
+        let mut clock = ReportClock::new(0, SETTLE_MS);
         let mut made = Made::docked(kind, START_MS).unwrap();
         let mut periods = Vec::new();
         for step in steps {
@@ -128,7 +129,7 @@ mod tests {
                     }
                 }
                 Step::Jumps(minutes) => wall = wall.saturating_add_signed(minutes * 60_000),
-                Step::Restarts => clock = ReportClock::new(told),
+                Step::Restarts => clock = ReportClock::new(told, SETTLE_MS),
             }
         }
         (periods, made.next, told)

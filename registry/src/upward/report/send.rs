@@ -1,7 +1,7 @@
 //! The task that makes and sends reports. It waits for nobody and nobody waits for it.
 
 use super::Reports;
-use super::outbox::{Outcome, Pending};
+use super::outbox::{Next, Outcome, Pending};
 use crate::now_ms;
 use crate::upward::Channel;
 use crate::upward::channel::connect;
@@ -10,10 +10,12 @@ use idnode_proto::api::{ReportVerdict, SubmitReportRequest};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tonic::transport;
+use tonic::{Code, Status, transport};
 
 /// How often it is looked what is owed.
 const LOOK: Duration = Duration::from_secs(1);
+/// The shortest time until it is looked again whether what is set aside may be sent.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 /// The first wait after a failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// Longest message, both ways, bytes.
@@ -42,6 +44,9 @@ impl Reports {
             }
             let (pending, refused) = self.outbox.counts();
             self.uplink.owes(Channel::Report, pending);
+            let aside = self.outbox.aside();
+            self.uplink.sets_aside(Channel::Report, aside);
+            metrics::gauge!("idnode_reports_aside").set(aside as f64);
             metrics::gauge!("idnode_reports_refused").set(refused as f64);
         }
     }
@@ -78,31 +83,49 @@ impl Reports {
         self.uplink.works(Channel::Report, now_ms());
         loop {
             let pending = match self.next_pending().await {
-                Ok(Some(pending)) => pending,
-                Ok(None) => {
+                Ok(Next::Send(pending)) => pending,
+                Ok(Next::Nothing) => {
                     // What was made meanwhile has left a permit.
                     self.news.notified().await;
                     continue;
                 }
+                Ok(Next::Wait(until_ms)) => {
+                    let wait_ms = until_ms.saturating_sub(self.now_ms());
+                    // The clock of reports may stand still: it is looked at again.
+                    let wait = Duration::from_millis(wait_ms).clamp(SHORTEST_LOOK, LOOK);
+                    tokio::select! {
+                        () = self.news.notified() => {}
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                    continue;
+                }
                 Err(reason) => return reason,
             };
-            let outcome = submit(&mut client, &pending).await;
+            let outcome = self.submit(&mut client, &pending).await;
             count(&outcome);
+            let key = pending.report.key.clone();
             let reason = match &outcome {
-                Outcome::Failed(reason) => Some(reason.clone()),
+                Outcome::Failed(reason) | Outcome::Errored(reason, _) => Some(reason.clone()),
                 Outcome::Refused(reason) => {
-                    let key = &pending.report.key;
                     tracing::warn!(key, reason, "a report was refused");
                     None
                 }
                 Outcome::Taken => None,
             };
-            if let Err(reason) = self.close(pending, outcome).await {
-                return reason;
-            }
-            match reason {
-                Some(reason) => return reason,
-                None => {
+            let is_answered = !matches!(outcome, Outcome::Failed(_));
+            let aside = match self.close(*pending, outcome).await {
+                Ok(aside) => aside,
+                Err(reason) => return reason,
+            };
+            match (reason, aside) {
+                (Some(reason), Some(errors)) if is_answered => {
+                    // The others go on: it has a wait of its own.
+                    tracing::warn!(key, reason, errors, "a report is set aside");
+                    let reason = format!("{key}: {reason}");
+                    self.uplink.errs(Channel::Report, &reason, now_ms());
+                }
+                (Some(reason), _) => return reason,
+                (None, _) => {
                     *backoff = FIRST_BACKOFF;
                     self.uplink.works(Channel::Report, now_ms());
                 }
@@ -110,14 +133,18 @@ impl Reports {
         }
     }
 
-    async fn next_pending(self: &Arc<Self>) -> Result<Option<Pending>, String> {
+    async fn next_pending(self: &Arc<Self>) -> Result<Next, String> {
         let reports = self.clone();
-        let next = tokio::task::spawn_blocking(move || reports.outbox.next()).await;
-        let next = next.map_err(|error| error.to_string())?;
+        let next = tokio::task::spawn_blocking(move || reports.outbox.next(reports.now_ms()));
+        let next = next.await.map_err(|error| error.to_string())?;
         next.map_err(|error| error.to_string())
     }
 
-    async fn close(self: &Arc<Self>, pending: Pending, outcome: Outcome) -> Result<(), String> {
+    async fn close(
+        self: &Arc<Self>,
+        pending: Pending,
+        outcome: Outcome,
+    ) -> Result<Option<u32>, String> {
         let reports = self.clone();
         let closed = tokio::task::spawn_blocking(move || {
             let now_ms = reports.now_ms();
@@ -126,32 +153,55 @@ impl Reports {
         let closed = closed.await.map_err(|error| error.to_string())?;
         closed.map_err(|error| error.to_string())
     }
-}
 
-async fn submit(client: &mut Client, pending: &Pending) -> Outcome {
-    let request = SubmitReportRequest {
-        report: Some(pending.report.clone()),
-    };
-    match client.submit_report(request).await {
-        Ok(answer) => {
-            let answer = answer.into_inner();
-            match answer.verdict() {
-                ReportVerdict::Taken | ReportVerdict::Known => Outcome::Taken,
-                ReportVerdict::Refused => {
-                    Outcome::Refused(format!("{}: {}", answer.field, answer.reason))
+    async fn submit(&self, client: &mut Client, pending: &Pending) -> Outcome {
+        let request = SubmitReportRequest {
+            report: Some(pending.report.clone()),
+        };
+        let errored = |reason: String| Outcome::Errored(reason, self.options.max_backoff);
+        match client.submit_report(request).await {
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                match answer.verdict() {
+                    ReportVerdict::Taken | ReportVerdict::Known => Outcome::Taken,
+                    ReportVerdict::Refused => {
+                        Outcome::Refused(format!("{}: {}", answer.field, answer.reason))
+                    }
+                    ReportVerdict::Unspecified => errored("an answer without a verdict".into()),
                 }
-                ReportVerdict::Unspecified => Outcome::Failed("an answer without a verdict".into()),
+            }
+            Err(status) => {
+                let reason = format!("{}: {}", status.code(), status.message());
+                match may_be_its_own(&status) {
+                    true => errored(reason),
+                    false => Outcome::Failed(reason),
+                }
             }
         }
-        Err(status) => Outcome::Failed(format!("{}: {}", status.code(), status.message())),
     }
+}
+
+/// Whether another report might fare better: the server has answered, and not that it is away, does
+/// not know this node or the method.
+fn may_be_its_own(status: &Status) -> bool {
+    let is_of_all = matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Unauthenticated
+            | Code::PermissionDenied
+            | Code::Unimplemented
+    );
+    // What the connection has come to has a cause here; an answer has none.
+    !is_of_all && std::error::Error::source(status).is_none()
 }
 
 fn count(outcome: &Outcome) {
     let outcome = match outcome {
         Outcome::Taken => "taken",
         Outcome::Refused(_) => "refused",
-        Outcome::Failed(_) => "failed",
+        Outcome::Failed(_) | Outcome::Errored(..) => "failed",
     };
     metrics::counter!("idnode_reports_sent_total", "outcome" => outcome).increment(1);
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::cli::{Cli, Command, ConfigCommand};
 use clap::Parser;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/config.md");
+const PAGE: &str = "../docs/config.md";
 
 #[test]
 fn the_reference_is_a_file_that_changes_nothing_and_has_every_key() {

@@ -75,6 +75,7 @@ fn other_value(key: &Key) -> String {
             | "dns.rrl_exempt"
             | "dns.allow_transfer"
             | "handle.recursion_deny"
+            | "upward.routes.sibling_networks"
             | "iiidap.rate_exempt",
             _,
         ) => "192.0.2.0/24,2001:db8::/32".to_owned(),
@@ -102,17 +103,28 @@ fn other_value(key: &Key) -> String {
         ("upward.epp.server", _) => "bms.example.org:700".to_owned(),
         ("upward.report.server", _) => "reports.example.org:7443".to_owned(),
         ("upward.report.probe_prefix", _) => "88.118".to_owned(),
-        ("upward.epp.server_name" | "upward.report.server_name", _) => "bms.example.org".to_owned(),
+        ("upward.sync.server", _) => "uplink.example.org:7444".to_owned(),
+        ("upward.epp.server_name" | "upward.report.server_name" | "upward.sync.server_name", _) => {
+            "bms.example.org".to_owned()
+        }
         (
             "upward.report.authority"
             | "upward.report.certificate"
             | "upward.report.key"
+            | "upward.sync.authority"
+            | "upward.sync.certificate"
+            | "upward.sync.key"
             | "upward.epp.authority"
             | "upward.epp.certificate"
             | "upward.epp.key"
-            | "upward.epp.password_file",
+            | "upward.epp.password_file"
+            | "upward.monitor_token_file",
             _,
         ) => "other.pem".to_owned(),
+        ("upward.routes.certificate_type", _) => "other".to_owned(),
+        ("upward.routes.certificate_code", _) => "91110000600037341L".to_owned(),
+        ("upward.routes.other_prefixes", _) => "oid:1.2.156.3001,gs1:6901234".to_owned(),
+        (path, _) if path.starts_with("upward.routes.contact_") => "0351-1234567".to_owned(),
         ("upward.escrow.server", _) => "escrow.example.org:22".to_owned(),
         ("upward.escrow.user", _) => "shr-118".to_owned(),
         ("upward.escrow.host_key", _) => {

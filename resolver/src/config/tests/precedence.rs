@@ -75,6 +75,11 @@ fn every_key_is_reached_by_variable_flag_and_file() {
                 "upward.report.certificate",
                 "upward.report.key",
             ],
+            "upward.sync.server" => &[
+                "upward.sync.authority",
+                "upward.sync.certificate",
+                "upward.sync.key",
+            ],
             "upward.epp.server" => &["upward.epp.password_file", "upward.epp.authority"],
             _ => &[],
         };

@@ -129,10 +129,12 @@ impl Directory {
         let mut notices = Vec::new();
         if more {
             self.truncated.increment(1);
-            notices.push(self.truncation(caller, help_url));
+            let is_full = all.len() == most;
+            notices.push(self.truncation(caller, is_full, help_url));
         }
         match all.len() {
-            0 => Err(absent("no node or enterprise has such a name here")),
+            // With more to look at, nobody can say that there is none.
+            0 if !more => Err(absent("no node or enterprise has such a name here")),
             1 if is_lookup && !more => Ok(match all.pop() {
                 Some(seen) => self.lookup(seen, notices, help_url),
                 None => Document::default(),
@@ -161,12 +163,18 @@ impl Directory {
         }
     }
 
-    /// The notice of a search that has found more than is shown (RESPONSES §9).
-    fn truncation(&self, caller: &Caller, help_url: Option<&str>) -> Notice {
+    /// The notice of a search that has found more than is shown (RESPONSES §9), or has not looked at
+    /// all there is: fewer than may be shown are then.
+    fn truncation(&self, caller: &Caller, is_full: bool, help_url: Option<&str>) -> Notice {
         let most = self.most_results(caller);
-        let limited = format!("Search results are limited to {most}. Search for more of the name.");
+        let limited = match is_full {
+            true => format!("Search results are limited to {most}."),
+            false => "Not everything that may match was looked at.".to_owned(),
+        };
+        let limited = format!("{limited} Search for more of the name.");
         let notice = Notice::new("Search Policy", [&limited]);
-        let for_strangers = *caller == Caller::Stranger
+        let for_strangers = is_full
+            && *caller == Caller::Stranger
             && self.options.max_results < self.options.max_results_known;
         let notice = notice.typed(match for_strangers {
             true => Notice::TRUNCATED_RESULTS,

@@ -16,10 +16,11 @@ mod make;
 
 pub use files::FileError;
 
+use super::abuse;
 use super::rate::{Rates, network_of};
 use arc_swap::ArcSwap;
 use files::{Files, Known};
-use idnode_proto::iiidap::{Bootstrap, Document, Query};
+use idnode_proto::iiidap::{Bootstrap, Document, Query, QueryError};
 use idnode_registry::{Caller, Registry};
 use ipnet::IpNet;
 use metrics::{Counter, counter};
@@ -93,8 +94,20 @@ pub(super) enum Answer {
 pub(super) struct Failure {
     /// HTTP status.
     pub(super) status: u16,
+    /// When to come again, if that helps.
+    pub(super) retry_after_s: Option<u32>,
     title: &'static str,
     description: Vec<String>,
+}
+
+impl From<QueryError> for Failure {
+    fn from(error: QueryError) -> Self {
+        let title = match error.status() {
+            422 => "Unprocessable Entity",
+            _ => "Bad Request",
+        };
+        Self::new(error.status(), title, error.to_string())
+    }
 }
 
 impl Failure {
@@ -102,6 +115,7 @@ impl Failure {
     pub(super) fn new(status: u16, title: &'static str, description: impl Into<String>) -> Self {
         Self {
             status,
+            retry_after_s: None,
             title,
             description: vec![description.into()],
         }
@@ -109,7 +123,19 @@ impl Failure {
 
     /// The node cannot answer now.
     pub(super) fn busy(reason: &str) -> Self {
-        Self::new(503, "Busy", reason)
+        Self::new(503, "Busy", reason).after(1)
+    }
+
+    /// Too much is asked: what it is that is too much (RFC 6585 §4).
+    pub(super) fn too_many(reason: impl Into<String>, retry_after_s: u32) -> Self {
+        Self::new(429, "Too Many Requests", reason).after(retry_after_s)
+    }
+
+    fn after(self, retry_after_s: u32) -> Self {
+        Self {
+            retry_after_s: Some(retry_after_s),
+            ..self
+        }
     }
 
     /// The error document (RESPONSES §6).
@@ -170,7 +196,8 @@ impl Directory {
             let directory = self.clone();
             // Only a panic in there could be reported here, and that is logged as such.
             let _ = tokio::task::spawn_blocking(move || {
-                if let Some(known) = directory.files.read_if_changed() {
+                let changed = directory.files.read_if_changed(&directory.known.load());
+                if let Some(known) = changed {
                     directory.known.store(Arc::new(known));
                 }
             })
@@ -207,8 +234,9 @@ impl Directory {
             return Ok(());
         };
         self.limited.increment(1);
+        abuse::turned_away();
         let reason = format!("a network may send {limit} {what} a second; try again in a second");
-        Err(Failure::new(429, "Too Many Requests", reason))
+        Err(Failure::too_many(reason, 1))
     }
 
     /// Answers a query on a thread where the store may take its time. `help_url` is where help is

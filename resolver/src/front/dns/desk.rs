@@ -23,6 +23,10 @@ pub(super) struct Desk {
     /// Answers of this batch by outcome, and how many of them were kept ones.
     outcomes: [u64; Outcome::ALL.len()],
     repeated: u64,
+    /// Resolutions of this thread when the batch began; `None`: it has not.
+    asked_before: Option<u64>,
+    /// Resolutions of this batch that are measured elsewhere.
+    put_off: u64,
 }
 
 /// What a query comes to at once.
@@ -46,6 +50,8 @@ impl Desk {
             kept: KeptAnswers::new(capacity_bytes),
             outcomes: [0; Outcome::ALL.len()],
             repeated: 0,
+            asked_before: None,
+            put_off: 0,
         }
     }
 
@@ -60,9 +66,10 @@ impl Desk {
         self.repeated
     }
 
-    /// Answers a query into `answer`, which is empty. Never waits.
+    /// Answers a query into `answer`, which is empty. Never waits. Who asks has been said
+    /// ([`measure::asker`]).
     pub(super) fn serve(&mut self, query: &[u8], peer: &Peer, answer: &mut Vec<u8>) -> Served {
-        measure::asker::on_thread(peer.addr.ip());
+        self.asked_before.get_or_insert_with(measure::asked);
         let usual = Usual::read(query);
         if let Some(usual) = &usual
             && let Some(served) = self.repeat(usual, peer, answer)
@@ -82,18 +89,24 @@ impl Desk {
             Considered::Reply(asked, reply) => {
                 self.reply(&asked, &reply, usual.as_ref(), peer, answer)
             }
-            Considered::Wait(waiting) => Served::Wait(waiting),
+            Considered::Wait(waiting) => {
+                self.put_off += waiting.resolutions;
+                Served::Wait(waiting)
+            }
             Considered::Messages(messages) => Served::Messages(messages),
         }
     }
 
-    /// A batch has been answered: how many queries it had, and how long it took.
+    /// A batch has been answered, all of it on this thread: how many queries it had, and how long
+    /// it took.
     pub(super) fn batch_ended(&mut self, queries: usize, took: Duration) {
         let meters = self.exchange.meters();
         meters.took(took, queries);
+        let before = self.asked_before.take();
+        let asked = before.map_or(0, |before| measure::asked().wrapping_sub(before));
         // Those that wait for the disk are measured when they are answered.
-        let resolutions = self.outcomes.iter().take(Outcome::Referred as usize + 1);
-        measure::resolved(took, resolutions.sum());
+        let put_off = std::mem::take(&mut self.put_off);
+        measure::resolved(took, asked.saturating_sub(put_off));
         meters
             .repeated
             .increment(std::mem::take(&mut self.repeated));

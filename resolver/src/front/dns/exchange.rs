@@ -145,7 +145,13 @@ impl Exchange {
     /// Answers one query where no zone transfers are carried; `None`: it draws no answer.
     pub(super) async fn answer(&self, query: &[u8], peer: &Peer) -> Option<Vec<u8>> {
         let began = Instant::now();
-        let answer = match self.consider(query, peer) {
+        let (considered, asked) = {
+            let _asker = measure::asker::here(Some(peer.addr.ip()));
+            let before = measure::asked();
+            let considered = self.consider(query, peer);
+            (considered, measure::asked().wrapping_sub(before))
+        };
+        let answer = match considered {
             Considered::Nothing | Considered::Messages(_) => None,
             Considered::Malformed(head) => Some(self.format_error(head)),
             Considered::Reply(asked, reply) => self.write(&asked, &reply, peer),
@@ -155,13 +161,13 @@ impl Exchange {
             }
         };
         self.shared.meters.took(began.elapsed(), 1);
-        measure::resolved(began.elapsed(), 1);
+        measure::resolved(began.elapsed(), asked);
         answer
     }
 
-    /// What a query comes to as far as memory knows. Never waits.
+    /// What a query comes to as far as memory knows. Never waits. Who asks has been said
+    /// ([`measure::asker`]).
     pub(super) fn consider(&self, query: &[u8], peer: &Peer) -> Considered {
-        measure::asker::on_thread(peer.addr.ip());
         let admission = self.shared.guard.admission(peer.addr.ip());
         if admission == Admission::Ignored {
             return Considered::Nothing;
@@ -200,6 +206,7 @@ impl Exchange {
         if is_transfer(question.qtype) {
             return self.transfer(query, asked, &question, peer);
         }
+        let asked_before = measure::asked();
         match self.shared.responder.try_answer(&question) {
             Step::Done(reply) => {
                 let reply = self
@@ -214,6 +221,7 @@ impl Exchange {
                 deferred,
                 peer: *peer,
                 began: Instant::now(),
+                resolutions: measure::asked().wrapping_sub(asked_before),
             })),
         }
     }

@@ -1,6 +1,7 @@
 //! Who may ask, and how often: access lists, response rate limits, limits of whole zones.
 
 use super::reply::Outcome;
+use crate::front::abuse;
 use crate::front::rate::{Rates, network_of};
 use idnode_proto::dnsname::ZoneKind;
 use ipnet::IpNet;
@@ -141,6 +142,7 @@ impl Guard {
             return Verdict::Send;
         };
         self.limited.increment(1);
+        abuse::turned_away();
         match beyond.checked_rem(options.slip) {
             Some(0) => Verdict::Truncate,
             _ => Verdict::Drop,

@@ -54,12 +54,17 @@ impl At<'_> {
             spelling: &spelling,
             now_s: now_s(),
             default_ttl_s: self.responder.zones.default_ttl_s(),
+            first_tells: false,
         };
         let query = self.query(identifier);
-        let mut reply = self.with_records(|qtype| found.records(qtype, resolved.values(&query)));
+        let mut reply = self.with_records_of(
+            |qtype| found.records(qtype, resolved.values(&query)),
+            |qtype| found.has(qtype, resolved.values(&query)),
+        );
         if hashed && self.question.qtype != RecordType::TXT {
             reply.additionals.push(found.naming_record());
-            if self.responder.core.dnssec.is_signed(self.zone.kind) {
+            let is_answered = reply.outcome == Outcome::Answered;
+            if is_answered && self.responder.core.dnssec.is_signed(self.zone.kind) {
                 reply.whole_sets = found.records(RecordType::TXT, resolved.values(&query));
             }
         }
@@ -129,6 +134,15 @@ impl At<'_> {
     /// The answer at a name that exists: its records of the type asked for, or that there are
     /// none; for any type one record (RFC 8482).
     pub(super) fn with_records(&self, records: impl Fn(RecordType) -> Vec<Record>) -> Reply {
+        self.with_records_of(&records, |qtype| !records(qtype).is_empty())
+    }
+
+    /// The same where it costs less to tell whether there are any records of a type.
+    fn with_records_of(
+        &self,
+        records: impl Fn(RecordType) -> Vec<Record>,
+        has: impl Fn(RecordType) -> bool,
+    ) -> Reply {
         if self.question.qtype == RecordType::ANY {
             let ttl_s = self.responder.zones.default_ttl_s();
             return Reply::answered(vec![any_record(&self.question.name, ttl_s)]);
@@ -140,7 +154,7 @@ impl At<'_> {
         let mut reply = self.no_data();
         if self.responder.core.dnssec.is_signed(self.zone.kind) {
             let types = ZONE_TYPES.into_iter();
-            reply.types = types.filter(|qtype| !records(*qtype).is_empty()).collect();
+            reply.types = types.filter(|qtype| has(*qtype)).collect();
         }
         reply
     }

@@ -47,6 +47,8 @@ pub(super) struct RecordSet<'a> {
     ttl_s: Option<u32>,
     default_ttl_s: u32,
     dropped: usize,
+    /// Whether it has records is all that is wanted.
+    first_tells: bool,
 }
 
 impl<'a> RecordSet<'a> {
@@ -59,7 +61,14 @@ impl<'a> RecordSet<'a> {
             ttl_s: None,
             default_ttl_s,
             dropped: 0,
+            first_tells: false,
         }
+    }
+
+    /// Whether further records would make no difference: where the first one is too large, the
+    /// others are left out as well.
+    fn is_settled(&self) -> bool {
+        self.first_tells && !(self.records.is_empty() && self.dropped == 0)
     }
 
     pub(super) fn push(&mut self, data: RData) {
@@ -99,9 +108,25 @@ pub(super) struct Found<'a> {
     pub(super) now_s: u64,
     /// TTL of what no value stands behind.
     pub(super) default_ttl_s: u32,
+    /// Of each type one record is enough, see [`Found::has`].
+    pub(super) first_tells: bool,
 }
 
 impl Found<'_> {
+    /// Whether it has records of a type: what [`Found::records`] would tell as well, without making
+    /// more than one.
+    pub(super) fn has<'v>(
+        &self,
+        qtype: RecordType,
+        values: impl Iterator<Item = ValueRef<'v>>,
+    ) -> bool {
+        let found = Found {
+            first_tells: true,
+            ..*self
+        };
+        !found.records(qtype, values).is_empty()
+    }
+
     /// Its records of one type; none: there are none of it.
     pub(super) fn records<'v>(
         &self,
@@ -135,7 +160,10 @@ impl Found<'_> {
     }
 
     fn set(&self) -> RecordSet<'_> {
-        RecordSet::new(self.owner, self.default_ttl_s)
+        RecordSet {
+            first_tells: self.first_tells,
+            ..RecordSet::new(self.owner, self.default_ttl_s)
+        }
     }
 
     fn txt<'v>(&self, values: impl Iterator<Item = ValueRef<'v>>) -> Vec<Record> {
@@ -144,7 +172,7 @@ impl Found<'_> {
         let mut set = self.set();
         set.bytes = COUNT_BYTES;
         set.push(txt(self.naming_text().as_bytes()));
-        for value in values {
+        for value in values.take_while(|_| !self.first_tells) {
             set.push_with_ttl(txt(&describe(&value)), self.ttl_s(&value));
         }
         if set.dropped > 0 {
@@ -164,6 +192,9 @@ impl Found<'_> {
             values.filter_map(|value| Some((link_of(&value, self.zone)?, self.ttl_s(&value))));
         for (priority, (link, ttl_s)) in (1..).zip(links.filter(|(link, _)| link.is_uri)) {
             set.push_with_ttl(uri(priority, &link.target), ttl_s);
+            if set.is_settled() {
+                break;
+            }
         }
         set.finish()
     }
@@ -175,6 +206,9 @@ impl Found<'_> {
         for (preference, (link, ttl_s)) in (1..).zip(links) {
             if let Some(data) = naptr(self.zone, preference, &link.service, &link.target) {
                 set.push_with_ttl(data, ttl_s);
+            }
+            if set.is_settled() {
+                break;
             }
         }
         if self.zone == ZoneKind::Ors {
@@ -213,6 +247,9 @@ impl Found<'_> {
                 seen.push(address);
                 set.push_with_ttl(record.data, self.ttl_s(&value));
             }
+            if set.is_settled() {
+                break;
+            }
         }
         set.finish()
     }
@@ -232,6 +269,9 @@ impl Found<'_> {
             let data = data.filter(|data| set.records.iter().all(|other| other.data != *data));
             if let Some(data) = data {
                 set.push_with_ttl(data, self.ttl_s(&value));
+            }
+            if set.is_settled() {
+                break;
             }
         }
         set.finish()
@@ -302,4 +342,89 @@ pub(super) fn naptr(zone: ZoneKind, preference: u16, service: &str, target: &str
 pub(super) fn any_record(owner: &Name, ttl_s: u32) -> Record {
     let host = HINFO::new("RFC8482".to_owned(), String::new());
     Record::from_rdata(owner.clone(), ttl_s, RData::HINFO(host))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use idnode_proto::value::{Value, Values, encode_values};
+    use std::cell::Cell;
+
+    fn found<'a>(owner: &'a Name, identifier: &'a Identifier, zone: ZoneKind) -> Found<'a> {
+        Found {
+            owner,
+            zone,
+            identifier,
+            spelling: "88.118.8/x",
+            now_s: 1_700_000_000,
+            default_ttl_s: 300,
+            first_tells: false,
+        }
+    }
+
+    fn records_of(all: &[Value]) -> Vec<Value> {
+        let numbered = all.iter().zip(1..).map(|(value, index)| Value {
+            index,
+            ..value.clone()
+        });
+        numbered.collect()
+    }
+
+    #[test]
+    fn whether_there_are_records_is_told_as_the_records_tell_it() {
+        let long = format!("https://example.cn/{}", "x".repeat(MAX_SET_BYTES));
+        let kinds = [
+            Value::new(1, "URL", "https://example.cn/"),
+            Value::new(1, "URL", long),
+            Value::new(1, "A", "192.0.2.1"),
+            Value::new(1, "INET_HOST", "2001:db8::1"),
+            Value::new(1, "PTR", "host.example.cn."),
+            Value::new(1, "HTTPS", "1 . alpn=h2"),
+            Value::new(1, "HTTPS", "no such thing"),
+            Value::new(1, "DESC", "x"),
+        ];
+        let owner = Name::from_ascii("x.88-118-8.hdl.id.example.").unwrap();
+        for (zone, text) in [
+            (ZoneKind::Node, "88.118.8/x"),
+            (ZoneKind::Ors, "oid:1.2.156.3001"),
+            (ZoneKind::Ons, "(01)09506000134352"),
+        ] {
+            let identifier = Identifier::parse(text).unwrap();
+            let found = found(&owner, &identifier, zone);
+            // Every two of them in either order, and none.
+            for first in &kinds {
+                for second in &kinds {
+                    for count in 0..=2 {
+                        let all = [first.clone(), second.clone()];
+                        let all = records_of(all.get(..count).unwrap());
+                        let encoded = encode_values(&all);
+                        let values = || Values::new(&encoded, all.len() as u32).map(Result::unwrap);
+                        for qtype in ZONE_TYPES {
+                            let made = found.records(qtype, values());
+                            let told = found.has(qtype, values());
+                            assert_eq!(told, !made.is_empty(), "{zone:?} {qtype} {all:.80?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whether_there_are_records_takes_one_of_them() {
+        let owner = Name::from_ascii("x.88-118-8.hdl.id.example.").unwrap();
+        let identifier = Identifier::parse("88.118.8/x").unwrap();
+        let found = found(&owner, &identifier, ZoneKind::Node);
+        let all: Vec<_> = (1..=2_000)
+            .map(|index| Value::new(index, "URL", format!("https://example.cn/{index}")))
+            .collect();
+        let encoded = encode_values(&all);
+        for qtype in [RecordType::TXT, URI, RecordType::NAPTR] {
+            let read = Cell::new(0);
+            let values = Values::new(&encoded, all.len() as u32).map(Result::unwrap);
+            assert!(found.has(qtype, values.inspect(|_| read.set(read.get() + 1))));
+            assert!(read.get() <= 1, "{qtype}: {} values", read.get());
+        }
+    }
 }

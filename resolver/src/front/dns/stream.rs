@@ -12,6 +12,7 @@ use super::exchange::Exchange;
 use super::peer::Peer;
 use super::transfer::Messages;
 use crate::front::desks::Desks;
+use crate::measure;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use metrics::Counter;
 use std::future::poll_fn;
@@ -244,6 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
         let shared = &self.shared;
         let mut desk = shared.desks.free();
+        let _asker = measure::asker::here(Some(self.peer.addr.ip()));
         let (began, mut answered, mut answer) = (Instant::now(), 0, Vec::new());
         while let Some((query, behind)) = whole_query(rest) {
             let waits = self.waiting.len() >= shared.limits.max_queries;

@@ -12,7 +12,7 @@ use idnode_proto::api::batch_resolve_response::{Item, item};
 use idnode_registry::{Caller, Error};
 use prost::Message;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_stream::Stream;
 use tonic::metadata::MetadataMap;
 use tonic::{Status, Streaming};
@@ -35,13 +35,14 @@ pub(super) fn answers(
         metadata,
         inbound,
         message: None,
+        work: Work::default(),
         full: None,
         ended: false,
     };
     stream::unfold(batch, move |mut batch| async move {
-        let answer = measure::asker::of_task(from, batch.next())
-            .await
-            .transpose()?;
+        let (answer, asked) = measure::asker::of_task(from, batch.next()).await;
+        batch.measure(asked);
+        let answer = answer.transpose()?;
         batch.ended |= answer.is_err();
         Some((answer.map_err(Refused::into_status), batch))
     })
@@ -53,15 +54,26 @@ struct Batch {
     inbound: Streaming<api::BatchResolveRequest>,
     /// The message that is being answered.
     message: Option<Asking>,
+    /// What has been done for it.
+    work: Work,
     /// Items that did not fit the answer before.
     full: Option<Vec<Item>>,
     ended: bool,
 }
 
+/// What was done for a message, without the time that its client has taken to read.
+#[derive(Default)]
+struct Work {
+    /// When it was last taken up; `None`: nothing is done for a message.
+    since: Option<Instant>,
+    took: Duration,
+    /// Resolutions.
+    asked: u64,
+}
+
 /// A message that is being answered.
 struct Asking {
     caller: Caller,
-    started: Instant,
     /// The place of the next question in the message.
     position: usize,
     questions: std::vec::IntoIter<Question>,
@@ -80,6 +92,7 @@ impl Batch {
                 None => return Ok(None),
             },
         };
+        self.work.since = Some(Instant::now());
         let limit = self.api.options.message_limit_bytes;
         let mut items = Vec::with_capacity(asking.questions.len().min(WINDOW));
         let mut bytes = 0;
@@ -96,14 +109,26 @@ impl Batch {
                 items.push(item);
             }
             if asking.questions.len() == 0 {
-                let took = asking.started.elapsed();
-                self.api.meter.count_message(took);
-                measure::resolved(took, asking.position as u64);
                 return Ok(Some(api::BatchResolveResponse { items }));
             }
             window = self.answer_window(&mut asking).await.into_iter();
             // Ten thousand cache hits in a row must leave the thread to others in between.
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// An answer is made, with so many resolutions: where it is a message's last, what was done for
+    /// the message is measured.
+    fn measure(&mut self, asked: u64) {
+        let Some(since) = self.work.since.take() else {
+            return;
+        };
+        self.work.took += since.elapsed();
+        self.work.asked += asked;
+        if self.message.is_none() {
+            let Work { took, asked, .. } = std::mem::take(&mut self.work);
+            self.api.meter.count_message(took);
+            measure::resolved(took, asked);
         }
     }
 
@@ -136,7 +161,6 @@ impl Batch {
         let caller = auth::caller(&self.api.core, &self.metadata)?;
         Ok(Some(Asking {
             caller,
-            started: Instant::now(),
             position: 0,
             questions: items.into_iter(),
         }))
@@ -175,7 +199,8 @@ impl Batch {
         let parsed = question
             .request
             .ok_or_else(|| Error::invalid("identifier", "is missing").into())
-            .and_then(Asked::parse);
+            .and_then(Asked::parse)
+            .and_then(Asked::without_recursion);
         let asked = match parsed {
             Ok(asked) => asked,
             Err(refused) => return Quick::Answered(Box::new(Err(refused))),

@@ -13,7 +13,7 @@
 //! | `identifiers`, `import`, `export` | IdentifierService |
 //! | `changes`, `watch` | ChangeService |
 //! | `dnssec` | DnssecService |
-//! | `upward` | UpwardService |
+//! | `upward`, `takeover` | UpwardService |
 //! | `reports` | ReportService: what was reported to the national node |
 //! | `health` | the health service |
 
@@ -33,7 +33,9 @@ mod import;
 mod prefixes;
 mod reports;
 mod resolution;
+mod routes;
 mod status;
+mod takeover;
 mod templates;
 #[cfg(test)]
 mod tests;

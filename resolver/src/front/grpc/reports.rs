@@ -39,6 +39,7 @@ impl ReportService for Api {
                     next_page_token: listed.next.unwrap_or_default(),
                     pending,
                     refused,
+                    aside: reports.outbox().aside(),
                 })
             })
             .await

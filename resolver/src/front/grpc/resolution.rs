@@ -6,6 +6,7 @@ use super::identifiers::now_s;
 use super::status::{Outcome, Refused, Result};
 use super::{auth, batch};
 use crate::measure;
+use crate::recursion::RecursionError;
 use crate::resolve::{Answer, Filter, Query, Resolved};
 use idnode_proto::api;
 use idnode_proto::api::resolution_service_server::ResolutionService;
@@ -28,9 +29,11 @@ impl ResolutionService for Api {
         let started = Instant::now();
         let from = request.remote_addr().map(|address| address.ip());
         let (metadata, _, request) = request.into_parts();
-        let result = measure::asker::of_task(from, self.resolve_one(&metadata, request)).await;
-        self.meter.count(started.elapsed(), outcome(&result));
-        measure::resolved(started.elapsed(), 1);
+        let resolving = self.resolve_one(&metadata, request);
+        let (result, asked) = measure::asker::of_task(from, resolving).await;
+        let took = started.elapsed();
+        self.meter.count(took, outcome(&result));
+        measure::resolved(took, asked);
         result.map(Response::new).map_err(Refused::into_status)
     }
 
@@ -63,8 +66,40 @@ impl Api {
         let asked = Asked::parse(request)?;
         let query = asked.query(&caller);
         match self.core.resolver.try_resolve(&query) {
-            Some(answer) => shown(answer?, &query),
+            Some(answer) => self.shown_further(answer?, &asked, &query).await,
+            None if asked.recurse => {
+                let answer = self
+                    .in_time(async { Ok(self.core.resolver.resolve(&query).await?) })
+                    .await?;
+                self.shown_further(answer, &asked, &query).await
+            }
             None => self.resolve_from_disk(&query).await,
+        }
+    }
+
+    /// The core's answer, or that of others where they are to be asked.
+    async fn shown_further(
+        &self,
+        answer: Answer,
+        asked: &Asked,
+        query: &Query<'_>,
+    ) -> Result<api::ResolveResponse> {
+        let recursion = self.core.recursion.as_ref().filter(|_| asked.recurse);
+        let registered = self.core.registry.prefixes();
+        let further = recursion.and_then(|it| {
+            let start = it.start(query.identifier, &answer, registered)?;
+            Some((it, start))
+        });
+        let Some((recursion, start)) = further else {
+            return shown(answer, query);
+        };
+        let others = self
+            .in_time(async { Ok(recursion.resolve(query.identifier, &start, 0).await) })
+            .await?;
+        match others {
+            Ok(others) => shown(others, query),
+            Err(RecursionError::NoWay) => shown(answer, query),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -95,6 +130,8 @@ pub(super) struct Asked {
     identifier: Identifier,
     filter: Filter,
     public_only: bool,
+    /// Others are asked where they answer for the identifier.
+    pub recurse: bool,
 }
 
 impl Asked {
@@ -117,7 +154,17 @@ impl Asked {
                 indexes: request.indexes,
             },
             public_only: request.public_only,
+            recurse: request.recurse,
         })
+    }
+
+    /// The same in a batch, where others are not asked: ten thousand questions at once would keep
+    /// everybody else's out.
+    pub fn without_recursion(self) -> Result<Self> {
+        match self.recurse {
+            true => Err(Error::invalid("recurse", "is for one identifier at a time").into()),
+            false => Ok(self),
+        }
     }
 
     /// The question to the core.

@@ -3,8 +3,10 @@
 
 use super::convert::rfc3339;
 use crate::front::dns::{KeyError, Refusal};
+use crate::recursion::RecursionError;
 use crate::resolve::Missing;
 use idnode_proto::api;
+use idnode_proto::handle::ResponseCode;
 use idnode_proto::identifier::IdentifierError;
 use idnode_registry::write::ItemError;
 use idnode_registry::{Error, Sequence};
@@ -46,6 +48,8 @@ pub(super) enum Refused {
         /// The identifier as it was asked for.
         name: String,
     },
+    /// Others were asked, and gave no answer.
+    Elsewhere(RecursionError),
     /// The change log has been trimmed beyond what is asked for.
     Forgotten {
         /// The oldest entry it keeps.
@@ -60,6 +64,12 @@ pub(super) enum Refused {
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         Self::Registry(error)
+    }
+}
+
+impl From<RecursionError> for Refused {
+    fn from(error: RecursionError) -> Self {
+        Self::Elsewhere(error)
     }
 }
 
@@ -181,6 +191,7 @@ impl Refused {
                 ..
             } => Code::FailedPrecondition,
             Self::Missing { .. } => Code::NotFound,
+            Self::Elsewhere(error) => recursion_code(error).0,
             Self::Forgotten { .. } => Code::OutOfRange,
             Self::Deadline(_) => Code::DeadlineExceeded,
             Self::Transport(status) => status.code(),
@@ -199,6 +210,7 @@ impl Refused {
             }
             Self::Keys(error) => key_facts(code, &error),
             Self::Missing { missing, name } => missing_facts(code, missing, &name),
+            Self::Elsewhere(error) => Facts::new(code, recursion_code(&error).1, error.to_string()),
             Self::Forgotten { oldest } => {
                 let message = format!("the change log is kept from sequence {oldest} on");
                 let mut facts = Facts::new(code, "SEQUENCE_FORGOTTEN", message.clone());
@@ -237,6 +249,11 @@ fn registry_facts(code: Code, error: Error) -> Facts {
             facts.precondition = Some(format!("prefix {name}"));
             facts.message.clone()
         }
+        Error::TakenOver { name, epoch } => {
+            facts.metadata.push(("epoch", epoch.to_string()));
+            facts.precondition = Some(format!("prefix {name}"));
+            facts.message.clone()
+        }
         Error::VersionMismatch { current, .. } => {
             facts
                 .metadata
@@ -260,6 +277,21 @@ fn registry_facts(code: Code, error: Error) -> Facts {
         facts.violation = Some((error.field().to_owned(), description));
     }
     facts
+}
+
+fn recursion_code(error: &RecursionError) -> (Code, &'static str) {
+    match error {
+        RecursionError::NoWay => (Code::NotFound, "PREFIX_NOT_FOUND"),
+        RecursionError::TooDeep | RecursionError::Circle => {
+            (Code::FailedPrecondition, "RECURSION_LIMIT")
+        }
+        RecursionError::Busy => (Code::Unavailable, "RECURSION_BUSY"),
+        RecursionError::Unreachable { .. } => (Code::Unavailable, "RECURSION_UNREACHABLE"),
+        RecursionError::Refused { .. } if error.code() == ResponseCode::NOT_RESPONSIBLE => {
+            (Code::NotFound, "PREFIX_NOT_FOUND")
+        }
+        RecursionError::Refused { .. } => (Code::Unavailable, "RECURSION_REFUSED"),
+    }
 }
 
 fn key_code(error: &KeyError) -> Code {

@@ -2,6 +2,8 @@
 
 use super::call::Api;
 use super::convert::{self, timestamp, unnamed};
+use super::routes;
+use super::takeover;
 use bytes::Bytes;
 use idnode_proto::api;
 use idnode_proto::api::UpwardTransactionState;
@@ -12,6 +14,7 @@ use idnode_registry::read::MAX_PAGE;
 use idnode_registry::upward::epp::records::{Kind, Records, Transaction, TransactionState};
 use idnode_registry::upward::escrow::Deposit;
 use idnode_registry::upward::escrow::entry::listed;
+use idnode_registry::upward::sync;
 use idnode_registry::upward::{Channel, ChannelStatus, LinkState};
 use idnode_registry::{Error, Object};
 use tonic::{Request, Response, Status};
@@ -45,12 +48,26 @@ impl UpwardService for Api {
             let wanted = Wanted::parse(&request)?;
             api.read(move |registry| {
                 let records = Records(registry.journal());
-                let mut found = records.transactions()?;
-                found.retain(|it| wanted.is(it));
-                found.sort_by(|a, b| {
-                    let order = b.created_at_ms.cmp(&a.created_at_ms);
-                    order.then_with(|| a.client_id.cmp(&b.client_id))
-                });
+                let mut found = Vec::new();
+                let newest = |found: &mut Vec<Transaction>, limit| {
+                    found.sort_by(|a, b| {
+                        let order = b.created_at_ms.cmp(&a.created_at_ms);
+                        order.then_with(|| a.client_id.cmp(&b.client_id))
+                    });
+                    found.truncate(limit);
+                };
+                // However many there are, no more are held than are to be shown, and as many again.
+                let held = wanted.limit + 1;
+                records.each_transaction(|transaction| {
+                    if wanted.is(&transaction) {
+                        found.push(transaction);
+                    }
+                    if found.len() >= 2 * held {
+                        newest(&mut found, held);
+                    }
+                    Ok(())
+                })?;
+                newest(&mut found, held);
                 let more = found.len() > wanted.limit;
                 found.truncate(wanted.limit);
                 Ok(api::ListUpwardTransactionsResponse {
@@ -59,6 +76,26 @@ impl UpwardService for Api {
                 })
             })
             .await
+        })
+        .await
+    }
+
+    async fn restart_changes(
+        &self,
+        request: Request<api::RestartChangesRequest>,
+    ) -> Result<Response<api::RestartChangesResponse>, Status> {
+        self.unary(request, |api, caller, _| async move {
+            caller.require_operator("the uplink")?;
+            let uplink = api.core.uplink.clone();
+            let is_sync = |(channel, _): &(Channel, ChannelStatus)| *channel == Channel::Sync;
+            if !uplink.channels().iter().any(is_sync) {
+                let reason = "is off: upward.sync.server names no server";
+                return Err(Error::state(Object::Prefix, "the stream of changes", reason).into());
+            }
+            tokio::task::spawn_blocking(move || sync::restart(&uplink))
+                .await
+                .map_err(|_| Error::Unavailable("the node is shutting down".into()))??;
+            Ok(api::RestartChangesResponse {})
         })
         .await
     }
@@ -90,6 +127,19 @@ impl UpwardService for Api {
             Ok(api::ListDepositsResponse {
                 deposits: deposits.collect(),
             })
+        })
+        .await
+    }
+
+    async fn list_siblings(
+        &self,
+        request: Request<api::ListSiblingsRequest>,
+    ) -> Result<Response<api::ListSiblingsResponse>, Status> {
+        self.unary(request, |api, caller, _| async move {
+            caller.require_operator("the uplink")?;
+            let siblings = api.core.uplink.siblings().clone();
+            api.read(move |registry| routes::listed(registry, &siblings))
+                .await
         })
         .await
     }
@@ -129,6 +179,28 @@ impl UpwardService for Api {
             Ok(api::MakeDepositsResponse { prefixes })
         })
         .await
+    }
+
+    async fn get_takeover(
+        &self,
+        request: Request<api::GetTakeoverRequest>,
+    ) -> Result<Response<api::TakeoverStatus>, Status> {
+        self.unary(request, |api, caller, _| takeover::status(api, caller))
+            .await
+    }
+
+    async fn list_takeover_conflicts(
+        &self,
+        request: Request<api::ListTakeoverConflictsRequest>,
+    ) -> Result<Response<api::ListTakeoverConflictsResponse>, Status> {
+        self.unary(request, takeover::conflicts).await
+    }
+
+    async fn settle_takeover_conflict(
+        &self,
+        request: Request<api::SettleTakeoverConflictRequest>,
+    ) -> Result<Response<api::ShownConflict>, Status> {
+        self.unary(request, takeover::settled).await
     }
 }
 
@@ -234,5 +306,9 @@ fn shown_channel((channel, status): (Channel, ChannelStatus)) -> api::UpwardChan
         last_exchange: (last > 0).then(|| timestamp(last)).flatten(),
         last_error: status.last_error,
         backlog: status.backlog,
+        owed_since: (status.owed_since_ms > 0)
+            .then(|| timestamp(status.owed_since_ms))
+            .flatten(),
+        aside: status.aside,
     }
 }

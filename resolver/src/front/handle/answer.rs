@@ -325,6 +325,8 @@ impl Answerer {
         match request.request {
             _ if !request.message.credential.is_empty() => Read::Operation,
             _ if self.certifies(to.flags) => Read::Operation,
+            // By what session?
+            _ if to.flags.contains(OpFlags::ENCRYPT) => Read::Operation,
             Request::Resolve(asked) => match self.question(to, &asked, &STRANGER, scratch) {
                 Ok(question) => Read::Question(question),
                 Err(outcome) => Read::Answered(outcome),

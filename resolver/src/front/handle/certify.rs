@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 const MOST: usize = 64;
 /// Where the first octet of a message's options is (RFC 3652 §2.2.2), and the bit of it that says
 /// that the message is signed.
-const FIRST_FLAGS: usize = 28;
-const CERTIFY: u8 = (OpFlags::CERTIFY.0 >> 24) as u8;
+pub(super) const FIRST_FLAGS: usize = 28;
+pub(super) const CERTIFY: u8 = (OpFlags::CERTIFY.0 >> 24) as u8;
 
 /// The key that answers are signed with; its public part is in the node's site information.
 pub struct SiteKey {

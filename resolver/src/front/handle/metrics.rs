@@ -72,6 +72,8 @@ labels! {
         TcpWrite = "handle_tcp_write",
         /// Answers that wait for their signatures.
         Signatures = "handle_signatures",
+        /// Sessions, of one network or of all, that administrators use.
+        Sessions = "handle_sessions",
         /// How long a TLS handshake may take.
         TlsHandshakes = "handle_tls_handshakes",
         /// A frame above the message limit.

@@ -3,7 +3,7 @@
 use super::answer::{Answerer, Question, Scratch};
 use super::metrics::Outcome;
 use crate::recursion::{Recursion, RecursionError, Start};
-use crate::resolve::{Answer, Missing};
+use crate::resolve::Answer;
 use idnode_proto::handle::{OpFlags, ResponseCode};
 
 /// An answer that others may have a better one than.
@@ -24,20 +24,8 @@ impl Answerer {
             return None;
         }
         let recursion = self.core.recursion.as_ref()?;
-        let start = match answer {
-            Answer::Referral(entry) => Start::Sites(&entry.record.delegation.as_ref()?.sites),
-            Answer::Missing(Missing::Prefix) => Start::Upstream,
-            // 0.NA/88.119, a prefix that is not registered here.
-            Answer::Missing(Missing::Identifier) => {
-                let prefix = question.identifier.prefix_handle()?;
-                let registered = self.core.registry.prefixes().get(prefix.key()).is_some();
-                if registered {
-                    return None;
-                }
-                Start::Upstream
-            }
-            _ => return None,
-        };
+        let registered = self.core.registry.prefixes();
+        let start = recursion.start(&question.identifier, answer, registered)?;
         Some(Beyond { recursion, start })
     }
 
@@ -51,24 +39,17 @@ impl Answerer {
     ) -> Outcome {
         let (identifier, hops) = (&question.identifier, question.to.recursion_count);
         let Beyond { recursion, start } = beyond;
-        let asked = recursion.resolve(identifier, start, hops).await;
-        let (code, outcome, error) = match asked {
+        let asked = recursion.resolve(identifier, &start, hops).await;
+        let error = match asked {
             Ok(answer) => return self.write(question, Ok(answer), scratch),
             Err(RecursionError::NoWay) => return self.write(question, Ok(said.clone()), scratch),
-            Err(error @ (RecursionError::TooDeep | RecursionError::Circle)) => {
-                (ResponseCode::RECURSION_LIMIT, Outcome::Failed, error)
-            }
-            Err(error @ RecursionError::Busy) => (ResponseCode::BUSY, Outcome::Busy, error),
-            Err(error @ RecursionError::Refused { code, .. })
-                if code == ResponseCode::NOT_RESPONSIBLE.0 =>
-            {
-                (
-                    ResponseCode::NOT_RESPONSIBLE,
-                    Outcome::NotResponsible,
-                    error,
-                )
-            }
-            Err(error) => (ResponseCode::ERROR, Outcome::Failed, error),
+            Err(error) => error,
+        };
+        let code = error.code();
+        let outcome = match code {
+            ResponseCode::BUSY => Outcome::Busy,
+            ResponseCode::NOT_RESPONSIBLE => Outcome::NotResponsible,
+            _ => Outcome::Failed,
         };
         self.error(&question.to, code, &error.to_string(), scratch);
         outcome
@@ -81,7 +62,7 @@ impl Answerer {
         beyond: &Beyond<'_>,
         scratch: &mut Scratch,
     ) -> Option<Outcome> {
-        let kept = beyond.recursion.kept(&question.identifier, beyond.start)?;
+        let kept = beyond.recursion.kept(&question.identifier, &beyond.start)?;
         Some(self.write(question, Ok(kept), scratch))
     }
 }

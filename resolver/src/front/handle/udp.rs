@@ -6,6 +6,7 @@ use super::desk::Desk;
 use super::metrics::Bound;
 use super::operation::Client;
 use super::{HandleOptions, Tasks};
+use crate::front::abuse;
 use crate::front::rate::{Rates, network_of};
 use crate::measure;
 use crate::udp::{Path, Sender, Service};
@@ -79,6 +80,7 @@ impl Shared {
         let admitted = self.long_answers.admits(path.source, reply.len());
         if !admitted {
             self.answerer.metrics.bound(Bound::UdpLongAnswers);
+            abuse::turned_away();
         }
         admitted
     }
@@ -87,12 +89,13 @@ impl Shared {
     fn take_up(self: Arc<Self>, late: Late, sender: Sender) {
         let tasks = self.tasks.clone();
         tasks.spawn(async move {
-            let (mut client, mut scratch) = (Client::default(), Scratch::default());
+            let from = late.path.source.ip();
+            let (mut client, mut scratch) = (Client::claimed(from), Scratch::default());
             let answer =
                 self.answerer
                     .answer(&late.message, Transport::Udp, &mut client, &mut scratch);
-            let from = Some(late.path.source.ip());
-            if measure::asker::of_task(from, answer).await == Attempt::Done {
+            let (attempt, _) = measure::asker::of_task(Some(from), answer).await;
+            if attempt == Attempt::Done {
                 self.deliver(scratch.reply, &late, &sender);
             }
         });
@@ -238,7 +241,7 @@ impl Datagrams {
             let (shared, sender) = (self.shared.clone(), self.sender.clone());
             self.shared.tasks.spawn_blocking(move || {
                 for late in late {
-                    measure::asker::on_thread(late.path.source.ip());
+                    let _asker = measure::asker::here(Some(late.path.source.ip()));
                     let (message, mut scratch) = (&late.message, Scratch::default());
                     let answerer = &shared.answerer;
                     let attempt =

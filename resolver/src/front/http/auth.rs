@@ -14,7 +14,7 @@ use super::proof::{self, Proof};
 use super::refusal::Refusal;
 use super::session::{Login, Session, over};
 use crate::front::bearer_token;
-use crate::front::proofs::Unchecked;
+use crate::front::proofs::{Says, Unchecked};
 use axum::body::Body;
 use axum::http::header::{self, HeaderValue};
 use axum::http::request::Parts;
@@ -121,22 +121,36 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 /// Checks something with an administrator's key, which fails as it says, or in the words of a wrong
 /// proof. That there is none looks like a wrong proof.
-pub(super) async fn with_key<T: Send + 'static>(
+pub(super) async fn check<T: Send + 'static>(
     shared: &Arc<Shared>,
     peer: &Peer,
     id: AdminId,
     deadline: Deadline,
-    check: impl FnOnce(AdministratorKey) -> std::result::Result<T, Option<Refusal>> + Send + 'static,
+    check: impl FnOnce(AdministratorKey) -> (Says, Checked<T>) + Send + 'static,
 ) -> Result<T> {
     let of = id.clone();
     let source = Some(peer.address.ip()).filter(|source| !source.is_unspecified());
-    match deadline
-        .run(shared, shared.core.proofs.check(id, source, check))
-        .await
-    {
+    let checked = shared.core.proofs.check(id, source, check);
+    told(deadline.run(shared, checked).await, &of)
+}
+
+/// What comes of a check: `None` is a wrong proof, in the words for all of them.
+pub(super) type Checked<T> = std::result::Result<T, Option<Refusal>>;
+
+/// A secret that was shown itself.
+fn shown<T>(proven: Option<T>) -> (Says, Checked<T>) {
+    match proven {
+        Some(proven) => (Says::Proven, Ok(proven)),
+        None => (Says::Wrong, Err(None)),
+    }
+}
+
+/// What comes of a check that may not have come about.
+fn told<T>(checked: Option<std::result::Result<Checked<T>, Unchecked>>, of: &AdminId) -> Result<T> {
+    match checked {
         Some(Ok(Ok(proven))) => Ok(proven),
         Some(Ok(Err(Some(refusal)))) => Err(refusal),
-        Some(Ok(Err(None)) | Err(Unchecked::Unknown)) => Err(proof::failed(&of)),
+        Some(Ok(Err(None)) | Err(Unchecked::Unknown)) => Err(proof::failed(of)),
         Some(Err(Unchecked::Registry(error))) => Err(error.into()),
         Some(Err(Unchecked::Busy)) => Err(Refusal::busy("too many proofs are being checked")),
         Some(Err(Unchecked::Guessing)) => Err(Refusal::guessing()),
@@ -167,10 +181,7 @@ async fn basic(
     let (user, secret) = pair
         .split_once(':')
         .ok_or_else(|| wrong("what follows Basic is no base64 of user:secret"))?;
-    let id = percent_decode_str(user)
-        .decode_utf8()
-        .ok()
-        .and_then(|user| user.parse::<AdminId>().ok());
+    let id = administrator(user);
     if id.is_none() && secret.starts_with("idn_") {
         return by_token(shared, user, secret, deadline).await;
     }
@@ -178,14 +189,20 @@ async fn basic(
         wrong("the user of Basic is an administrator such as 300%3A0.NA/88.118.8")
     })?;
     let secret = secret.as_bytes().to_vec();
-    let known = with_key(shared, peer, id, deadline, move |administrator| {
+    let known = check(shared, peer, id, deadline, move |administrator| {
         let is_it = match &administrator.key {
             ProofKey::Secret(key) => bool::from(key.ct_eq(&secret)),
             ProofKey::Public(_) => false,
         };
-        is_it.then_some(administrator.caller).ok_or(None)
+        shown(is_it.then_some(administrator.caller))
     });
     known.await
+}
+
+/// The administrator that a user name means: `300%3A0.NA/88.118.8`, since the name of Basic has no
+/// colon, or with the colon itself.
+pub(super) fn administrator(user: &str) -> Option<AdminId> {
+    percent_decode_str(user).decode_utf8().ok()?.parse().ok()
 }
 
 /// The holder of an API key that was sent as a password.
@@ -218,15 +235,16 @@ async fn by_certificate(
         // It is of somebody whom this node need not know.
         return Ok(Caller::Stranger);
     };
-    let certificate = certificate.clone();
-    let known = with_key(shared, shown.peer, id, deadline, move |administrator| {
+    let (certificate, of) = (certificate.clone(), id.clone());
+    // That it has the key, the handshake has proven; whose that is is no secret to be guessed.
+    let known = shared.core.proofs.with_key(id, move |administrator| {
         let is_it = match &administrator.key {
             ProofKey::Public(key) => proof::is_key(key, &certificate.public_key),
             ProofKey::Secret(_) => false,
         };
         is_it.then_some(administrator.caller).ok_or(None)
     });
-    known.await
+    told(deadline.run(shared, known).await, &of)
 }
 
 /// The session that a request names, with who is logged in to it: before, or by this request.
@@ -244,7 +262,8 @@ pub(super) async fn in_session(
     };
     let mut session = shared.sessions.find(id).ok_or_else(over)?;
     if proof.is_proof() {
-        let login = prove(shared, peer, proof, &session.nonce, deadline).await?;
+        let asked = Asked::Here(&session.nonce);
+        let login = prove(shared, peer, proof, asked, deadline).await?;
         shared.sessions.log_in(&session, login.clone())?;
         session.login = Some(login);
     } else if let Some(login) = &session.login {
@@ -257,21 +276,41 @@ pub(super) async fn in_session(
     Ok(Some(session))
 }
 
+/// The nonce that a proof is over, by who has made it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked<'a> {
+    /// This node: who sends the proof has made it.
+    Here(&'a [u8]),
+    /// Another server: anybody may have overheard the proof.
+    Elsewhere(&'a [u8]),
+}
+
 /// Who has proven a key, over the two nonces.
 pub(super) async fn prove(
     shared: &Arc<Shared>,
     peer: &Peer,
     proof: &Proof,
-    nonce: &[u8],
+    asked: Asked<'_>,
     deadline: Deadline,
 ) -> Result<Login> {
+    let (nonce, when_right) = match asked {
+        Asked::Here(nonce) => (nonce.to_vec(), Says::Proven),
+        Asked::Elsewhere(nonce) => (nonce.to_vec(), Says::Nothing),
+    };
     let id = proof.administrator()?;
-    let (signed, nonce, of) = (proof.signed()?, nonce.to_vec(), id.clone());
+    let (signed, of) = (proof.signed()?, id.clone());
     let name = id.to_string();
-    let verified = with_key(shared, peer, id, deadline, move |administrator| {
-        let verified = signed.verify(&administrator.key, &of, &nonce);
-        verified.map(|()| administrator.caller).map_err(Some)
-    });
+    let verified = check(
+        shared,
+        peer,
+        id,
+        deadline,
+        move |administrator| match signed.verify(&administrator.key, &nonce, &of.handle.display()) {
+            Ok(()) => (when_right, Ok(administrator.caller)),
+            Err(error) if error.is_wrong() => (Says::Wrong, Err(None)),
+            Err(error) => (Says::Nothing, Err(Some(proof::unproven(&of, error)))),
+        },
+    );
     let caller = verified.await?;
     Ok(Login { caller, id: name })
 }

@@ -7,6 +7,7 @@ use super::deadline::Deadline;
 use super::refusal::Refusal;
 use super::{Shared, freshness, list, target, write};
 use crate::front::Core;
+use crate::recursion::RecursionError;
 use crate::resolve::{self, Missing, Query, Resolved};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -77,7 +78,11 @@ pub(super) async fn get(call: &Call, headers: &HeaderMap) -> Response<Body> {
         caller: &call.caller,
         public_only: parameters.public_only.unwrap_or(false),
     };
-    match resolved(&call.shared, &query, call.deadline).await {
+    let answer = match resolved(&call.shared, &query, call.deadline).await {
+        Ok(answer) => further(call, answer).await,
+        Err(error) => Err(error.into()),
+    };
+    match answer {
         Ok(resolve::Answer::Found(found))
             if parameters.public_only == Some(false) && found.withheld(&query) =>
         {
@@ -103,6 +108,52 @@ pub(super) async fn get(call: &Call, headers: &HeaderMap) -> Response<Body> {
             call.refused(Refusal::new(code, message))
         }
         Err(error) => call.refused(error),
+    }
+}
+
+/// What others answer, where they are to be asked; else what the core has said.
+///
+/// # Errors
+/// They give no answer.
+async fn further(call: &Call, said: resolve::Answer) -> Result<resolve::Answer, Refusal> {
+    recursed(
+        &call.shared,
+        &call.identifier,
+        call.parameters.recurse,
+        call.deadline,
+        said,
+    )
+    .await
+}
+
+/// What others answer for an identifier, where its client wants that and they are to be asked;
+/// else what the core has said.
+///
+/// # Errors
+/// They give no answer.
+pub(super) async fn recursed(
+    shared: &Shared,
+    identifier: &Identifier,
+    wanted: bool,
+    deadline: Deadline,
+    said: resolve::Answer,
+) -> Result<resolve::Answer, Refusal> {
+    let Some(recursion) = shared.core.recursion.as_ref().filter(|_| wanted) else {
+        return Ok(said);
+    };
+    let registered = shared.core.registry.prefixes();
+    let asked = match recursion.start(identifier, &said, registered) {
+        None => return Ok(said),
+        Some(start) => {
+            let asking = recursion.resolve(identifier, &start, 0);
+            deadline.run(shared, asking).await
+        }
+    };
+    match asked {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(RecursionError::NoWay)) => Ok(said),
+        Some(Err(error)) => Err(Refusal::new(error.code(), format!("recurse: {error}"))),
+        None => Err(Refusal::busy("others did not answer in time")),
     }
 }
 

@@ -20,6 +20,7 @@
 //! | `redirect`, `target`, `page` | `GET /{identifier}`, which Location is sent, and a page for people |
 //! | `problem` | errors outside the JSON API (RFC 9457) |
 //! | `health`, `metrics` | `/healthz`, `/readyz`, `/`, `/metrics` |
+//! | `monitor` | `/api/monitor`, for the national node |
 
 mod answer;
 mod auth;
@@ -36,6 +37,7 @@ mod input;
 mod list;
 mod metrics;
 mod mint;
+mod monitor;
 mod page;
 mod peer;
 mod problem;
@@ -56,6 +58,7 @@ mod write;
 use self::iiidap::digest::Digests;
 use self::list::Listings;
 use self::metrics::Meters;
+pub use self::monitor::Monitor;
 use self::peer::Peer;
 use self::session::Sessions;
 use self::tls::Secure;
@@ -93,6 +96,8 @@ pub struct HttpOptions {
     pub idle_timeout: Duration,
     /// Where `/metrics` comes from.
     pub metrics: PrometheusHandle,
+    /// Who may ask how the node sees itself; `None`: nobody.
+    pub monitor: Option<Monitor>,
 }
 
 impl HttpOptions {
@@ -108,6 +113,7 @@ impl HttpOptions {
             iiidap: true,
             idle_timeout: Duration::from_secs(60),
             metrics,
+            monitor: None,
         }
     }
 }

@@ -16,6 +16,18 @@ pub(super) struct Peer {
     pub(super) certificate: Option<Arc<ClientCertificate>>,
 }
 
+/// Who else can read what is sent over a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Secrecy {
+    /// Everybody on the way.
+    InClear = 0,
+    /// Nobody but this machine's own users: it is in clear and does not leave it.
+    Local = 1,
+    /// Nobody.
+    Encrypted = 2,
+}
+
 impl Peer {
     /// Somebody somewhere.
     pub(super) const UNKNOWN: Self = Self {
@@ -29,6 +41,15 @@ impl Peer {
         Self {
             address,
             ..Self::UNKNOWN
+        }
+    }
+
+    /// Who else can read what is sent.
+    pub(super) fn secrecy(&self) -> Secrecy {
+        match (self.encrypted, self.is_local()) {
+            (true, _) => Secrecy::Encrypted,
+            (false, true) => Secrecy::Local,
+            (false, false) => Secrecy::InClear,
         }
     }
 

@@ -133,8 +133,13 @@ impl Signed {
     /// Whether it proves a key over `nonce`, and over what the client added. Takes up to 20 ms.
     ///
     /// # Errors
-    /// [`ResponseCode::AUTHENTICATION_FAILED`] if it does not, others if it cannot.
-    pub(super) fn verify(&self, key: &ProofKey, id: &AdminId, nonce: &[u8]) -> Result<(), Refusal> {
+    /// That it does not, or cannot.
+    pub(super) fn verify(
+        &self,
+        key: &ProofKey,
+        nonce: &[u8],
+        handle: &str,
+    ) -> Result<(), ProofError> {
         let proof = ApiProof {
             salt: &self.salt,
             iterations: self.iterations,
@@ -146,9 +151,7 @@ impl Signed {
                 &self.signature,
             )
         };
-        proof
-            .verify(key, &id.handle.display(), nonce)
-            .map_err(|error| not_proven(id, error))
+        proof.verify(key, handle, nonce)
     }
 }
 
@@ -159,10 +162,11 @@ pub(super) fn failed(id: &AdminId) -> Refusal {
     Refusal::new(ResponseCode::AUTHENTICATION_FAILED, message)
 }
 
-fn not_proven(id: &AdminId, error: ProofError) -> Refusal {
-    match error {
-        ProofError::Wrong | ProofError::OtherKind => failed(id),
-        _ => Refusal::new(error.code(), format!("{}: {error}", failed(id).message)),
+/// That a proof proves nothing: that it does not hold, or why it cannot be checked.
+pub(super) fn unproven(id: &AdminId, error: ProofError) -> Refusal {
+    match error.is_wrong() {
+        true => failed(id),
+        false => Refusal::new(error.code(), format!("{}: {error}", failed(id).message)),
     }
 }
 
@@ -263,7 +267,8 @@ mod tests {
         let refused = |kind: &str, algorithm: &str| {
             let field = format!("type={kind},alg={algorithm},cnonce=AA==,signature=AA==");
             let signed = Proof::parse(&field).unwrap().signed().unwrap();
-            signed.verify(&key, &id, b"nonce").unwrap_err()
+            let error = signed.verify(&key, b"nonce", &id.handle.display());
+            unproven(&id, error.unwrap_err())
         };
         assert!(refused("HS_SECKEY", "MD5").message.contains("digest"));
         // Neither says whether there is such a key.

@@ -8,7 +8,7 @@ use super::auth::{Shown, authenticate};
 use super::call::Call;
 use super::deadline::Deadline;
 use super::freshness::Freshness;
-use super::handles::{self, absence, resolved};
+use super::handles::{self, absence, recursed, resolved};
 use super::problem::Problem;
 use super::refusal::Refusal;
 use super::request::{self, ParameterError, Parameters, PathError};
@@ -20,6 +20,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode, Uri};
+use idnode_proto::handle::ResponseCode;
 use idnode_proto::identifier::{Identifier, IdentifierError, Scheme};
 use idnode_registry::prefix_table::PrefixEntry;
 use idnode_registry::{Caller, Error};
@@ -62,6 +63,9 @@ async fn answer(shared: &Arc<Shared>, parts: &Parts) -> Result<Response<Body>, P
         return Ok(negotiated(handles::get(&call, headers).await));
     }
     let (identifier, answer) = nearest(shared, identifier, &caller, deadline).await?;
+    let wanted = parameters.recurse;
+    let answer = recursed(shared, &identifier, wanted, deadline, answer).await;
+    let answer = answer.map_err(by_others)?;
     if let (Answer::Found(found), true) = (&answer, parameters.no_redirect) {
         let handle = path_of(&identifier, uri);
         return Ok(to_page(shared, &identifier, &handle, found, &caller));
@@ -73,6 +77,7 @@ async fn answer(shared: &Arc<Shared>, parts: &Parts) -> Result<Response<Body>, P
         deadline,
         wants_page,
         location: parameters.locatt.as_ref(),
+        recurse: parameters.recurse,
     };
     journey.follow(identifier, answer).await
 }
@@ -86,6 +91,8 @@ struct Journey<'a> {
     wants_page: bool,
     /// The attribute and its value that a location should have.
     location: Option<&'a (String, String)>,
+    /// Others are asked where they answer for an identifier.
+    recurse: bool,
 }
 
 impl Journey<'_> {
@@ -123,7 +130,11 @@ impl Journey<'_> {
                     match aliases.step(&identifier, &aliased, freshness) {
                         Ok(()) => {
                             let next = nearest(self.shared, aliased, self.caller, self.deadline);
-                            (identifier, answer) = next.await?;
+                            let (next, said) = next.await?;
+                            let (shared, deadline) = (self.shared, self.deadline);
+                            let asked = recursed(shared, &next, self.recurse, deadline, said);
+                            answer = asked.await.map_err(by_others)?;
+                            identifier = next;
                             handle = target::as_path(&spelled(&identifier));
                             continue;
                         }
@@ -191,6 +202,17 @@ impl Aliases {
             Some(alias) => problem.because(&format!("{alias} is an alias: ")),
             None => problem,
         }
+    }
+}
+
+/// That others, who were asked, give no answer.
+fn by_others(refusal: Refusal) -> Problem {
+    match refusal.code {
+        ResponseCode::BUSY => refusal.into(),
+        ResponseCode::NOT_RESPONSIBLE => {
+            Problem::new(StatusCode::NOT_FOUND, "prefix-not-found", refusal.message).part("prefix")
+        }
+        _ => Problem::new(StatusCode::BAD_GATEWAY, "recursion-failed", refusal.message),
     }
 }
 

@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::request::{ParameterError, PathError};
 use crate::front::code::code_of;
 use axum::body::Body;
-use axum::http::header::{self, HeaderValue};
+use axum::http::header;
 use axum::http::{Response, StatusCode};
 use idnode_proto::handle::ResponseCode;
 use idnode_proto::identifier::IdentifierError;
@@ -42,8 +42,14 @@ impl Refusal {
         }
     }
 
+    /// When to come again, if that helps.
+    pub(super) fn retry_after_s(&self) -> Option<u32> {
+        let after_s = if self.too_often { 60 } else { 1 };
+        (self.code == ResponseCode::BUSY).then_some(after_s)
+    }
+
     /// The HTTP status.
-    fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         match self.code {
             _ if self.too_often => StatusCode::TOO_MANY_REQUESTS,
             // Values that are not there are no error to a reader, but to a writer.
@@ -69,11 +75,10 @@ impl Refusal {
     pub(super) fn response(&self, handle: &str, style: Style<'_>) -> Response<Body> {
         let answer = Answer::error(self.code, handle, self.message.as_str());
         let mut response = answer.response_as(self.status(), style);
-        if self.code == ResponseCode::BUSY {
-            let after_s = if self.too_often { "60" } else { "1" };
+        if let Some(after_s) = self.retry_after_s() {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static(after_s));
+                .insert(header::RETRY_AFTER, after_s.into());
         }
         response
     }

@@ -85,6 +85,8 @@ pub(super) struct Parameters {
     pub(super) public_only: Option<bool>,
     /// `doNotRefer`: an error instead of a referral.
     pub(super) do_not_refer: bool,
+    /// `recurse`: others are asked where they answer for the identifier.
+    pub(super) recurse: bool,
     /// `noredirect`: values instead of a redirect.
     pub(super) no_redirect: bool,
     /// `locatt`: an attribute and its value that a location should have (redirects only).
@@ -119,6 +121,7 @@ impl Parameters {
                 "pageSize" => parameters.page_size = page_size(value)?,
                 "publicOnly" => parameters.public_only = Some(flag("publicOnly", value)?),
                 "doNotRefer" => parameters.do_not_refer = flag("doNotRefer", value)?,
+                "recurse" => parameters.recurse = flag("recurse", value)?,
                 "noredirect" => parameters.no_redirect = flag("noredirect", value)?,
                 "locatt" => parameters.locatt = locatt(value)?,
                 "pretty" => parameters.pretty = flag("pretty", value)?,

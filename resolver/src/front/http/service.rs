@@ -2,7 +2,9 @@
 
 use super::peer::Peer;
 use super::problem::Problem;
-use super::{Shared, auth, handles, health, iiidap, list, metrics, redirect, sessions, site};
+use super::{
+    Shared, auth, handles, health, iiidap, list, metrics, monitor, redirect, sessions, site,
+};
 use crate::front::unread::Unread;
 use crate::measure;
 use axum::Router;
@@ -22,7 +24,7 @@ use tower::Service;
 const MAX_URI_BYTES: usize = 16 << 10;
 
 /// What is not counted: it is no work for those who resolve or register.
-const OF_OPERATION: [&str; 4] = ["/", "/healthz", "/readyz", "/metrics"];
+const OF_OPERATION: [&str; 5] = ["/", "/healthz", "/readyz", "/metrics", monitor::PATH];
 
 const READING: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 /// Below `/api/`.
@@ -50,6 +52,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/handles/{*handle}", any(handles::one))
         .route("/api/prefixes", any(list::prefixes))
         .route("/api/site", any(site::get))
+        .route(monitor::PATH, any(monitor::get))
         .route("/api/sessions", any(sessions::begin))
         .route("/api/sessions/this", any(sessions::this))
         .route("/api/verifications", any(sessions::verify))
@@ -57,7 +60,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-async fn unknown_api(request: Request) -> Response<Body> {
+pub(super) async fn unknown_api(request: Request) -> Response<Body> {
     let detail = "there is no such path below /api/; /api/handles/{handle} answers values";
     Problem::new(StatusCode::NOT_FOUND, "path-not-found", detail)
         .part("path")
@@ -73,7 +76,6 @@ pub(super) async fn answer(
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
     let is_head = request.method() == Method::HEAD;
-    let is_read = is_head || request.method() == Method::GET;
     let is_of_operation = OF_OPERATION.contains(&request.uri().path());
     request.extensions_mut().insert(peer.clone());
     let unread = Unread::of(&request);
@@ -84,15 +86,15 @@ pub(super) async fn answer(
         }
         None => {
             let routed = router.call(request.map(|body| unread.lend(body)));
-            measure::asker::of_task(Some(peer.address.ip()), routed).await?
+            let asking = measure::asker::of_task(Some(peer.address.ip()), routed);
+            let (routed, asked) = asking.await;
+            measure::resolved(began.elapsed(), asked);
+            routed?
         }
     };
     unread.discard(shared.core.request_deadline).await;
     if !is_of_operation {
         shared.meters.answered(response.status(), began);
-        if is_read {
-            measure::resolved(began.elapsed(), 1);
-        }
     }
     let headers = response.headers_mut();
     headers.insert(

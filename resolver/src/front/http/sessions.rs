@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::answer::{Style, object};
-use super::auth::{self, Shown, in_session};
+use super::auth::{self, Asked, Shown, in_session};
 use super::call::answered;
 use super::deadline::Deadline;
 use super::handles::not_offered;
@@ -154,7 +154,15 @@ async fn verified(shared: &Arc<Shared>, peer: &Peer, body: Body) -> Result<bool,
     let sent: Verification = input::parsed(&body)?;
     let nonce = input::base64(&sent.nonce)
         .map_err(|reason| Refusal::new(ResponseCode::INVALID_VALUE, format!("nonce: {reason}")))?;
-    match auth::prove(shared, peer, &sent.proof, &nonce, deadline).await {
+    match auth::prove(
+        shared,
+        peer,
+        &sent.proof,
+        Asked::Elsewhere(&nonce),
+        deadline,
+    )
+    .await
+    {
         Ok(_) => Ok(true),
         Err(refusal) if refusal.code == ResponseCode::AUTHENTICATION_FAILED => Ok(false),
         Err(refusal) => Err(refusal),

@@ -236,15 +236,7 @@ impl Shared {
         }
         let query = std::str::from_utf8(line)
             .map_err(|_| Failure::new(400, "Bad Request", "the line is not UTF-8"))
-            .and_then(|line| {
-                Query::of_line(line).map_err(|error| {
-                    let title = match error.status() {
-                        422 => "Unprocessable Entity",
-                        _ => "Bad Request",
-                    };
-                    Failure::new(error.status(), title, error.to_string())
-                })
-            });
+            .and_then(|line| Ok(Query::of_line(line)?));
         let is_search = matches!(query, Ok(Query::Names(_)));
         let directory = &self.core.directory;
         directory.admit(source, is_search)?;

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use idnode_tests::dns::{Ask, Edns, Said, Udp, rcode, rtype};
 use idnode_tests::node::Addresses;
+use idnode_tests::run::free_address;
 
 use crate::zones::{HIT, MISS, World};
 
 fn on(address: &str) -> Addresses {
     Addresses {
-        dns: SocketAddr::new(address.parse().unwrap(), 0),
-        ..Addresses::any()
+        dns: SocketAddr::new(address.parse().unwrap(), free_address().port()),
+        ..Addresses::free()
     }
 }
 

@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 
 use idnode_tests::dns::{Ask, Edns, Said, flag, option, rcode, rtype, tcp, udp};
-use idnode_tests::run::until;
-use idnode_tests::secondary::{Secondary, Setup, free_address, serial};
+use idnode_tests::run::{free_address, until};
+use idnode_tests::secondary::{Secondary, Setup, serial};
 
 use crate::zones::{
     BELOW_CUT, BIG, CUT, ELSEWHERE, EMPTY, GONE, HIT, MISS, OUTSIDE, PREFIX, SECRET, World, ZONE,

@@ -117,7 +117,7 @@ const GENERAL: [Case; 9] = [
     (3, "no room for a connection", |_| {
         let node = Node::run_at(
             &DataDir::init(),
-            &Addresses::any(),
+            &Addresses::free(),
             &["--set", "handle.max_tcp_connections=1"],
         );
         let mut first = Client::start(&node, &[]);
@@ -267,6 +267,7 @@ const PROOFS: [Case; 12] = [
         )
     }),
     (405, "an answer to no challenge", |it| {
+        it.stranger.run(json!({"do": "connect"}));
         it.stranger.gets(402, CREATE, create("late"));
         it.stranger.prove();
         it.stranger.prove()

@@ -3,7 +3,7 @@
 use super::{CREATE, Client, World, url};
 use idnode_tests::node::DataDir;
 use idnode_tests::run::curl;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Nobody but the administrator is counted on the loopback.
 const PER_ADMINISTRATOR: [&str; 2] = [
@@ -113,4 +113,107 @@ fn an_administrator_is_not_guessed_at_for_ever_nor_locked_out() {
     );
     owner.run(json!({"do": "connect"}));
     owner.log_in("0.NA/88.118.8", 300);
+}
+
+/// What another server asks (operation 201): whether an answer to its challenge, here a wrong one by
+/// SHA-1, proves an administrator's key.
+fn question_of_a_server(index: u32) -> Value {
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let sized = |bytes: &[u8]| hex(&(bytes.len() as u32).to_be_bytes()) + &hex(bytes);
+    let administrator = sized(b"0.NA/88.118.8") + &hex(&index.to_be_bytes());
+    let challenge = format!("03{}{}", hex(&[7; 32]), sized(&[7; 16]));
+    let response = [&[2][..], &[0; 20]].concat();
+    json!({"body": administrator + &challenge + &sized(&response)})
+}
+
+/// Whoever forges the source of a datagram is anybody.
+#[test]
+fn datagrams_lock_no_administrator_out() {
+    let world = World::with(DataDir::init(), &PER_ADMINISTRATOR);
+    let own = "300:0.NA/88.118.8";
+    let secret = world.file("secret", "open sesame");
+    world.has_administrator(own, ["--secret-key-file", &secret]);
+    let mut datagrams = world.client(&["--udp"]);
+    for _ in 0..5 {
+        let told = datagrams.gets(1, 201, question_of_a_server(300));
+        assert_eq!(told["body"], "00", "{told}");
+    }
+    // They are bounded, too, by administrator.
+    datagrams.gets(3, 201, question_of_a_server(300));
+    datagrams.gets(1, 201, question_of_a_server(301));
+    // It has never proven its key from anywhere.
+    assert_eq!(guess_by_http(&world, own, "open sesame").0, 404);
+    let mut client = world.client(&["--secret", "open sesame"]);
+    client.log_in("0.NA/88.118.8", 300);
+}
+
+#[test]
+fn an_answer_to_a_challenge_is_from_where_that_was_sent() {
+    let world = World::with(DataDir::init(), &PER_ADMINISTRATOR);
+    let mut owner = world.logged_in();
+    let hidden = json!([[3, "COST", "17.20", super::PRIVATE]]);
+    owner.gets(1, CREATE, json!({"handle": "88.118.8/x", "values": hidden}));
+    let mut datagrams = world.client(&["--udp", "--secret", "wrong"]);
+    let read = json!({"handle": "88.118.8/x", "indexes": [3]});
+    for _ in 0..5 {
+        datagrams.gets(402, 1, read.clone());
+        assert_eq!(datagrams.prove()["code"], 403);
+    }
+    datagrams.gets(402, 1, read);
+    assert_eq!(datagrams.prove()["code"], 3);
+    // So these five were this network's, over whatever front.
+    let own = "300:0.NA/88.118.8";
+    assert_eq!(guess(&mut owner, own), 3);
+    assert_eq!(guess_by_http(&world, own, "open sesame").0, 429);
+}
+
+#[test]
+fn where_nothing_is_guessed_nothing_is_counted() {
+    let world = World::with(DataDir::init(), &PER_NETWORK);
+    let own = "300:0.NA/88.118.8";
+    let secret = world.file("secret", "open sesame");
+    world.has_administrator(own, ["--secret-key-file", &secret]);
+    // A session for whoever has the private key: there is none, and nobody has tried any.
+    let handle: String = b"0.NA/88.118.8"
+        .iter()
+        .map(|c| format!("{c:02x}"))
+        .collect();
+    let set_up = json!({"body": format!("00030000000d{handle}0000012c")});
+    let mut client = world.client(&["--secret", "open sesame"]);
+    for _ in 0..10 {
+        client.gets(501, 400, set_up.clone());
+    }
+    assert_eq!(bound_hits(&world), 0);
+    client.run(json!({"do": "connect"}));
+    client.log_in("0.NA/88.118.8", 300);
+}
+
+/// A proof that another server has asked for may have been overheard: it makes nobody known here.
+#[test]
+fn what_others_have_asked_for_proves_nothing_of_whoever_shows_it() {
+    let world = World::with(DataDir::init(), &PER_NETWORK);
+    let secret = world.file("secret", "open sesame");
+    let own = "300:0.NA/88.118.8";
+    world.has_administrator(own, ["--secret-key-file", &secret]);
+    let proof = json!({"id": own, "type": "HS_SECKEY", "alg": "SHA256", "nonce": "AAAA",
+        "cnonce": "AAAA", "signature": plain_proof()});
+    let url = world.node.http("/api/verifications");
+    let (status, _, body) = curl(&url, &["-d", &proof.to_string()]);
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("\"verified\":true"), "{body}");
+    let mut client = world.client(&[]);
+    for n in 0..5 {
+        let other = format!("{}:0.NA/88.118.8", 400 + n);
+        assert_eq!(guess(&mut client, &other), 403);
+    }
+    assert_eq!(guess_by_http(&world, own, "open sesame").0, 429);
+}
+
+/// SHA-256 of secret, both nonces, secret; base64.
+fn plain_proof() -> String {
+    let mut command = std::process::Command::new("python3");
+    let text = "import base64,hashlib; s=b'open sesame'; n=bytes(3); \
+        print(base64.b64encode(hashlib.sha256(s+n+n+s).digest()).decode())";
+    let proof = idnode_tests::run::success(command.args(["-c", text]));
+    proof.trim().to_owned()
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 const SET_UP: u32 = 400;
 const TERMINATE: u32 = 401;
+const CERTIFY: u32 = 0x4000_0000;
+const ENCRYPT: u32 = 0x2000_0000;
 /// The 2,048-bit group of RFC 3526 §3.
 pub(super) const PRIME: &str = concat!(
     "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74",
@@ -299,6 +301,20 @@ fn a_mac_shows_whose_a_message_is() {
         client.send(CREATE, create("other", &json!(4_711)))["code"],
         404
     );
+    let read = |flags: u32| json!({"handle": "88.118.8/mac", "session": session, "mac": true, "flags": flags});
+    // A node without a key of its own signs with the session's.
+    let signed = client.gets(1, 1, read(CERTIFY));
+    assert_eq!(
+        (&signed["signed"], &signed["encrypted"]),
+        (&json!("HS_MAC"), &json!(false)),
+        "{signed}"
+    );
+    let sealed = client.gets(1, 1, read(ENCRYPT));
+    assert_eq!(
+        (&sealed["encrypted"], &sealed["values"][0][2]),
+        (&json!(true), &json!("x")),
+        "{sealed}"
+    );
     let mut other = world.client(&[]);
     other.run(json!({"do": "agree", "prime": PRIME}));
     assert_eq!(
@@ -306,6 +322,19 @@ fn a_mac_shows_whose_a_message_is() {
         404,
         "another's key"
     );
+    // Nor is there anything to encrypt with, or to end, for who only names a session.
+    for named in [json!(0), json!(4_711), session.clone()] {
+        let read = json!({"handle": "88.118.8/mac", "session": named, "flags": ENCRYPT});
+        let refused = client.send(1, read);
+        assert_eq!(
+            (&refused["code"], &refused["encrypted"]),
+            (&json!(501), &json!(false)),
+            "{refused}"
+        );
+        let end = json!({"session": named, "body": ""});
+        assert_eq!(client.send(TERMINATE, end)["code"], 501);
+    }
+    client.gets(1, 1, read(ENCRYPT));
 }
 
 /// The RFC's form: a list of attributes.

@@ -206,7 +206,7 @@ fn only_what_is_on_is_announced() {
         "dns.https_listen=127.0.0.1:0".to_owned(),
     ]);
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let node = idnode_tests::node::Node::run_at(&dir, &Addresses::any(), &flags);
+    let node = idnode_tests::node::Node::run_at(&dir, &Addresses::free(), &flags);
     assert!(node.at.doh.is_some_and(|at| at.port() != 0));
     assert_eq!((node.at.dot, node.at.doq), (None, None));
     node.stop();

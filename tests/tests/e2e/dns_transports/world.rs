@@ -42,10 +42,15 @@ impl Authority {
 
     /// Writes a certificate for [`HOST`] and its key, as an operator would: each file whole.
     pub fn issue(&self, files: &Files) {
+        self.issue_for(HOST, files);
+    }
+
+    /// The same for a name.
+    pub fn issue_for(&self, name: &str, files: &Files) {
         let key = KeyPair::generate().unwrap();
-        let names = vec![HOST.to_owned(), "127.0.0.1".to_owned()];
+        let names = vec![name.to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
-        params.distinguished_name = named(HOST);
+        params.distinguished_name = named(name);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         put(&files.key, &key.serialize_pem());
         put(&files.certificate, &certificate.pem());
@@ -145,7 +150,7 @@ pub fn run(dir: &DataDir, files: &Files, settings: &[&str]) -> Node {
         arguments.extend(["--set".to_owned(), setting.to_owned()]);
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    Node::run_at(dir, &Addresses::any(), &arguments)
+    Node::run_at(dir, &Addresses::free(), &arguments)
 }
 
 /// A metric's value; 0 as long as nothing was counted.

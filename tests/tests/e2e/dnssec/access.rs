@@ -81,10 +81,7 @@ fn strangers_and_enterprises_are_refused() {
     });
     assert_eq!(world.idctl.json(&["dnssec", "keys"]), before);
     // All calls there are were tried.
-    let proto = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../proto/proto/idnode/v1/dnssec.proto"
-    );
+    let proto = "../proto/proto/idnode/v1/dnssec.proto";
     let text = std::fs::read_to_string(proto).unwrap();
     let calls = text
         .lines()

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
-use idnode_tests::run::success;
+use idnode_tests::run::{python_client, success};
 
 use super::validator::{Delv, Unbound, Verdict};
 use super::world::{CUT, HANDLE, ONS_ZONE, ORS_ZONE, World, ZONE, dig};
@@ -140,7 +140,7 @@ fn a_validating_resolver_believes_all_of_it() {
 #[test]
 fn another_library_verifies_signatures_and_bitmaps() {
     let world = signed();
-    let client = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/dnssec_client.py");
+    let client = python_client("dnssec_client.py");
     let mut command = Command::new("/usr/bin/python3");
     command.arg(client).arg(world.dns().port().to_string());
     let names = names().into_iter().map(|(_, name, _)| name);

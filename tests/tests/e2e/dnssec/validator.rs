@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use idnode_tests::run::{output, until};
+use idnode_tests::run::{free_address, output, until};
 use tempfile::TempDir;
 
 use super::world::dig;
@@ -94,7 +94,7 @@ impl Unbound {
     /// Trusts DS records; asks these servers for these zones.
     pub fn start(ds: &[String], zones: &[(&str, SocketAddr)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let port = free_address().port();
         let at = SocketAddr::from(([127, 0, 0, 1], port));
         let here = dir.path().display();
         let anchors: String = ds
@@ -188,17 +188,6 @@ impl Drop for Unbound {
         self.child.wait().ok();
         if std::thread::panicking() {
             eprintln!("unbound: {}", self.log());
-        }
-    }
-}
-
-/// A port that is free for UDP and TCP just now.
-fn free_port() -> u16 {
-    loop {
-        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = tcp.local_addr().unwrap().port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return port;
         }
     }
 }

@@ -33,7 +33,7 @@ impl World {
     /// A node with identifiers; no zone is signed.
     pub fn new(arguments: &[&str]) -> Self {
         let dir = DataDir::init();
-        let node = Node::run_at(&dir, &Addresses::any(), arguments);
+        let node = Node::run_at(&dir, &Addresses::free(), arguments);
         let runtime = Runtime::new().unwrap();
         let operator = runtime.block_on(Api::connect(&node.url(), Some(&dir.token())));
         let operator = operator.unwrap();

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use idnode_tests::api::{Api, CODES};
 use idnode_tests::node::{DataDir, Node};
-use idnode_tests::run::{curl, success};
+use idnode_tests::run::{curl, python_client, success};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -115,7 +115,7 @@ fn its_own_integration_tests_pass_but_for_those_of_what_it_no_longer_does() {
     });
     let file = dir.beside("values.json");
     fs::write(&file, values.to_string()).unwrap();
-    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/pyhandle_suite.py");
+    let suite = python_client("pyhandle_suite.py");
     let printed = success(
         Command::new(PYTHON)
             .arg(suite)

@@ -37,7 +37,7 @@ impl World {
             .iter()
             .flat_map(|setting| ["--set", setting.as_str()])
             .collect();
-        let node = Node::run_at(&dir, &Addresses::any(), &arguments);
+        let node = Node::run_at(&dir, &Addresses::free(), &arguments);
         Runtime::new().unwrap().block_on(async {
             let api = Api::connect(&node.url(), Some(&dir.token())).await.unwrap();
             let enterprise = api.verified_enterprise(CODES[0]).await;

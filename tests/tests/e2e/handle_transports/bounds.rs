@@ -294,7 +294,7 @@ fn what_was_asked_is_answered_before_the_node_stops() {
 fn answers_come_from_the_address_that_was_asked() {
     let any = Addresses {
         handle: "0.0.0.0:0".parse().unwrap(),
-        ..Addresses::any()
+        ..Addresses::free()
     };
     let world = World::at(&any, &[]);
     for address in ["127.0.0.1", "127.0.0.2", "127.77.1.9"] {

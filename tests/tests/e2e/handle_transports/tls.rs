@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use idnode_proto::handle::Response;
-use idnode_tests::run::{output, success, until};
+use idnode_tests::run::{output, python_client, success, until};
 use serde_json::Value;
 
 use super::world::{HANDLE, LONGER, World, request};
 use crate::dns_transports::world::{Authority, metric, put};
 
 fn client(world: &World, handle: &str) -> Command {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/handle_client.py");
+    let script = python_client("handle_client.py");
     let mut command = Command::new("python3");
     command.arg(script).arg("--tls").arg(&world.files.authority);
     command.args([&world.node.at.handle_tls.unwrap().to_string(), handle]);

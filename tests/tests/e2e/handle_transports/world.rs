@@ -27,7 +27,7 @@ pub struct World {
 impl World {
     /// With further keys of the configuration.
     pub fn with(settings: &[&str]) -> Self {
-        Self::at(&Addresses::any(), settings)
+        Self::at(&Addresses::free(), settings)
     }
 
     /// The same on these addresses.

@@ -40,9 +40,10 @@ fn both_sides_are_equal_after_kills_at_random() {
     assert_eq!(made.len(), KILLS + CODES.len());
     for one in &made {
         assert_eq!(one["state"], "done", "{one}");
-        let there = &prefixes.get(one["subject"].as_str().unwrap());
+        let there = prefixes.get(one["subject"].as_str().unwrap());
         if let Some(there) = there {
             assert_eq!(there["client_id"], one["client_id"]);
+            assert_eq!(there["server_id"], one["server_id"]);
         }
     }
     assert_eq!(world.channel()["backlog"], 0);

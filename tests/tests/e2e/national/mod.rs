@@ -1,5 +1,6 @@
 //! A node and the national node above it.
 
+mod changes;
 mod escrow;
 mod faults;
 mod kills;
@@ -7,4 +8,10 @@ mod openssl;
 mod page;
 mod provisioning;
 mod reports;
+mod routes;
+mod scripted;
+mod shared;
+pub(crate) mod streams;
+mod takeover;
+mod withdrawn;
 pub(crate) mod world;

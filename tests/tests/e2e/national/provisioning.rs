@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// What `dig` gets for an identifier's URI records.
-fn dig(node: &Node, name: &str) -> String {
+pub(super) fn dig(node: &Node, name: &str) -> String {
     let at = node.at.dns;
     let asked = output(Command::new("dig").args([
         "+short",

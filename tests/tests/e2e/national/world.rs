@@ -8,9 +8,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use idnode_tests::node::{Addresses, DataDir, Node};
-use idnode_tests::run::{Idctl, binary, curl, until};
+use idnode_tests::run::{Idctl, binary, curl, free_address, until};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A national node that runs; killed when dropped.
@@ -91,6 +91,34 @@ impl National {
         assert_eq!(status, 200, "{body}");
     }
 
+    /// How a node stands that may be taken over.
+    pub fn takeover(&self, node: &str) -> Value {
+        self.status()["takeover"]["nodes"][node].clone()
+    }
+
+    /// Waits until a node has come to a phase of a takeover, and has said so.
+    pub fn until_phase(&self, node: &str, phase: &str) {
+        until(&format!("{phase} acknowledged"), || {
+            let row = self.takeover(node);
+            row["phase"] == phase && row["acknowledged"] == row["revision"]
+        });
+    }
+
+    /// Registers in a scope that is taken over; the status and what it says.
+    pub fn register(&self, operation: &str, identifier: &str, text: &str) -> (u16, String) {
+        let wish = match operation {
+            "delete" => json!({"operation": operation, "identifier": identifier, "reason": text}),
+            _ => json!({"operation": operation, "identifier": identifier,
+                "values": [{"index": 1, "type": "URL", "data": text}]}),
+        };
+        let json = ["-H", "content-type: application/json"];
+        let (status, _, body) = curl(
+            &self.url("/takeover/registrations"),
+            &[&json[..], &["-d", &wish.to_string()]].concat(),
+        );
+        (status, body)
+    }
+
     /// SIGKILL, and waits for the end.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -126,6 +154,8 @@ pub struct Docked {
 
 /// The user and the password that the node logs in with.
 pub const USER: &str = "shanxi-118";
+/// Another node's user, with the same password.
+pub const OTHER_USER: &str = "shanxi-119";
 pub const PASSWORD: &str = "provisioning";
 
 /// Certificates of both sides, in a directory.
@@ -165,6 +195,7 @@ pub fn epp_arguments(dir: &Path, listen: &str, review: &str) -> Vec<String> {
         ("--epp-key", file("server.key")),
         ("--epp-client-authority", file("authority.pem")),
         ("--epp-account", format!("{USER}:{PASSWORD}:88.118")),
+        ("--epp-account", format!("{OTHER_USER}:{PASSWORD}:88.119")),
         ("--review", review.to_owned()),
     ]
     .into_iter()
@@ -189,7 +220,7 @@ impl Docked {
     ) -> Self {
         let home = tempfile::tempdir().unwrap();
         certify(home.path());
-        let arguments = epp_arguments(home.path(), "127.0.0.1:0", review);
+        let arguments = epp_arguments(home.path(), &free_address().to_string(), review);
         let national = National::start(home.path(), &strs(&arguments));
         let file = |name: &str| home.path().join(name).display().to_string();
         let settings = [
@@ -201,6 +232,7 @@ impl Docked {
             format!("upward.epp.key={}", file("client.key")),
             format!("upward.epp.password_file={}", file("password")),
             "upward.epp.poll_ms=50".to_owned(),
+            "upward.epp.idle_poll_ms=100".to_owned(),
             "upward.epp.timeout_ms=700".to_owned(),
             "upward.epp.keepalive_ms=500".to_owned(),
             "upward.epp.max_backoff_ms=200".to_owned(),
@@ -304,5 +336,5 @@ fn run(dir: &DataDir, settings: &[String]) -> Node {
         .iter()
         .flat_map(|it| ["--set", it.as_str()])
         .collect();
-    Node::run_at(dir, &Addresses::any(), &flags)
+    Node::run_at(dir, &Addresses::free(), &flags)
 }

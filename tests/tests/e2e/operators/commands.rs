@@ -118,10 +118,14 @@ fn uplink(session: &Session) {
     session.read(&["upward", "transactions"], "SUBJECT");
     session.read(&["upward", "deposits"], "DEPOSIT");
     session.read(&["escrow", "deposits"], "DEPOSIT");
+    session.read(&["upward", "siblings"], "no set of siblings");
+    session.read(&["upward", "takeover"], "there has been no takeover");
+    session.read(&["upward", "conflicts"], "IDENTIFIER");
     let report = ["--kind", "service", "--period", "2026-01", "--scope", ""];
     for refused in [
         &["upward", "events"][..],
         &["upward", "reports"],
+        &["upward", "restart-changes"],
         &[&["upward", "report"], &report[..]].concat(),
         &[&["upward", "resend"], &report[..]].concat(),
         &["escrow", "deposit"],

@@ -32,7 +32,7 @@ struct World {
 
 async fn world(arguments: &[&str]) -> World {
     let dir = DataDir::init();
-    let node = Node::run_at(&dir, &Addresses::any(), arguments);
+    let node = Node::run_at(&dir, &Addresses::free(), arguments);
     let api = Api::connect(&node.url(), Some(&dir.token())).await.unwrap();
     let enterprise = api.verified_enterprise(CODES[0]).await;
     api.active_prefix("88.118.8", &enterprise).await;

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
+use std::time::Duration;
 
+use idnode_proto::api as pb;
+use idnode_tests::api::{Api, CODES, value};
 use idnode_tests::node::{Addresses, DataDir, Node};
 use idnode_tests::run::{curl, success};
 use serde_json::Value;
@@ -160,11 +163,90 @@ fn metrics_count_what_every_front_answers() {
     node.stop();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_client_takes_to_read_is_no_latency() {
+    const PAUSE: Duration = Duration::from_secs(3);
+    let dir = DataDir::init();
+    let node = Node::run(&dir);
+    let operator = Api::connect(&node.url(), Some(&dir.token())).await.unwrap();
+    let owner = operator.verified_enterprise(CODES[0]).await;
+    operator.active_prefix("88.118.8", &owner).await;
+    let long = value(1, "DESC", &"x".repeat(100_000));
+    operator
+        .create("88.118.8/long", vec![long], "")
+        .await
+        .unwrap();
+    // Several answers of 4 MiB, which are more than the client's window.
+    let item = |id| pb::batch_resolve_request::Item {
+        id,
+        request: Some(pb::ResolveRequest {
+            identifier: "88.118.8/long".to_owned(),
+            ..pb::ResolveRequest::default()
+        }),
+    };
+    let items = (0..300).map(item).collect();
+    let name = "idnode_request_latency_us_sum{front=\"grpc\"}";
+    let sum = |node: &Node| {
+        let samples = metrics(node).into_iter();
+        let mut sums = samples.filter(|(sample, _)| sample == name);
+        sums.next().map(|(_, sum)| sum)
+    };
+    let before = sum(&node).unwrap();
+    let questions = tokio_stream::once(pb::BatchResolveRequest { items });
+    let mut client = operator.resolution().max_decoding_message_size(8 << 20);
+    let asked = client.batch_resolve(operator.request(questions)).await;
+    let (mut answers, mut answered) = (asked.unwrap().into_inner(), 0);
+    while let Some(answer) = answers.next().await {
+        answered += answer.unwrap().items.len();
+        tokio::time::sleep(PAUSE / 3).await;
+    }
+    assert_eq!(answered, 300);
+    let took = Duration::from_secs_f64((sum(&node).unwrap() - before) / 1e6);
+    assert!(took < PAUSE / 2, "{took:?}");
+    node.stop();
+}
+
+#[test]
+fn what_the_cache_answers_is_a_hit_on_the_waiting_way_too() {
+    let dir = DataDir::init();
+    let node = Node::run(&dir);
+    let operator = node.idctl(Some(&dir.token_file()));
+    let enterprise = operator.verified_enterprise(CODES[0]);
+    operator.active_prefix("88.118.8", &enterprise);
+    // Its name is a hash, which the disk is asked for each time.
+    let identifier = format!("88.118.8/{}", "long".repeat(100));
+    operator.json(&[
+        "identifier",
+        "create",
+        &identifier,
+        "--value",
+        "URL=https://example.cn/",
+    ]);
+    let text = success(operator.command().args(["dns-name", &identifier]));
+    let name = text
+        .split_whitespace()
+        .find(|word| word.ends_with("id.example."));
+    let port = node.at.dns.port().to_string();
+    let looks = || {
+        let samples = metrics(&node);
+        ["idnode_cache_hits_total", "idnode_cache_misses_total"].map(|name| samples[name])
+    };
+    let [hits, misses] = looks();
+    for _ in 0..6 {
+        let answer =
+            success(Command::new("dig").args(["@127.0.0.1", "-p", &port, name.unwrap(), "URI"]));
+        assert!(answer.contains("ANSWER: 1"), "{answer}");
+    }
+    let [more_hits, more_misses] = looks();
+    assert_eq!((more_hits - hits, more_misses - misses), (5.0, 1.0));
+    node.stop();
+}
+
 #[test]
 fn logs_are_json_line_by_line_when_asked_for() {
     let dir = DataDir::init();
     let arguments = ["--set", "log.format=json", "--set", "log.level=debug"];
-    let mut node = Node::run_at(&dir, &Addresses::any(), &arguments);
+    let mut node = Node::run_at(&dir, &Addresses::free(), &arguments);
     ask_everywhere(&node);
     // Things that are worth a line, and text that would break one.
     curl(&node.http("/%22%0a%7b"), &[]);

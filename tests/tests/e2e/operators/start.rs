@@ -80,7 +80,7 @@ fn run_says_what_is_missing() {
 fn a_second_node_on_the_same_directory_is_refused() {
     let dir = DataDir::init();
     let node = Node::run(&dir);
-    let done = Done::of(&mut second(&dir, &Addresses::any()));
+    let done = Done::of(&mut second(&dir, &Addresses::free()));
     assert_eq!(done.code, 1, "{done:?}");
     assert!(done.stdout.is_empty(), "it announced ports: {done:?}");
     let says =
@@ -96,14 +96,7 @@ fn a_second_node_on_the_same_directory_is_refused() {
 fn second(dir: &DataDir, at: &Addresses) -> std::process::Command {
     let mut command = idnode();
     command.arg("run").arg("--data-dir").arg(dir.path());
-    for (flag, at) in [
-        ("--grpc", at.grpc),
-        ("--http", at.http),
-        ("--dns", at.dns),
-        ("--handle", at.handle),
-    ] {
-        command.args([flag, &at.to_string()]);
-    }
+    command.args(at.flags());
     command
 }
 
@@ -113,7 +106,7 @@ fn a_port_that_is_taken_is_named_with_its_front() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     for front in ["grpc", "http", "dns", "handle"] {
-        let mut at = Addresses::any();
+        let mut at = Addresses::free();
         match front {
             "grpc" => at.grpc = address,
             "http" => at.http = address,
@@ -136,7 +129,7 @@ fn a_registry_of_another_layout_is_refused() {
     let dir = DataDir::empty();
     fs::create_dir_all(dir.path().join("registry")).unwrap();
     fs::write(dir.path().join("registry/CURRENT"), "MANIFEST-000001\n").unwrap();
-    let done = Done::of(&mut second(&dir, &Addresses::any()));
+    let done = Done::of(&mut second(&dir, &Addresses::free()));
     assert_eq!(done.code, 1, "{done:?}");
     assert!(done.stderr.contains("idnode: "), "{done:?}");
     assert!(!done.stderr.contains("panicked"), "{done:?}");
@@ -149,7 +142,7 @@ fn the_line_of_ports_is_json_and_the_only_one() {
         &dir.beside("node.toml"),
         "version = 1\n[node]\nid = 'line'\n",
     );
-    let mut node = Node::run_at(&dir, &Addresses::any(), &["--config", &file]);
+    let mut node = Node::run_at(&dir, &Addresses::free(), &["--config", &file]);
     let ports = [node.at.grpc, node.at.http, node.at.dns, node.at.handle].map(|at| at.port());
     assert!(ports.iter().all(|port| *port != 0), "{ports:?}");
     node.terminate();

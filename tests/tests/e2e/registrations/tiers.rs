@@ -3,6 +3,7 @@
 use super::shape::{assert_error, assert_help, assert_lookup};
 use super::world::{OWN_PERSONAL, PERSONAL, World, field};
 use crate::dns_transports::world::{Authority, Files, HOST};
+use idnode_tests::api::CODES;
 use idnode_tests::node::{DataDir, Node, idnode};
 use idnode_tests::run::{binary, curl, success};
 use serde_json::json;
@@ -189,24 +190,8 @@ fn basic_and_digest_and_tokens_log_in_and_wrong_ones_do_not() {
     }
     // A digest of another path, another nonce or another algorithm proves nothing.
     let forged = |change: fn(&str) -> String| {
-        let mut command = Command::new("curl");
         let url = world.node.http("/iiidap/login");
-        command.args([
-            "-sS",
-            "-v",
-            "-o",
-            "/dev/null",
-            "--digest",
-            "-u",
-            &holder,
-            &url,
-        ]);
-        let done = command.output().unwrap();
-        let sent = String::from_utf8(done.stderr).unwrap();
-        let line = sent
-            .lines()
-            .rfind(|line| line.starts_with("> Authorization: Digest"));
-        let field = change(line.expect("a digest").trim_start_matches("> "));
+        let field = change(&digest_sent(&url, &holder, &[]));
         let (status, head, body) = curl(&url, &["-H", &field]);
         (status, head.contains("stale=true"), body)
     };
@@ -223,37 +208,122 @@ fn basic_and_digest_and_tokens_log_in_and_wrong_ones_do_not() {
     }
 }
 
+/// The `Authorization` field that curl sends in the end, by Digest.
+fn digest_sent(url: &str, user: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new("curl");
+    command.args(["-sS", "-v", "-o", "/dev/null", "--digest", "-u", user]);
+    let done = command.args(arguments).arg(url).output().unwrap();
+    let sent = String::from_utf8(done.stderr).unwrap();
+    let line = sent
+        .lines()
+        .rfind(|line| line.to_lowercase().starts_with("> authorization: digest"));
+    let field = line.expect("a digest").trim_start_matches("> ");
+    field.trim_end().to_owned()
+}
+
+#[test]
+fn too_many_wrong_credentials_are_told_when_to_come_again() {
+    let world = World::with(&["limits.failed_proofs_per_minute=3"]);
+    let wrong = ["-u", "300%3A0.NA/88.118.8:wrong"];
+    for _ in 0..3 {
+        assert_error(&world.document("login", 401, &wrong), 401);
+    }
+    for path in ["login", "identifier/88.118.8", "names?name=m*"] {
+        let (status, head, body) = world.ask(path, &wrong);
+        assert_eq!(status, 429, "{path}: {body}");
+        assert_eq!(field(&head, "retry-after").as_deref(), Some("60"), "{head}");
+        assert_error(&serde_json::from_str(&body).unwrap(), 429);
+    }
+    // Who shows nothing is answered.
+    world.document("identifier/88.118.8", 200, &[]);
+}
+
+/// A node that speaks HTTPS, and what curl needs for it.
+struct Secure {
+    dir: DataDir,
+    node: Node,
+    authority: String,
+    resolve: String,
+    url: String,
+}
+
+impl Secure {
+    fn new() -> Self {
+        let dir = DataDir::init();
+        let (files, authority) = (Files::of(&dir), Authority::new("an authority"));
+        authority.issue(&files);
+        let settings = [
+            "http.tls_listen=127.0.0.1:0".to_owned(),
+            format!("http.tls_certificate={}", files.certificate.display()),
+            format!("http.tls_key={}", files.key.display()),
+        ];
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let mut command = idnode();
+        command.arg("run").args(World::arguments(&dir, &settings));
+        let node = Node::start(&mut command, &dir.beside("node.log"));
+        let at = node.at.https.unwrap();
+        Self {
+            authority: files.authority.display().to_string(),
+            resolve: format!("{HOST}:{}:{}", at.port(), at.ip()),
+            url: format!("https://{HOST}:{}/iiidap/", at.port()),
+            dir,
+            node,
+        }
+    }
+
+    fn arguments(&self) -> [&str; 4] {
+        ["--resolve", &self.resolve, "--cacert", &self.authority]
+    }
+}
+
 #[test]
 fn https_is_spoken() {
-    let dir = DataDir::init();
-    let (files, authority) = (Files::of(&dir), Authority::new("an authority"));
-    authority.issue(&files);
-    let settings = [
-        "http.tls_listen=127.0.0.1:0".to_owned(),
-        format!("http.tls_certificate={}", files.certificate.display()),
-        format!("http.tls_key={}", files.key.display()),
-    ];
-    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-    let mut command = idnode();
-    command.arg("run").args(World::arguments(&dir, &settings));
-    let node = Node::start(&mut command, &dir.beside("node.log"));
-    let at = node.at.https.unwrap();
-    let resolve = format!("{HOST}:{}:{}", at.port(), at.ip());
-    let trusted = files.authority.to_str().unwrap();
-    let user = format!(":{}", dir.token());
-    let url = format!("https://{HOST}:{}/iiidap/identifier/88.118", at.port());
+    let secure = Secure::new();
+    let user = format!(":{}", secure.dir.token());
+    let url = format!("{}identifier/88.118", secure.url);
     for version in ["--http1.1", "--http2"] {
-        let common = ["--resolve", &resolve, "--cacert", trusted, version];
+        let common = [&secure.arguments()[..], &[version]].concat();
         let (status, _, body) = curl(&url, &common);
         assert_eq!(status, 200);
         // Links are URIs, of the address that was asked.
-        let help = format!("\"href\":\"https://{HOST}:{}/iiidap/help\"", at.port());
+        let help = format!("\"href\":\"{}help\"", secure.url);
         assert!(
             body.contains(&help) && !body.contains(OWN_PERSONAL[0]),
             "{body}"
         );
         let (_, _, body) = curl(&url, &[&common[..], &["-u", &user]].concat());
         assert!(body.contains(OWN_PERSONAL[0]), "{body}");
+    }
+}
+
+#[test]
+fn a_digest_that_was_shown_in_clear_proves_nothing_over_https_nor_the_reverse() {
+    let secure = Secure::new();
+    let idctl = secure.node.idctl(Some(&secure.dir.token_file()));
+    let secret = secure.dir.beside("secret");
+    std::fs::write(&secret, "open sesame").unwrap();
+    let file = ["--secret-key-file", secret.to_str().unwrap()];
+    idctl.active_prefix("88.118.8", &idctl.verified_enterprise(CODES[0]));
+    let add = ["key", "add-administrator", "300:0.NA/88.118.8"];
+    idctl.json(&[&add[..], &file].concat());
+    let user = "300%3A0.NA/88.118.8:open sesame";
+    let path = "identifier/88.118?login";
+    let clear = secure.node.http(&format!("/iiidap/{path}"));
+    let (over_tls, tls) = (format!("{}{path}", secure.url), secure.arguments());
+    let ways: [(&str, &[&str]); 2] = [(&clear, &[]), (&over_tls, &tls)];
+    for (given, shown) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let field = digest_sent(ways[given].0, user, ways[given].1);
+        let (url, arguments) = ways[shown];
+        let (status, head, body) = curl(url, &[arguments, &["-H", &field]].concat());
+        let told = (
+            status,
+            head.contains("stale=true"),
+            body.contains(OWN_PERSONAL[0]),
+        );
+        match given == shown {
+            true => assert_eq!(told, (200, false, true), "{head}"),
+            false => assert_eq!(told, (401, true, false), "{given} at {shown}: {head}"),
+        }
     }
 }
 

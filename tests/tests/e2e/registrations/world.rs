@@ -83,16 +83,8 @@ impl World {
             ),
             "whois.listen=127.0.0.1:0".to_owned(),
         ];
-        let any = Addresses::any();
         let mut arguments = vec!["--data-dir".to_owned(), dir.path().display().to_string()];
-        for (flag, at) in [
-            ("--grpc", any.grpc),
-            ("--http", any.http),
-            ("--dns", any.dns),
-            ("--handle", any.handle),
-        ] {
-            arguments.extend([flag.to_owned(), at.to_string()]);
-        }
+        arguments.extend(Addresses::free().flags());
         let given = settings.iter().map(|it| (*it).to_owned());
         for setting in files.into_iter().chain(given) {
             arguments.extend(["--set".to_owned(), setting]);

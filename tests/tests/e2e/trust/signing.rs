@@ -41,7 +41,11 @@ fn what_is_registered_and_changed_is_signed() {
     let (code, error) = world
         .idctl
         .refused(&["identifier", "update", HANDLE, "--remove", "77"]);
-    assert_eq!((code, &error["reason"]), (1, &"INVALID".into()), "{error}");
+    assert_eq!(
+        (code, &error["reason"]),
+        (1, &"VALUE_NOT_FOUND".into()),
+        "{error}"
+    );
     let conditional = ["identifier", "update", HANDLE, "--value", "5:URL=x"];
     let (_, error) = world
         .idctl

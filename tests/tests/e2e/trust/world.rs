@@ -51,7 +51,7 @@ impl World {
             arguments.extend(["--set".to_owned(), (*setting).to_owned()]);
         }
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        let node = Node::run_at(&dir, &Addresses::any(), &arguments);
+        let node = Node::run_at(&dir, &Addresses::free(), &arguments);
         let idctl = node.idctl(Some(&dir.token_file()));
         let enterprise = idctl.verified_enterprise(CODES[0]);
         let world = Self { node, idctl, dir };

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use idnode_proto::api;
 use idnode_proto::handle::body::change::decode_created;
 use idnode_proto::handle::{MessageTooLong, OpFlags, RequestHead, Response, ResponseBody};
-use idnode_proto::value::{Permissions, Value, types};
+use idnode_proto::value::Value;
 use serde_json::json;
 use std::ops::ControlFlow;
 
@@ -278,16 +278,9 @@ fn no_values() -> Failure {
     Failure::Usage("there are no values: --value, --values-file".to_owned())
 }
 
-/// As the protocol has them. A secret key is its owner's unless its permissions say otherwise, as
-/// it is through the node's API.
+/// As the protocol has them.
 fn wire_values(values: Vec<api::Value>) -> Result<Vec<Value>, Failure> {
-    let values = values.into_iter().map(|mut value| {
-        if value.r#type == types::HS_SECKEY {
-            let owner = Permissions::ADMIN_READ | Permissions::ADMIN_WRITE;
-            value.permissions.get_or_insert(owner.into());
-        }
-        wire_value(value)
-    });
+    let values = values.into_iter().map(wire_value);
     values.collect::<Result<_, _>>().map_err(Failure::Usage)
 }
 
@@ -318,11 +311,12 @@ mod tests {
         };
         let values = vec![
             of("HS_SECKEY", None),
+            of("hs_seckey", None),
             of("HS_SECKEY", Some(0b1110)),
             of("URL", None),
         ];
         let values = wire_values(values).unwrap();
         let permissions: Vec<_> = values.iter().map(|value| value.permissions.0).collect();
-        assert_eq!(permissions, [0b1100, 0b1110, 0b1110]);
+        assert_eq!(permissions, [0b1100, 0b1100, 0b1110, 0b1110]);
     }
 }

@@ -123,6 +123,7 @@ impl Source<'_> {
             types: Vec::new(),
             indexes: Vec::new(),
             public_only: true,
+            recurse: false,
         };
         match self.server.resolve(request, self.session).await?.outcome {
             Some(Outcome::Record(record)) => Ok(record.values),

@@ -20,7 +20,7 @@ use crate::national::{Failure, now_ms};
 const MAX_LOGINS: u32 = 3;
 
 /// A secondary node that may log in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its user (clID and shrUserId).
     pub user: String,
@@ -28,6 +28,15 @@ pub struct Account {
     password: String,
     /// Its prefixes.
     pub prefixes: Vec<String>,
+}
+
+impl std::fmt::Debug for Account {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Account {

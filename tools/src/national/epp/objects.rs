@@ -14,8 +14,8 @@ use idnode_proto::identifier::{Prefix, Scheme};
 use super::Review;
 use super::engine::Account;
 use super::store::{
-    CODES, ENTERPRISES, IDENTIFIERS, PREFIXES, PrefixState, StoredEnterprise, StoredIdentifier,
-    StoredPrefix, decide, reached, told,
+    CODES, ENTERPRISES, IDENTIFIERS, Outcome, PREFIXES, PrefixState, StoredEnterprise,
+    StoredIdentifier, StoredPrefix, decide, reached, told,
 };
 use crate::national::Failure;
 use crate::national::book::{Book, Page};
@@ -86,6 +86,7 @@ pub(super) fn transform(
     }
 }
 
+/// An enterprise is one for the whole country, whichever node has registered it.
 fn check_enterprise(book: &Book, account: &Account, check: &EnterpriseCheck) -> Answered {
     if check.user != account.user {
         refuse!(UNAUTHORISED, "shrUserId is not the user who is logged in");
@@ -110,7 +111,7 @@ fn create_enterprise(page: &Page, account: &Account, create: &EnterpriseCreate) 
         );
     }
     let code = &create.enterprise.certificate_code;
-    if code.len() > 64 || !code.bytes().all(|it| it.is_ascii_alphanumeric()) {
+    if !is_code(code) {
         refuse!(VALUE_SYNTAX, "entCrCode is not of letters and digits");
     }
     if page.get::<String>(CODES, code)?.is_some() {
@@ -125,6 +126,11 @@ fn create_enterprise(page: &Page, account: &Account, create: &EnterpriseCreate) 
     };
     page.put(ENTERPRISES, &id, &stored)?;
     Ok(Ok(Answer::with(Data::CreatedEnterprise(id))))
+}
+
+/// Whether a text can be the number of a certificate.
+fn is_code(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_alphanumeric())
 }
 
 fn update_enterprise(page: &Page, account: &Account, update: &EnterpriseUpdate) -> Answered {
@@ -144,6 +150,9 @@ fn update_enterprise(page: &Page, account: &Account, update: &EnterpriseUpdate) 
                 refuse!(UNAUTHORISED, "shrPrefix {node_prefix} is not yours");
             }
             let code = &enterprise.certificate_code;
+            if !is_code(code) {
+                refuse!(VALUE_SYNTAX, "entCrCode is not of letters and digits");
+            }
             let holder = page.get::<String>(CODES, code)?;
             if holder.as_ref().is_some_and(|holder| holder != id) {
                 refuse!(EXISTS, "another enterprise has this certificate");
@@ -209,11 +218,9 @@ fn create_prefix(
         return Ok(Err(refused));
     }
     let id = &create.enterprise_id;
-    let Some(enterprise) = page.get::<StoredEnterprise>(ENTERPRISES, id)? else {
+    // Whichever node has registered it: an enterprise may have prefixes at several.
+    if page.get::<StoredEnterprise>(ENTERPRISES, id)?.is_none() {
         refuse!(NOT_FOUND, "there is no enterprise {id:.40}");
-    };
-    if enterprise.client != account.user {
-        refuse!(UNAUTHORISED, "enterprise {id:.40} is another's");
     }
     let before = page.get::<StoredPrefix>(PREFIXES, &create.prefix)?;
     if before.is_some_and(|stored| is_taken(&stored)) {
@@ -230,7 +237,7 @@ fn create_prefix(
     };
     page.put(PREFIXES, &create.prefix, &stored)?;
     if review == Review::Auto {
-        decide(page, &create.prefix, true, "")?;
+        decide(page, &create.prefix, Outcome::Pass, "")?;
     }
     Ok(Ok(Answer::of(ResultCode::PENDING)))
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::engine::Engine;
 use super::store::{
-    ANSWERS, Answered, ENTERPRISES, IDENTIFIERS, PREFIXES, PrefixState, QUEUE, Queued,
+    ANSWERS, Answered, ENTERPRISES, IDENTIFIERS, Outcome, PREFIXES, PrefixState, QUEUE, Queued,
     StoredEnterprise, StoredIdentifier, StoredPrefix, decide,
 };
 use crate::national::page::{Trouble, escaped};
@@ -66,8 +66,10 @@ impl Part for Desk {
                 .and_then(|(_, it)| it.told.get("entNameCn"))
                 .map_or("", |it| it);
             let review = match stored.state {
-                PrefixState::Pending => form(prefix),
-                _ => String::new(),
+                PrefixState::Pending => form(prefix, &[("pass", "通过"), ("refuse", "驳回")]),
+                PrefixState::Passed => form(prefix, &[("withdraw", "停用")]),
+                PrefixState::Withdrawn => form(prefix, &[("grant", "启用")]),
+                PrefixState::Refused => String::new(),
             };
             // Writing to a String cannot fail.
             let _ = writeln!(
@@ -92,14 +94,22 @@ impl Part for Desk {
     }
 }
 
-fn form(prefix: &str) -> String {
+/// A form with a button for each outcome that can be decided.
+fn form(prefix: &str, outcomes: &[(&str, &str)]) -> String {
     let prefix = escaped(prefix);
-    format!(
+    let mut html = format!(
         "<form method=\"post\" action=\"/epp/review\"><input type=\"hidden\" name=\"prefix\" \
-         value=\"{prefix}\"><input name=\"message\" placeholder=\"message\"> \
-         <button name=\"result\" value=\"pass\">通过</button> \
-         <button name=\"result\" value=\"refuse\">驳回</button></form>"
-    )
+         value=\"{prefix}\"><input name=\"message\" placeholder=\"message\">"
+    );
+    for (value, label) in outcomes {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            html,
+            " <button name=\"result\" value=\"{value}\">{label}</button>"
+        );
+    }
+    html.push_str("</form>");
+    html
 }
 
 fn by_key<T: serde::Serialize>(rows: &[(String, T)]) -> Result<Value, Failure> {
@@ -117,13 +127,6 @@ struct Decision {
     result: Outcome,
     #[serde(default)]
     message: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Outcome {
-    Pass,
-    Refuse,
 }
 
 async fn review(
@@ -144,13 +147,16 @@ async fn review(
             result,
             message,
         } = decision;
-        let passes = result == Outcome::Pass;
         engine
             .book
-            .write(|page| decide(page, &prefix, passes, &message))
+            .write(|page| decide(page, &prefix, result, &message))
     });
     match decided.await?? {
         true => Ok(Redirect::to("/").into_response()),
-        false => Ok((StatusCode::CONFLICT, "no such application is pending").into_response()),
+        false => Ok((
+            StatusCode::CONFLICT,
+            "this is not to be decided about this prefix",
+        )
+            .into_response()),
     }
 }

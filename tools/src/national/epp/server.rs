@@ -23,6 +23,8 @@ const MAX_CONNECTIONS: usize = 256;
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a session may be silent.
 const IDLE: Duration = Duration::from_secs(600);
+/// How long a client may take to read an answer.
+const SENDING: Duration = Duration::from_secs(60);
 
 /// Serves until the process ends.
 pub(super) async fn serve(
@@ -122,8 +124,11 @@ pub(super) fn wrong_answer() -> String {
 
 async fn send(stream: &mut TlsStream<TcpStream>, document: &str) -> io::Result<()> {
     let frame = frame::framed(document).map_err(io::Error::other)?;
-    stream.write_all(&frame).await?;
-    stream.flush().await
+    let sent = timeout(SENDING, async {
+        stream.write_all(&frame).await?;
+        stream.flush().await
+    });
+    sent.await?
 }
 
 async fn receive(stream: &mut TlsStream<TcpStream>) -> io::Result<Vec<u8>> {

@@ -43,6 +43,36 @@ pub enum PrefixState {
     Passed,
     /// Refused; may be applied for again.
     Refused,
+    /// Granted, and withdrawn since; may be granted again.
+    Withdrawn,
+}
+
+/// What a person decides about a prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// An application is granted.
+    Pass,
+    /// An application is refused.
+    Refuse,
+    /// What was granted is withdrawn.
+    Withdraw,
+    /// What was withdrawn is granted again.
+    Grant,
+}
+
+impl Outcome {
+    /// Where it leads from a state; `None`: it can't be decided there.
+    fn after(self, state: PrefixState) -> Option<PrefixState> {
+        match (state, self) {
+            (PrefixState::Pending, Self::Pass) | (PrefixState::Withdrawn, Self::Grant) => {
+                Some(PrefixState::Passed)
+            }
+            (PrefixState::Pending, Self::Refuse) => Some(PrefixState::Refused),
+            (PrefixState::Passed, Self::Withdraw) => Some(PrefixState::Withdrawn),
+            _ => None,
+        }
+    }
 }
 
 /// A prefix.
@@ -98,34 +128,32 @@ pub struct StoredIdentifier {
 impl Queued {
     /// As it is told.
     pub fn audit(&self) -> Audit {
-        let good = self.application.state == PrefixState::Passed;
+        let sign = |good: bool| if good { Audit::GOOD } else { Audit::BAD }.to_owned();
+        let state = self.application.state;
         Audit {
             client_id: self.application.client_id.clone(),
             server_id: self.application.server_id.clone(),
             enterprise_id: self.application.enterprise_id.clone(),
             prefix: self.prefix.clone(),
-            state: Audit::GOOD.to_owned(),
-            result: if good { Audit::GOOD } else { Audit::BAD }.to_owned(),
+            state: sign(state != PrefixState::Withdrawn),
+            result: sign(state != PrefixState::Refused),
             message: self.application.message.clone(),
         }
     }
 }
 
-/// Decides an application and puts the message into the queue. False: it is not pending.
+/// Decides about a prefix and puts the message into the queue. False: this is not to be decided.
 ///
 /// # Errors
 /// The book fails.
-pub fn decide(page: &Page, prefix: &str, passes: bool, message: &str) -> Result<bool, Failure> {
+pub fn decide(page: &Page, prefix: &str, outcome: Outcome, message: &str) -> Result<bool, Failure> {
     let Some(mut application) = page.get::<StoredPrefix>(PREFIXES, prefix)? else {
         return Ok(false);
     };
-    if application.state != PrefixState::Pending {
+    let Some(state) = outcome.after(application.state) else {
         return Ok(false);
-    }
-    application.state = match passes {
-        true => PrefixState::Passed,
-        false => PrefixState::Refused,
     };
+    application.state = state;
     message.clone_into(&mut application.message);
     page.put(PREFIXES, prefix, &application)?;
     let key = queue_key(&application.client, page.next("epp message")?);

@@ -2,20 +2,21 @@
 //! below its own directory, whatever path it names.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use idnode_proto::escrow::manifest::MANIFEST_NAME;
+use idnode_proto::escrow::manifest::{MANIFEST_NAME, RECEIPT_NAME};
 use russh_sftp::protocol::{
     Attrs, Data, File as Entry, FileAttributes, Handle, Name, OpenFlags, Packet, Status,
     StatusCode, Version,
 };
 use russh_sftp::server::{Handler, StatusReply};
 
-use super::intake::{Intake, RECEIPT_NAME};
+use super::intake::{Intake, RECEIPT_IN_WRITING};
 use crate::national::faults::{Channel, Faults, Kind};
 
 /// Most files and directories open at once.
@@ -87,7 +88,8 @@ impl Files {
 
     /// What a node may not write: the verdicts on it.
     fn require_own(inner: &Path) -> Result<(), StatusReply> {
-        match inner.file_name().is_some_and(|name| name == RECEIPT_NAME) {
+        let own = |name: &OsStr| name != RECEIPT_NAME && name != RECEIPT_IN_WRITING;
+        match !inner.file_name().is_none_or(own) {
             true => Err(StatusReply::new(StatusCode::PermissionDenied)
                 .with_message("receipts are the receiver's")),
             false => Ok(()),
@@ -105,6 +107,17 @@ impl Files {
                 .with_message("the deposit has its manifest: it is not changed any more")),
             false => Ok(()),
         }
+    }
+
+    /// A file that is written: what was opened before the manifest came is as closed as the rest
+    /// behind it. The manifest itself is there as soon as it is opened.
+    fn written(&self, handle: &str) -> Result<Arc<File>, StatusReply> {
+        if let Some(Open::File { path, .. }) = self.open.get(handle)
+            && path.file_name().is_none_or(|name| name != MANIFEST_NAME)
+        {
+            self.require_open(path)?;
+        }
+        self.file(handle)
     }
 
     fn keep(&mut self, open: Open) -> Result<String, StatusReply> {
@@ -204,7 +217,9 @@ impl Handler for Files {
     ) -> Result<Handle, Self::Error> {
         self.suffer().await?;
         let path = Self::inner(&filename)?;
-        let written = pflags.intersects(OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE);
+        let written = pflags.intersects(
+            OpenFlags::WRITE | OpenFlags::APPEND | OpenFlags::CREATE | OpenFlags::TRUNCATE,
+        );
         if written {
             self.require_open(&path)?;
         }
@@ -264,7 +279,7 @@ impl Handler for Files {
         data: Vec<u8>,
     ) -> Result<Status, Self::Error> {
         self.suffer().await?;
-        let file = self.file(&handle)?;
+        let file = self.written(&handle)?;
         file.write_all_at(&data, offset).map_err(failed)?;
         Ok(ok(id))
     }
@@ -350,7 +365,12 @@ impl Handler for Files {
     ) -> Result<Status, Self::Error> {
         self.suffer().await?;
         let path = Self::inner(&path)?;
-        Self::require_own(&path)?;
+        self.require_open(&path)?;
+        if path.file_name().is_some_and(|name| name == MANIFEST_NAME) {
+            return Err(
+                StatusReply::new(StatusCode::PermissionDenied).with_message("a manifest is a file")
+            );
+        }
         fs::create_dir(self.outer(&path)).map_err(failed)?;
         Ok(ok(id))
     }
@@ -360,6 +380,7 @@ impl Handler for Files {
         if path.as_os_str().is_empty() {
             return Err(StatusCode::PermissionDenied.into());
         }
+        self.require_open(&path)?;
         fs::remove_dir(self.outer(&path)).map_err(failed)?;
         Ok(ok(id))
     }
@@ -383,6 +404,14 @@ impl Handler for Files {
         let (from, to) = (Self::inner(&oldpath)?, Self::inner(&newpath)?);
         self.require_open(&from)?;
         self.require_open(&to)?;
+        // With a directory everything in it would have another place, deposits that are held too.
+        let is_file = fs::symlink_metadata(self.outer(&from))
+            .map_err(failed)?
+            .is_file();
+        if !is_file {
+            return Err(StatusReply::new(StatusCode::PermissionDenied)
+                .with_message("directories are not renamed"));
+        }
         let outer = self.outer(&to);
         // Version 3 of the protocol does not rename over what is there.
         if outer.exists() {

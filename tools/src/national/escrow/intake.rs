@@ -1,28 +1,29 @@
-//! Verifies deposits.
+//! Verifies deposits, one after another: each is compared with those before it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use idnode_proto::escrow::EscrowError;
-use idnode_proto::escrow::chain::follows;
-use idnode_proto::escrow::deposit::{Head, Kind};
-use idnode_proto::escrow::listing::Listing;
-use idnode_proto::escrow::manifest::MANIFEST_NAME;
-use idnode_proto::escrow::object::Object;
-use idnode_proto::escrow::package::open;
+use idnode_proto::escrow::chain::{MAX_LINKS, follows};
+use idnode_proto::escrow::deposit::Head;
+use idnode_proto::escrow::manifest::{MANIFEST_NAME, RECEIPT_NAME};
 use idnode_proto::trust::PrivateKey;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::mpsc;
 
 use super::client::Client;
-use crate::escrow::{Parts, directories, found};
+use super::order::in_order;
+use crate::escrow::{Found, directories, found, open_up_to};
 use crate::national::book::{Book, Table};
 use crate::national::{Failure, now_ms};
 
-/// The file in which a node reads what was found.
-pub(super) const RECEIPT_NAME: &str = "receipt";
+/// The name of a receipt that is being written.
+pub(super) const RECEIPT_IN_WRITING: &str = "receipt.writing";
+/// Deposits that have arrived and wait to be verified; who brings one more waits.
+const QUEUE: usize = 1_024;
 /// Verdicts, by `client/prefix directory/deposit directory`.
 pub(super) const VERDICTS: Table = Table::new("escrow_verdicts");
 /// The last deposit accepted of each prefix, by `client/prefix directory`.
@@ -62,12 +63,11 @@ pub(super) struct Intake {
     receiver: PrivateKey,
     clients: BTreeMap<String, Client>,
     book: Book,
-    /// One at a time: each is compared with those before it.
-    turn: Mutex<()>,
+    arrivals: mpsc::Sender<Place>,
 }
 
 /// A deposit's directory among the files of its client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub client: String,
     pub prefix: String,
@@ -81,19 +81,22 @@ impl Place {
 }
 
 impl Intake {
+    /// With what arrives, for [`Intake::verify_all`].
     pub fn new(
         root: PathBuf,
         receiver: PrivateKey,
         clients: BTreeMap<String, Client>,
         book: Book,
-    ) -> Self {
-        Self {
+    ) -> (Self, mpsc::Receiver<Place>) {
+        let (arrivals, arrived) = mpsc::channel(QUEUE);
+        let intake = Self {
             root,
             receiver,
             clients,
             book,
-            turn: Mutex::new(()),
-        }
+            arrivals,
+        };
+        (intake, arrived)
     }
 
     /// A node by its name.
@@ -119,7 +122,7 @@ impl Intake {
     }
 
     /// The deposit whose manifest has this path, from the node's directory on, is there.
-    pub async fn arrived(self: &std::sync::Arc<Self>, client: &str, path: &Path) {
+    pub async fn arrived(&self, client: &str, path: &Path) {
         let mut names = path.iter().map(|name| name.to_string_lossy().into_owned());
         let (Some(prefix), Some(id), Some(name), None) =
             (names.next(), names.next(), names.next(), names.next())
@@ -134,63 +137,70 @@ impl Intake {
             prefix,
             id,
         };
-        let intake = self.clone();
-        let verified = async move {
-            let _turn = intake.turn.lock().await;
-            let verifying = intake.clone();
-            let done = tokio::task::spawn_blocking(move || verifying.verify(&place)).await;
-            if let Ok(Err(failure)) = done {
-                eprintln!("idnational: escrow: {failure}");
-            }
-        };
-        tokio::spawn(verified);
+        // Whoever verifies is gone only with the process.
+        let _ = self.arrivals.send(place).await;
     }
 
-    /// Verifies what has arrived and has no verdict: in the order it was deposited in.
-    pub async fn verify_all(self: &std::sync::Arc<Self>) {
-        let intake = self.clone();
-        let places = tokio::task::spawn_blocking(move || intake.unverified()).await;
-        let places = match places {
-            Ok(Ok(places)) => places,
-            Ok(Err(error)) => return eprintln!("idnational: escrow: {error}"),
-            Err(_) => return,
-        };
-        for place in places {
-            self.arrived(
-                &place.client,
-                &Path::new(&place.prefix).join(&place.id).join(MANIFEST_NAME),
-            )
-            .await;
+    /// Verifies what has arrived and has no verdict, then what arrives: in the order in which it was
+    /// deposited.
+    pub async fn verify_all(self: Arc<Self>, mut arrived: mpsc::Receiver<Place>) {
+        match self.blocking(Self::unverified).await {
+            Ok(pending) => {
+                for place in pending {
+                    self.verify_one(place).await;
+                }
+            }
+            Err(failure) => complain(&failure),
+        }
+        while let Some(place) = arrived.recv().await {
+            self.verify_one(place).await;
         }
     }
 
+    async fn verify_one(self: &Arc<Self>, place: Place) {
+        let verified = self.blocking(move |intake| intake.verify(&place));
+        if let Err(failure) = verified.await {
+            complain(&failure);
+        }
+    }
+
+    /// Runs what reads files where it may block.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let intake = self.clone();
+        tokio::task::spawn_blocking(move || work(&intake)).await?
+    }
+
     fn unverified(&self) -> Result<Vec<Place>, Failure> {
-        let mut places = Vec::new();
-        for client in self.clients.keys() {
+        let name = |path: &Path| {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        };
+        let mut pending = Vec::new();
+        for (client, keys) in &self.clients {
             for prefix in directories(&self.directory(client))? {
                 for deposit in directories(&prefix)? {
-                    let name = |path: &Path| {
-                        let name = path.file_name().unwrap_or_default();
-                        name.to_string_lossy().into_owned()
-                    };
                     let place = Place {
                         client: client.clone(),
                         prefix: name(&prefix),
                         id: name(&deposit),
                     };
-                    let written = fs::metadata(deposit.join(MANIFEST_NAME));
-                    let Ok(written) = written.and_then(|it| it.modified()) else {
-                        continue;
-                    };
                     let verdict: Option<Verdict> = self.book.get(VERDICTS, &place.key())?;
-                    if verdict.is_none() || !deposit.join(RECEIPT_NAME).exists() {
-                        places.push((written, place));
+                    if verdict.is_some() && deposit.join(RECEIPT_NAME).exists() {
+                        continue;
+                    }
+                    match found(&deposit, &keys.signer) {
+                        Ok(None) => {}
+                        Ok(Some(found)) => pending.push((place, Some(found.manifest.deposit))),
+                        // Why it is refused is found out in its turn.
+                        Err(_) => pending.push((place, None)),
                     }
                 }
             }
         }
-        places.sort_by_key(|(written, _)| *written);
-        Ok(places.into_iter().map(|(_, place)| place).collect())
+        Ok(in_order(pending))
     }
 
     /// Verifies a deposit, once: whoever sends it again gets the same verdict.
@@ -276,43 +286,37 @@ impl Intake {
             );
             return Err(wrong(reason));
         }
-        match (last, head.kind) {
-            (Some(last), _) => follows(last, &head)?,
-            (None, Kind::Full) => {}
-            (None, Kind::Diff) => {
-                let reason = format!(
-                    "deposit {} is DIFF, and no FULL one of the prefix is held",
-                    head.id
-                );
-                return Err(wrong(reason));
-            }
+        if let Some(last) = last {
+            follows(last, &head)?;
         }
-        let mut document = open(&deposit.manifest, Parts(dir.to_owned()), &self.receiver)?;
-        let mut listing: Option<Listing> = None;
-        while let Some(object) = document.next()? {
-            match object {
-                Object::Prefix(prefix) => listing = Some(Listing::of(&prefix)),
-                Object::Identifier(identifier) => {
-                    verdict.identifiers += 1;
-                    if let Some(listing) = &mut listing {
-                        listing.add(&identifier);
-                    }
-                }
-                Object::Enterprise(_) | Object::Template(_) => {}
-            }
+        let since = head.since.unwrap_or_default();
+        let mut chain = open_up_to(self.chain(deposit, client)?, &self.receiver)?;
+        while let Some((identifier, _)) = chain.next_identifier()? {
+            verdict.identifiers += u64::from(identifier.version > since);
         }
-        let summary = document.summary().cloned().unwrap_or_default();
-        if head.kind == Kind::Full {
-            let listing = listing.map_or_else(String::new, Listing::finish);
-            if listing != summary.listing {
-                return Err(wrong(format!(
-                    "the deposit's listing has the digest {listing}; its summary says {}",
-                    summary.listing
-                )));
-            }
-        }
+        chain.finish()?;
         Ok(head)
     }
+
+    /// A deposit with those that it follows, back to a FULL one, as far as they are there; the
+    /// oldest first. That they are a chain is not yet said.
+    fn chain(&self, deposit: Found, client: &Client) -> Result<Vec<Found>, EscrowError> {
+        let mut chain = vec![deposit];
+        while let Some(before) = chain.last().and_then(Found::before)
+            && chain.len() < MAX_LINKS
+        {
+            match found(&before, &client.signer)? {
+                Some(found) => chain.push(found),
+                None => break,
+            }
+        }
+        chain.reverse();
+        Ok(chain)
+    }
+}
+
+fn complain(failure: &Failure) {
+    eprintln!("idnational: escrow: {failure}");
 }
 
 /// Writes what was found for the node: whole or not at all.
@@ -323,7 +327,7 @@ fn write_receipt(dir: &Path, verdict: &Verdict) -> io::Result<()> {
         "deposit": verdict.id,
         "identifiers": verdict.identifiers,
     });
-    let unfinished = dir.join("receipt.writing");
+    let unfinished = dir.join(RECEIPT_IN_WRITING);
     let mut file = fs::File::create(&unfinished)?;
     writeln!(file, "{text}")?;
     file.sync_all()?;

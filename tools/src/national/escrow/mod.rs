@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`client`] | whose deposits are taken: their keys |
 //! | [`intake`] | verifies a deposit, keeps the verdict |
+//! | [`order`] | the order in which deposits were made |
 //! | [`files`] | the files of one node, and nothing else |
 //! | [`ssh`] | the server |
 //! | [`restore`] | `idnational escrow restore`: what the deposits lead to |
@@ -13,8 +14,11 @@
 mod client;
 mod files;
 mod intake;
+mod order;
 pub(super) mod restore;
 mod ssh;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -44,7 +48,8 @@ pub(super) async fn start(
     let receiver = client::receiver(key)?;
     let clients = client::all(&settings.escrow_client)?;
     let root = data_dir.join(DIRECTORY);
-    let intake = Arc::new(Intake::new(root, receiver, clients, shared.book.clone()));
+    let (intake, arrived) = Intake::new(root, receiver, clients, shared.book.clone());
+    let intake = Arc::new(intake);
     intake.make_directories()?;
     let host_key = ssh::host_key(&data_dir.join("escrow_host_key"))?;
     let listen = settings.listen_sftp.unwrap_or_else(any_port);
@@ -56,11 +61,7 @@ pub(super) async fn start(
     Ok(Some(Started {
         part: Arc::new(Shown { intake, public }),
         addresses: vec![("sftp", address)],
-        tasks: vec![
-            Box::pin(server),
-            // What arrived just before the process ended.
-            Box::pin(async move { pending.verify_all().await }),
-        ],
+        tasks: vec![Box::pin(server), Box::pin(pending.verify_all(arrived))],
     }))
 }
 

@@ -1,8 +1,9 @@
 //! `idnational escrow restore`: what the deposits that are held lead to.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write as _};
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -37,7 +38,11 @@ pub(in crate::national) fn run(args: &Args) -> Result<(), Failure> {
     let receiver = client::receiver(&args.key)?;
     let signer = client::signer(&args.signer)?;
     let book = Book::open(&args.data_dir.join("book.redb"))?;
-    std::fs::create_dir_all(&args.out)?;
+    // What is written is no longer encrypted.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&args.out)?;
     let root = args.data_dir.join(super::DIRECTORY).join(&args.node);
     for prefix in directories(&root).map_err(|error| format!("{}: {error}", root.display()))? {
         let name = prefix
@@ -62,7 +67,7 @@ pub(in crate::national) fn run(args: &Args) -> Result<(), Failure> {
             continue;
         }
         let path = args.out.join(format!("{name}.xml"));
-        let out = BufWriter::new(File::create(&path)?);
+        let out = BufWriter::new(create(&path)?);
         let verified = write_state(&held, &receiver, out)?;
         let line = json!({
             "prefix": verified.head.prefix,
@@ -76,4 +81,13 @@ pub(in crate::national) fn run(args: &Args) -> Result<(), Failure> {
         writeln!(io::stdout().lock(), "{line}")?;
     }
     Ok(())
+}
+
+/// A file that nobody else reads, whatever was there.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600);
+    let file = file.open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
 }

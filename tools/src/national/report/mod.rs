@@ -1,6 +1,8 @@
 //! The intake of reports: a gRPC server with TLS on both sides that takes each report once, checks
 //! it in itself and against those before it, and shows which periods are missing.
 //!
+//! A node reports for itself alone: the certificate that it shows names it, as common name or DNS name.
+//!
 //! | module | holds |
 //! |---|---|
 //! | `intake` | what is taken, known or refused |
@@ -17,7 +19,6 @@ pub mod settings;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -36,7 +37,8 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Status};
 
-use super::faults::{Channel, Faults, Kind};
+use super::faults::{Channel, Faults};
+use super::uplink::peer::is_shown;
 use super::{Failure, Part, Shared, Started};
 use intake::Intake;
 use settings::ReportSettings;
@@ -106,34 +108,16 @@ impl ReportIntakeService for Desk {
         &self,
         request: Request<SubmitReportRequest>,
     ) -> Result<tonic::Response<SubmitReportResponse>, Status> {
+        if let Some(report) = &request.get_ref().report {
+            is_shown(&request, &report.node)?;
+        }
         let request = request.into_inner();
-        let fault = self.faults.next(Channel::Report);
-        let delay = Duration::from_millis(fault.as_ref().map_or(0, |it| it.delay_ms));
-        let answer = match fault.map(|it| it.kind) {
-            None => self.take(request).await?,
-            Some(Kind::Drop) => {
-                self.take(request).await?;
-                std::future::pending().await
-            }
-            Some(Kind::Delay | Kind::Reorder) => {
-                let answer = self.take(request).await?;
-                tokio::time::sleep(delay).await;
-                answer
-            }
-            Some(Kind::Duplicate) => {
-                self.take(request.clone()).await?;
-                self.take(request).await?
-            }
-            Some(Kind::HalfAnswer) => {
-                self.take(request).await?;
-                return Err(Status::unavailable("the answer breaks off"));
-            }
-            Some(Kind::WrongAnswer) => SubmitReportResponse {
-                verdict: ReportVerdict::Unspecified.into(),
-                ..SubmitReportResponse::default()
-            },
-            Some(Kind::Down) => return Err(Status::unavailable("down")),
+        let wrong = SubmitReportResponse {
+            verdict: ReportVerdict::Unspecified.into(),
+            ..SubmitReportResponse::default()
         };
+        let take = || self.take(request.clone());
+        let answer = self.faults.call(Channel::Report, take, wrong).await?;
         Ok(tonic::Response::new(answer))
     }
 }

@@ -1,8 +1,9 @@
 //! The schedule under a clock that jumps.
 
-use crate::upward::escrow::entry::{Deposit, Status};
-use crate::upward::escrow::make::{civil_date, deposit_id};
-use crate::upward::escrow::schedule::{BACKOFF_MS, Due, Plan};
+use crate::upward::escrow::entry::{Deposit, RECENT, Status};
+use crate::upward::escrow::make::deposit_id;
+use crate::upward::escrow::schedule::{BACKOFF_MS, Due, Plan, Standing};
+use idnode_proto::calendar::civil;
 
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
@@ -22,7 +23,7 @@ struct Node {
 
 impl Node {
     fn due(&self, now_ms: u64) -> Due {
-        PLAN.due(self.log.iter(), true, None, now_ms)
+        PLAN.due(self.log.iter(), Standing::REGISTERED, now_ms)
     }
 
     /// Looks every ten minutes from one time to another.
@@ -52,16 +53,9 @@ impl Node {
 
 #[test]
 fn a_day_begins_at_its_time_in_beijing() {
-    assert_eq!(civil_date(PLAN.day(EIGHT)), (2026, 11, 28));
-    assert_eq!(civil_date(PLAN.day(EIGHT - 1)), (2026, 11, 27));
-    assert_eq!(civil_date(PLAN.day(EIGHT + DAY - 1)), (2026, 11, 28));
-    for (days, date) in [
-        (0, (1970, 1, 1)),
-        (19_782, (2024, 2, 29)),
-        (19_783, (2024, 3, 1)),
-    ] {
-        assert_eq!(civil_date(days), date);
-    }
+    assert_eq!(civil(PLAN.day(EIGHT)), (2026, 11, 28));
+    assert_eq!(civil(PLAN.day(EIGHT - 1)), (2026, 11, 27));
+    assert_eq!(civil(PLAN.day(EIGHT + DAY - 1)), (2026, 11, 28));
 }
 
 #[test]
@@ -195,7 +189,11 @@ fn a_refused_deposit_is_followed_by_a_full_one_at_once() {
 #[test]
 fn a_prefix_that_is_gone_has_one_last_deposit() {
     let mut node = Node::default();
-    let gone = |node: &Node, now| PLAN.due(node.log.iter(), false, None, now);
+    let standing = Standing {
+        registered: false,
+        ..Standing::REGISTERED
+    };
+    let gone = |node: &Node, now| PLAN.due(node.log.iter(), standing, now);
     assert_eq!(gone(&node, EIGHT), Due::Nothing);
     node.look(EIGHT);
     let Due::Make(mut last) = gone(&node, EIGHT + DAY) else {
@@ -215,9 +213,119 @@ fn who_asks_gets_a_deposit_now() {
     let mut node = Node::default();
     node.look(EIGHT);
     for (full, asked) in [(false, Some(false)), (true, Some(true))] {
-        let Due::Make(entry) = PLAN.due(node.log.iter(), true, asked, EIGHT + HOUR) else {
+        let standing = Standing {
+            asked,
+            ..Standing::REGISTERED
+        };
+        let Due::Make(entry) = PLAN.due(node.log.iter(), standing, EIGHT + HOUR) else {
             panic!("none is made")
         };
         assert_eq!((entry.full, entry.order), (full, 1));
     }
+}
+
+#[test]
+fn no_two_deposits_of_a_day_have_one_place() {
+    // More than the entries that decide: only the last ones are there.
+    let mut node = Node::default();
+    for number in 0..40 {
+        let standing = Standing {
+            asked: Some(false),
+            ..Standing::REGISTERED
+        };
+        let recent = node.log.len().saturating_sub(RECENT);
+        let Due::Make(mut entry) = PLAN.due(node.log[recent..].iter(), standing, EIGHT + number)
+        else {
+            panic!("none is made")
+        };
+        entry.set_status(Status::Accepted);
+        entry.revision = 7;
+        node.log.push(*entry);
+    }
+    let ids: std::collections::HashSet<String> = node.log.iter().map(deposit_id).collect();
+    assert_eq!(ids.len(), 40);
+}
+
+#[test]
+fn a_day_has_as_many_deposits_as_an_id_tells_apart() {
+    let mut node = Node::default();
+    node.look(EIGHT);
+    node.log[0].order = 36 * 36 - 1;
+    let standing = Standing {
+        asked: Some(true),
+        ..Standing::REGISTERED
+    };
+    let due = |now| PLAN.due(node.log.iter(), standing, now);
+    assert_eq!(due(EIGHT + HOUR), Due::Nothing);
+    assert!(matches!(due(EIGHT + DAY), Due::Make(entry) if entry.order == 0));
+}
+
+#[test]
+fn what_may_have_left_the_node_is_not_made_again_under_its_name() {
+    let mut node = Node::default();
+    node.look(EIGHT);
+    node.log[0].set_status(Status::Failed);
+    let again = |node: &Node| match node.due(EIGHT + HOUR) {
+        Due::Make(entry) => (entry.number, entry.order),
+        other => panic!("{other:?}"),
+    };
+    // It has no name yet: nothing of it left.
+    assert_eq!(again(&node), (1, 0));
+    node.log[0].id = deposit_id(&node.log[0]);
+    assert_eq!(again(&node), (1, 1));
+}
+
+#[test]
+fn a_prefix_that_is_gone_is_closed_whatever_was_refused() {
+    let standing = Standing {
+        registered: false,
+        ..Standing::REGISTERED
+    };
+    let gone = |node: &Node, now| PLAN.due(node.log.iter(), standing, now);
+    // Its last deposit was refused: an empty FULL one follows, again and again if need be.
+    let mut node = Node::default();
+    node.look(EIGHT);
+    node.look(EIGHT + DAY);
+    node.log[1].set_status(Status::Refused);
+    for round in 0..3 {
+        let Due::Make(mut last) = gone(&node, EIGHT + DAY + HOUR + round) else {
+            panic!("it is not told")
+        };
+        assert!(last.closes && last.full && last.prev_id.is_empty());
+        last.set_status(Status::Refused);
+        node.log.push(*last);
+    }
+    // It was not made, or is being made, and is the first: it is closed too.
+    for status in [Status::Making, Status::Failed] {
+        let mut node = Node::default();
+        node.look(EIGHT);
+        node.log[0].set_status(status);
+        let Due::Make(last) = gone(&node, EIGHT + HOUR) else {
+            panic!("it is not told")
+        };
+        assert!(last.closes && last.full && last.number == 1);
+    }
+    // At once, not on the next day.
+    let mut node = Node::default();
+    node.look(EIGHT);
+    assert!(matches!(gone(&node, EIGHT + HOUR), Due::Make(last) if last.closes && !last.full));
+}
+
+#[test]
+fn what_has_moved_is_told_on_the_same_day() {
+    let mut node = Node::default();
+    node.look(EIGHT);
+    let standing = Standing {
+        moved: true,
+        ..Standing::REGISTERED
+    };
+    assert!(matches!(
+        PLAN.due(node.log.iter(), standing, EIGHT + HOUR),
+        Due::Make(_)
+    ));
+    // Not before the time of what has failed, however often is looked.
+    node.log[0].set_status(Status::Failed);
+    node.log[0].next_try_ms = EIGHT + 2 * HOUR;
+    let due = PLAN.due(node.log.iter(), standing, EIGHT + HOUR + 1);
+    assert_eq!(due, Due::Nothing);
 }

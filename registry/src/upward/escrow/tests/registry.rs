@@ -10,8 +10,9 @@ use crate::tests::support::{Node, apply, create, delete, review, step, update};
 use crate::upward::escrow::entry::{Deposit, DepositLog, Status, listed};
 use crate::upward::escrow::events::Events;
 use crate::upward::escrow::make::Maker;
+use crate::upward::escrow::moved::moved;
 use crate::upward::escrow::restore::{Restored, restore};
-use crate::upward::escrow::schedule::{Due, Plan};
+use crate::upward::escrow::schedule::{Due, Plan, Standing};
 use crate::upward::escrow::spool::Spool;
 use crate::upward::escrow::{MakeError, directory_name};
 use crate::write::Command;
@@ -90,22 +91,35 @@ impl Depositor {
                 .filter(|key| !registered.contains(key))
                 .cloned(),
         );
-        let mut events = Events::after(0);
         let mut made = BTreeMap::new();
         for key in keys {
-            let prefix = Prefix::from_key(&key).unwrap();
-            let is_registered = registered.contains(&key);
-            let due = PLAN.due(self.log.recent(&key), is_registered, None, self.now_ms);
-            let Due::Make(entry) = due else { continue };
-            let entry = self
-                .maker
-                .make(registry, &prefix, *entry, &mut events, self.now_ms);
-            let mut entry = entry.unwrap();
-            entry.set_status(Status::Accepted);
-            self.log.put(&key, &entry).unwrap();
-            made.insert(prefix.to_string(), entry);
+            if let Some(entry) = self.deposit_of(node, &key) {
+                made.insert(Prefix::from_key(&key).unwrap().to_string(), entry);
+            }
         }
         made
+    }
+
+    /// Deposits one prefix, if it is due, whatever the day has.
+    fn deposit_of(&mut self, node: &Node, key: &Bytes) -> Option<Deposit> {
+        let registry = node.registry();
+        let prefix = Prefix::from_key(key).unwrap();
+        let standing = Standing {
+            registered: registry.prefixes().get(key).is_some(),
+            moved: true,
+            ..Standing::REGISTERED
+        };
+        let due = PLAN.due(self.log.recent(key), standing, self.now_ms);
+        let Due::Make(entry) = due else { return None };
+        let entry = self.log.begin(key, *entry).unwrap();
+        let (mut events, now_ms) = (Events::after(0), self.now_ms);
+        let made = self
+            .maker
+            .make(registry, &prefix, entry, &mut events, now_ms);
+        let mut entry = made.unwrap();
+        entry.set_status(Status::Accepted);
+        self.log.put(key, &entry).unwrap();
+        Some(entry)
     }
 
     fn restore(&self, to: &Path) -> Result<Restored, MakeError> {
@@ -136,7 +150,9 @@ fn rows(registry: &Registry, family: Family) -> Vec<(Bytes, Bytes)> {
 /// Counters of prefixes, of the node as far as they follow from what was deposited, and of quotas
 /// but for the day's.
 fn counted(registry: &Registry) -> Vec<(Bytes, Vec<u64>)> {
-    let all = rows(registry, Family::Statistics);
+    // What former registrations have counted is not deposited.
+    let mut all = rows(registry, Family::Statistics);
+    all.retain(|(key, _)| key.first() != Some(&(u8::MAX - 1)));
     let numbers = |(key, value): (Bytes, Bytes)| {
         if key.first() == Some(&u8::MAX) {
             let usage: Usage = decode_value(&value).unwrap();
@@ -409,6 +425,147 @@ fn the_deposit_log_is_there_again_and_keeps_to_its_bound() {
     assert_eq!((all.len(), all[0].1.number), (400, 450));
     assert_eq!(listed(&journal, Some(&other), 10).unwrap().len(), 1);
     assert_eq!(listed(&journal, None, 3).unwrap().len(), 3);
+}
+
+#[test]
+fn places_of_a_day_are_given_once_however_far_back_and_old_entries_stay_behind() {
+    let node = Node::new();
+    let key = Bytes::copy_from_slice("88.118.8".parse::<Prefix>().unwrap().key());
+    let mut log = DepositLog::open(node.registry().journal()).unwrap();
+    // A day; then a clock that leaps ahead and comes back.
+    for (number, day) in (1..=20).map(|number| (number, if number < 4 { 5 } else { 9 })) {
+        let entry = Deposit {
+            number,
+            day,
+            ..Deposit::default()
+        };
+        assert_eq!(log.begin(&key, entry).unwrap().number, number);
+    }
+    let back = Deposit {
+        number: 21,
+        day: 5,
+        ..Deposit::default()
+    };
+    assert_eq!(log.begin(&key, back).unwrap().order, 3);
+    // A verdict on an old one: what is last stays last, and the old one is found.
+    let mut old = log.entry(&key, 2).unwrap().unwrap();
+    old.set_status(Status::Sent);
+    log.put(&key, &old).unwrap();
+    assert_eq!(log.recent(&key).next_back().unwrap().number, 21);
+    assert!(log.recent(&key).map(|it| it.number).eq(10..=21));
+    assert_eq!(log.unanswered().unwrap(), [(key.clone(), 2)]);
+}
+
+#[test]
+fn what_moves_between_prefixes_is_known_from_the_log() {
+    let (node, one, _) = world();
+    let mut depositor = Depositor::new(&node);
+    node.write(create("1.2.156.3001.4.1", "x"));
+    node.write(delete("1.2.156.3001.4.1", None));
+    depositor.deposit(&node);
+    let shorter = Bytes::copy_from_slice("oid:1.2.156.3001".parse::<Prefix>().unwrap().key());
+    let moving = |depositor: &Depositor| {
+        let moment = node.registry().moment().unwrap();
+        let all = moment.prefixes(&[], None).unwrap();
+        let registered = all.map(|record| record.unwrap().key).collect();
+        moved(&depositor.log, &registered)
+    };
+    assert!(moving(&depositor).is_empty());
+    let only = |depositor: &mut Depositor, prefix: &str| {
+        let key = Bytes::copy_from_slice(prefix.parse::<Prefix>().unwrap().key());
+        depositor.deposit_of(&node, &key);
+    };
+    node.write(apply("oid:1.2.156.3001.4", one));
+    only(&mut depositor, "oid:1.2.156.3001.4");
+    assert!(moving(&depositor).iter().eq([&shorter]));
+    // Until then the two tell of no registry together; then they do.
+    let between = depositor.dir.path().join("between");
+    assert!(depositor.restore(&between).is_err());
+    only(&mut depositor, "oid:1.2.156.3001");
+    assert!(moving(&depositor).is_empty());
+    depositor.restore(&between).unwrap();
+    node.write(step("oid:1.2.156.3001.4", PrefixAction::MarkForDeletion));
+    node.write(step("oid:1.2.156.3001.4", PrefixAction::Remove));
+    only(&mut depositor, "oid:1.2.156.3001.4");
+    assert!(moving(&depositor).iter().eq([&shorter]));
+    only(&mut depositor, "oid:1.2.156.3001");
+    assert!(moving(&depositor).is_empty());
+}
+
+#[test]
+fn a_prefix_that_vanishes_before_its_full_deposit_is_made_is_closed() {
+    let node = Node::new();
+    let one = node.enterprise("one");
+    node.activate("88.118.8", one);
+    node.activate("88.118.9", one);
+    let mut depositor = Depositor::new(&node);
+    let key = Bytes::copy_from_slice("88.118.8".parse::<Prefix>().unwrap().key());
+    depositor.deposit(&node);
+    // Refused: a FULL one is planned, and the prefix goes before it is made.
+    let mut refused = depositor.log.recent(&key).next_back().unwrap().clone();
+    refused.set_status(Status::Refused);
+    depositor.log.put(&key, &refused).unwrap();
+    depositor.now_ms += 86_400_000;
+    let due = PLAN.due(
+        depositor.log.recent(&key),
+        Standing::REGISTERED,
+        depositor.now_ms,
+    );
+    let Due::Make(planned) = due else {
+        panic!("{due:?}")
+    };
+    node.write(step("88.118.8", PrefixAction::MarkForDeletion));
+    node.write(step("88.118.8", PrefixAction::Remove));
+    let planned = depositor.log.begin(&key, *planned).unwrap();
+    let prefix = "88.118.8".parse().unwrap();
+    let made = depositor.maker.make(
+        node.registry(),
+        &prefix,
+        planned,
+        &mut Events::after(0),
+        depositor.now_ms,
+    );
+    let mut made = made.unwrap();
+    assert!(made.closes && made.full && made.listing.is_empty());
+    made.set_status(Status::Accepted);
+    depositor.log.put(&key, &made).unwrap();
+    same(&node, &depositor, "without it");
+    assert!(!depositor.deposit(&node).contains_key("88.118.8"));
+}
+
+#[test]
+fn nothing_is_left_of_what_was_not_made() {
+    let (node, ..) = world();
+    let mut depositor = Depositor::new(&node);
+    depositor.maker.stopping = true.into();
+    let begun = Deposit {
+        number: 1,
+        full: true,
+        ..Deposit::default()
+    };
+    let prefix: Prefix = "88.118.8".parse().unwrap();
+    let made = depositor
+        .maker
+        .make(node.registry(), &prefix, begun, &mut Events::after(0), 1);
+    assert!(matches!(made, Err(MakeError::Ended)));
+    let dir = depositor.deposits().join(directory_name(&prefix));
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+    // Nor at the start, where a process was killed; what is not ours stays.
+    std::fs::create_dir(dir.join("x.making")).unwrap();
+    std::fs::write(dir.join("note"), "").unwrap();
+    depositor.maker.spool.tidy("88.118.8", &[]).unwrap();
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+    // A deposit is whole with all its parts, at their lengths.
+    depositor.maker.stopping = false.into();
+    let made = depositor.deposit(&node)["88.118.8"].clone();
+    let spool = &depositor.maker.spool;
+    assert!(made.parts > 1 && spool.is_whole("88.118.8", &made.id));
+    let part = dir.join(&made.id).join("part-00002");
+    let bytes = std::fs::read(&part).unwrap();
+    std::fs::write(&part, &bytes[1..]).unwrap();
+    assert!(!spool.is_whole("88.118.8", &made.id));
+    std::fs::remove_file(&part).unwrap();
+    assert!(!spool.is_whole("88.118.8", &made.id));
 }
 
 #[test]

@@ -25,6 +25,24 @@ pub(super) struct Pace {
     is_disk: AtomicBool,
 }
 
+impl Pace {
+    /// So many reads took so long together. None say nothing.
+    fn learn(&self, reads: usize, took: Duration) {
+        let Ok(reads @ 1..) = u32::try_from(reads) else {
+            return;
+        };
+        let is_disk = took / reads > DISK_READ;
+        self.is_disk.store(is_disk, Ordering::Relaxed);
+    }
+
+    fn reads_together(&self) -> usize {
+        match self.is_disk.load(Ordering::Relaxed) {
+            true => READS_FROM_DISK,
+            false => READS_FROM_MEMORY,
+        }
+    }
+}
+
 /// Room for one query that waits for the disk.
 pub(in crate::front::dns) type Place = OwnedSemaphorePermit;
 
@@ -36,7 +54,12 @@ pub(in crate::front::dns) struct Waiting {
     pub(super) deferred: Deferred,
     pub(super) peer: Peer,
     pub(super) began: Instant,
+    /// Resolutions that it has been so far.
+    pub(in crate::front::dns) resolutions: u64,
 }
+
+/// What a query that waited comes to, and how many resolutions it was while it did.
+type LookedUp = (Reply, u64);
 
 impl Exchange {
     /// Room for a query to wait for the disk; `None`: too many wait, which is counted.
@@ -50,10 +73,7 @@ impl Exchange {
 
     /// How many queries to read for on one thread, by how long reads took last.
     pub(in crate::front::dns) fn reads_together(&self) -> usize {
-        match self.shared.pace.is_disk.load(Ordering::Relaxed) {
-            true => READS_FROM_DISK,
-            false => READS_FROM_MEMORY,
-        }
+        self.shared.pace.reads_together()
     }
 
     /// Reads what queries wait for that it can be read for together. May block on the disk.
@@ -71,13 +91,11 @@ impl Exchange {
                 _ => None,
             })
             .collect();
-        // Where that fails each is read by itself, and says why it cannot be.
         let resolver = &self.shared.responder.core.resolver;
         let began = Instant::now();
+        // Where that fails each is read by itself, and says why it cannot be.
         let read = resolver.read_many(&identifiers).unwrap_or_default();
-        let reads = u32::try_from(identifiers.len().max(1)).unwrap_or(u32::MAX);
-        let is_disk = began.elapsed() / reads > DISK_READ;
-        self.shared.pace.is_disk.store(is_disk, Ordering::Relaxed);
+        self.shared.pace.learn(read.len(), began.elapsed());
         for (waiting, entry) in waiting.iter_mut().zip(read) {
             if let Deferred::Record(identifier) = &waiting.deferred {
                 waiting.deferred = Deferred::Read(identifier.clone(), entry);
@@ -88,8 +106,8 @@ impl Exchange {
     /// Goes on with what memory did not know. `None`: the answer is not to be sent. May block on
     /// the disk.
     pub(in crate::front::dns) fn finish(&self, waiting: &Waiting) -> Option<Vec<u8>> {
-        let reply = self.look_up(waiting);
-        self.close(waiting, reply)
+        let looked_up = self.look_up(waiting);
+        self.close(waiting, looked_up)
     }
 
     /// The same on a thread of the runtime's; without a place the answer says that there is no
@@ -100,48 +118,74 @@ impl Exchange {
         place: Option<Place>,
     ) -> Option<Vec<u8>> {
         let waiting = Arc::new(waiting);
-        let reply = match place {
+        let looked_up = match place {
             Some(place) => {
                 let (exchange, theirs) = (self.clone(), waiting.clone());
                 let reading = tokio::task::spawn_blocking(move || {
-                    let reply = exchange.look_up(&theirs);
+                    let looked_up = exchange.look_up(&theirs);
                     // Held until here, whether or not somebody still waits for this.
                     drop(place);
-                    reply
+                    looked_up
                 });
                 match tokio::time::timeout(self.shared.deadline, reading).await {
-                    Ok(Ok(reply)) => reply,
-                    Ok(Err(_)) => Reply::failed("the read was lost"),
-                    Err(_) => too_slow(),
+                    Ok(Ok(looked_up)) => looked_up,
+                    Ok(Err(_)) => (Reply::failed("the read was lost"), 0),
+                    Err(_) => too_slow(&waiting),
                 }
             }
-            None => Reply::failed("too many queries wait for the disk"),
+            None => (Reply::failed("too many queries wait for the disk"), 0),
         };
-        self.close(&waiting, reply)
+        self.close(&waiting, looked_up)
     }
 
-    fn look_up(&self, waiting: &Waiting) -> Reply {
+    fn look_up(&self, waiting: &Waiting) -> LookedUp {
         if waiting.began.elapsed() >= self.shared.deadline {
-            return too_slow();
+            return too_slow(waiting);
         }
-        measure::asker::on_thread(waiting.peer.addr.ip());
+        let _asker = measure::asker::here(Some(waiting.peer.addr.ip()));
+        let before = measure::asked();
         let responder = &self.shared.responder;
-        responder.finish(&waiting.question, &waiting.deferred)
+        let reply = responder.finish(&waiting.question, &waiting.deferred);
+        (reply, measure::asked().wrapping_sub(before))
     }
 
-    fn close(&self, waiting: &Waiting, reply: Reply) -> Option<Vec<u8>> {
+    fn close(&self, waiting: &Waiting, (reply, asked): LookedUp) -> Option<Vec<u8>> {
         let client = waiting.asked.edns.as_ref();
         let reply = self
             .shared
             .responder
             .signed(&waiting.question, client, reply);
         let answer = self.write(&waiting.asked, &reply, &waiting.peer);
-        self.shared.meters.took(waiting.began.elapsed(), 1);
-        measure::resolved(waiting.began.elapsed(), 1);
+        let took = waiting.began.elapsed();
+        self.shared.meters.took(took, 1);
+        measure::resolved(took, waiting.resolutions + asked);
         answer
     }
 }
 
-fn too_slow() -> Reply {
-    Reply::failed("the registry took too long")
+/// One that a record is read for is a resolution, however late that comes.
+fn too_slow(waiting: &Waiting) -> LookedUp {
+    let is_resolution = matches!(
+        waiting.deferred,
+        Deferred::Record(_) | Deferred::Read(..) | Deferred::Hash(..)
+    );
+    let reply = Reply::failed("the registry took too long");
+    (reply, u64::from(is_resolution))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_changes_by_what_was_read_alone() {
+        let pace = Pace::default();
+        pace.learn(4, 5 * DISK_READ);
+        assert_eq!(pace.reads_together(), READS_FROM_DISK);
+        // A batch of questions that no record is read for.
+        pace.learn(0, Duration::ZERO);
+        assert_eq!(pace.reads_together(), READS_FROM_DISK);
+        pace.learn(4, DISK_READ);
+        assert_eq!(pace.reads_together(), READS_FROM_MEMORY);
+    }
 }

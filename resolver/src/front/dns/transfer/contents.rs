@@ -316,6 +316,7 @@ impl<'a> Contents<'a> {
             spelling: &spelling,
             now_s: END_OF_TIME_S,
             default_ttl_s: self.zones.default_ttl_s(),
+            first_tells: false,
         };
         let query = Query {
             identifier,

@@ -8,7 +8,7 @@ use idnode_proto::handle::Version;
 use idnode_proto::handle::site::{HashOption, Interface, InterfaceProtocol, Server, Site};
 use idnode_registry::Error;
 use idnode_registry::prefix::{
-    Delegation, DelegationSigner, NameServer, PrefixAction, PrefixRecord, PrefixState,
+    Delegation, DelegationSigner, NameServer, PrefixAction, PrefixRecord, PrefixState, Withdrawal,
 };
 
 /// The attribute of a site that describes it, by custom.
@@ -25,6 +25,7 @@ pub(in super::super) fn shown(record: PrefixRecord) -> idnode_registry::Result<a
         delegation: record.delegation.as_ref().map(shown_delegation),
         values: record.values().map(value::shown).collect(),
         submitted: record.submitted > 0,
+        withdrawn: record.withdrawal() != Withdrawal::None,
         review_message: record.review_message,
         version: record.version,
         created_at: timestamp(record.created_at_ms),

@@ -2,25 +2,25 @@
 //! answered in them is encrypted.
 
 use super::super::answer::{Answerer, Scratch};
-use super::super::metrics::Outcome;
+use super::super::certify::{CERTIFY, FIRST_FLAGS};
+use super::super::metrics::{Bound, Outcome};
 use super::Act;
 use super::proof::Refused;
 use super::sessions::{Agreed, Session};
 use idnode_proto::handle::admin::AdminId;
 use idnode_proto::handle::auth::ProofError;
 use idnode_proto::handle::auth::agreement::{DiffieHellman, ExchangeKey, ExchangeKind};
+use idnode_proto::handle::auth::credential::attach_mac;
 use idnode_proto::handle::auth::proof::ProofKey;
 use idnode_proto::handle::auth::public::PublicKey;
 use idnode_proto::handle::auth::session::SessionKey;
 use idnode_proto::handle::body::session::{
     KeyAgreement, KeyExchange, NO_INDEX, SessionAnswer, SessionSetup,
 };
-use idnode_proto::handle::{FrameStatus, OpFlags, ReplyTo, ResponseCode, tcp_frame};
+use idnode_proto::handle::{Envelope, FrameStatus, OpFlags, ReplyTo, ResponseCode, tcp_frame};
 use std::sync::Arc;
 
-/// Where the first octet of a message's options is (RFC 3652 §2.2.2), and the bit of it that says
-/// that the message is encrypted.
-const FIRST_FLAGS: usize = 28;
+/// The bit of a message's first octet of options that says that the message is encrypted.
 const ENCRYPT: u8 = (OpFlags::ENCRYPT.0 >> 24) as u8;
 
 /// What a session begins with, and what its client is answered about its key.
@@ -75,9 +75,12 @@ impl Answerer {
             Ok(opened) => opened,
             Err(refused) => return self.no_key(setup, refused, act, scratch),
         };
-        let session = Session::new(opened.agreed, setup.timeout_s);
+        let session = Session::new(opened.agreed, act.source, setup.timeout_s);
         let Some(session_id) = self.operations.sessions.open(session) else {
-            return self.not_proven(&act.to, Refused::Busy, scratch);
+            self.metrics.bound(Bound::Sessions);
+            let text = "there are as many sessions as there may be, of this network or in all";
+            self.error(&act.to, ResponseCode::BUSY, text, scratch);
+            return Outcome::Busy;
         };
         let to = ReplyTo {
             session_id,
@@ -100,22 +103,13 @@ impl Answerer {
         act: &Act<'_>,
         scratch: &mut Scratch,
     ) -> Outcome {
-        let (code, text) = match (&refused, setup.agreement) {
-            (Refused::Busy | Refused::Guessing, _) => {
-                return self.not_proven(&act.to, refused, scratch);
+        match misfit(&refused, setup.agreement) {
+            Some((code, text)) => {
+                self.error(&act.to, code, text, scratch);
+                Outcome::Denied
             }
-            (_, KeyAgreement::DiffieHellman(_)) => (
-                ResponseCode::INVALID_SESSION_KEY,
-                "no key follows from these numbers: an odd prime of 1,024 to 4,096 bits, and two \
-                 between 1 and the prime less 1",
-            ),
-            _ => (
-                ResponseCode::SESSION_FAILED,
-                "no session key can be encrypted to this client",
-            ),
-        };
-        self.error(&act.to, code, text, scratch);
-        Outcome::Denied
+            None => self.not_proven(&act.to, refused, scratch),
+        }
     }
 
     /// A key, and what is answered about it, made where it may take its time.
@@ -150,7 +144,8 @@ impl Answerer {
         };
         let id = id.ok_or(Refused::Wrong)?;
         let of = id.clone();
-        self.with_key(id, act.source, move |known| {
+        // Who asks proves nothing by it: only who has the private key can use the session.
+        let made = self.core.proofs.with_key(id, move |known| {
             let ProofKey::Public(data) = &known.key else {
                 return Err(ProofError::OtherKind);
             };
@@ -164,8 +159,8 @@ impl Answerer {
                 agreed: Some(agreed),
                 data,
             })
-        })
-        .await
+        });
+        made.await?.map_err(Refused::Proof)
     }
 
     /// The node's key for the exchange of keys: made when it is first asked for, and anew by each
@@ -229,6 +224,40 @@ impl Answerer {
         }
     }
 
+    /// Puts the session's MAC behind the answer that begins at `begin`, for a client that wants it
+    /// signed, and has no other key of this node's (RFC 3652 §2.2.2.3).
+    pub(super) fn mac_or_fail(
+        &self,
+        session: &Session,
+        envelope: &Envelope,
+        begin: usize,
+        outcome: Outcome,
+        scratch: &mut Scratch,
+    ) -> Outcome {
+        let mut answer = scratch.reply.split_off(begin.min(scratch.reply.len()));
+        if answer.is_empty() {
+            return outcome;
+        }
+        if let Some(flags) = answer.get_mut(FIRST_FLAGS) {
+            *flags |= CERTIFY;
+        }
+        let attached = session
+            .agreed()
+            .ok()
+            .map(|agreed| attach_mac(&mut answer, envelope.session_id, agreed.key.bytes()));
+        match attached {
+            Some(Ok(())) => {
+                scratch.reply.extend_from_slice(&answer);
+                outcome
+            }
+            _ => self.failed(
+                &ReplyTo::envelope(envelope),
+                "an answer could not be signed",
+                scratch,
+            ),
+        }
+    }
+
     /// Encrypts the answers from `begin` on; one that cannot be is taken back.
     pub(super) fn seal_or_fail(
         &self,
@@ -247,6 +276,24 @@ impl Answerer {
             }
             None => false,
         }
+    }
+}
+
+/// What to tell a client with which there can be no key; `None`: it is the node that has none for
+/// now.
+fn misfit(refused: &Refused, agreement: KeyAgreement<'_>) -> Option<(ResponseCode, &'static str)> {
+    match (refused, agreement) {
+        (Refused::Busy | Refused::Guessing | Refused::Registry(_), _)
+        | (Refused::Proof(ProofError::Random), _) => None,
+        (Refused::Wrong | Refused::Proof(_), KeyAgreement::DiffieHellman(_)) => Some((
+            ResponseCode::INVALID_SESSION_KEY,
+            "no key follows from these numbers: an odd prime of 1,024 to 4,096 bits, and two \
+             between 1 and the prime less 1",
+        )),
+        (Refused::Wrong | Refused::Proof(_), _) => Some((
+            ResponseCode::SESSION_FAILED,
+            "no session key can be encrypted to this client",
+        )),
     }
 }
 
@@ -271,4 +318,33 @@ fn seal_from(key: &SessionKey, mut replies: &[u8]) -> Option<Vec<u8>> {
         replies = rest;
     }
     Some(sealed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use idnode_registry::Error;
+
+    #[test]
+    fn what_fails_here_is_not_put_down_to_the_client() {
+        let key = KeyAgreement::HandleKey {
+            handle: "0.NA/88.118.8",
+            index: 300,
+        };
+        let numbers = KeyAgreement::DiffieHellman([b"7"; 3]);
+        for agreement in [key, numbers, KeyAgreement::ServerKey] {
+            for here in [
+                Refused::Registry(Error::Storage("a disk".to_owned())),
+                Refused::Registry(Error::Unavailable("it stops".to_owned())),
+                Refused::Proof(ProofError::Random),
+                Refused::Busy,
+                Refused::Guessing,
+            ] {
+                assert_eq!(misfit(&here, agreement), None, "{here:?}");
+            }
+        }
+        let told = |agreement| misfit(&Refused::Wrong, agreement).map(|(code, _)| code);
+        assert_eq!(told(key), Some(ResponseCode::SESSION_FAILED));
+        assert_eq!(told(numbers), Some(ResponseCode::INVALID_SESSION_KEY));
+    }
 }

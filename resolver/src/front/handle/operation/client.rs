@@ -34,6 +34,8 @@ pub(in super::super) struct Pending {
     pub(super) log_in: Option<AdminId>,
     /// Only this one is answered by it.
     pub(super) session_id: u32,
+    /// Where the challenge was sent in a datagram.
+    pub(super) sent_to: Option<IpAddr>,
     pub(super) since: Instant,
 }
 
@@ -48,10 +50,15 @@ impl Pending {
 pub(in super::super) struct Client {
     /// Where it is; `None` for a datagram, whose source may be forged.
     pub(super) source: Option<IpAddr>,
+    /// Where it says it is in a datagram.
+    pub(super) claimed: Option<IpAddr>,
     /// Who it has logged in as.
     pub(super) caller: Caller,
     /// The administrator it has logged in as.
     pub(super) identity: Option<AdminId>,
+    /// A log-in of its failed, or holds no longer: until it logs in anew its changes are refused, not
+    /// challenged. One client takes a challenge that follows its log-in for success.
+    pub(super) logged_out: bool,
     /// The log-in that it has to answer for.
     log_in: Option<Pending>,
     /// The session id of its last challenge of another kind.
@@ -67,6 +74,34 @@ impl Client {
             source: Some(source),
             ..Self::default()
         }
+    }
+
+    /// Behind a datagram.
+    pub(in super::super) fn claimed(source: IpAddr) -> Self {
+        Self {
+            claimed: Some(source),
+            ..Self::default()
+        }
+    }
+
+    /// It has proven who it is.
+    pub(super) fn log_in(&mut self, caller: Caller, identity: AdminId) {
+        self.caller = caller;
+        self.identity = Some(identity);
+        self.logged_out = false;
+    }
+
+    /// What it has proven holds no longer, or it could not prove anything.
+    pub(super) fn log_out(&mut self) {
+        self.caller = Caller::Stranger;
+        self.identity = None;
+        self.logged_out = true;
+    }
+
+    /// Where the client of a datagram is, if it says rightly: the session id of its challenge, 32
+    /// random bits, was sent there and nowhere else.
+    pub(super) fn heard(&self, pending: &Pending) -> Option<IpAddr> {
+        self.claimed.filter(|it| pending.sent_to == Some(*it))
     }
 
     /// Whether a request of its may be answered otherwise than a stranger's.
@@ -180,8 +215,22 @@ mod tests {
             request: vec![0; bytes],
             log_in: None,
             session_id,
+            sent_to: None,
             since: Instant::now(),
         }
+    }
+
+    #[test]
+    fn a_datagram_is_from_where_its_challenge_was_sent_or_from_nowhere() {
+        let [there, elsewhere] = ["192.0.2.1", "192.0.2.2"].map(|it| it.parse().unwrap());
+        let sent = Pending {
+            sent_to: Some(there),
+            ..pending(7, 10)
+        };
+        assert_eq!(Client::claimed(there).heard(&sent), Some(there));
+        assert_eq!(Client::claimed(elsewhere).heard(&sent), None);
+        assert_eq!(Client::claimed(there).heard(&pending(7, 10)), None);
+        assert_eq!(Client::default().heard(&pending(7, 10)), None);
     }
 
     #[test]

@@ -92,8 +92,8 @@ impl Answerer {
         };
         let caller = act.caller.clone();
         let listing = Listing::new(act, move |registry, request| {
-            let (state, enterprise) = (Some(PrefixState::Active), caller.enterprise());
-            let listed = registry.list_prefixes(&caller, enterprise, state, request)?;
+            let state = Some(PrefixState::Active);
+            let listed = registry.list_prefixes_at(&caller, &above, state, request)?;
             let records = listed.items.iter().filter_map(|it| it.prefix().ok());
             let below = records.filter(|prefix| {
                 let mut line = std::iter::successors(Some(prefix.clone()), |it| it.parent());

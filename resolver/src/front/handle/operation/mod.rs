@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `client` | what is known of a client, and the challenges it has to answer |
 //! | `proof` | challenges, and checking what answers them |
+//! | `seen` | which messages of a session there were |
 //! | `sessions` | keys that only node and client have |
 //! | `agreement` | how a session gets its key, and encrypting what is answered in it |
 //! | `write` | operations as the registry's commands |
@@ -17,6 +18,7 @@ mod agreement;
 mod client;
 mod list;
 mod proof;
+mod seen;
 mod sessions;
 mod write;
 
@@ -30,8 +32,8 @@ use idnode_proto::handle::auth::credential::Credential;
 use idnode_proto::handle::body::Operation;
 use idnode_proto::handle::body::change::encode_created;
 use idnode_proto::handle::{
-    Envelope, OpCode, OpFlags, ReplyTo, Request, RequestFault, RequestMessage, ResponseCode,
-    Transport, decode_request,
+    Envelope, Message, OpCode, OpFlags, ReplyTo, Request, RequestFault, RequestMessage,
+    ResponseCode, Transport, decode_request,
 };
 use idnode_registry::{Caller, Error};
 use sessions::{NoSession, Session, Sessions};
@@ -72,15 +74,32 @@ impl Answerer {
         client: &mut Client,
         scratch: &mut Scratch,
     ) -> Outcome {
+        let (begin, mut signed) = (scratch.reply.len(), None);
         let Ok(envelope) = Envelope::decode(message) else {
-            return self.plain(message, transport, client, None, scratch).await;
+            return self
+                .plain(message, transport, client, &mut signed, scratch)
+                .await;
         };
         if !envelope.flags.encrypted() {
-            let begin = scratch.reply.len();
-            let outcome = self.plain(message, transport, client, None, scratch).await;
-            return match self.to_certify(message, transport) {
-                Some(to) => self.certify(&to, begin, outcome, scratch).await,
-                None => outcome,
+            let outcome = self
+                .plain(message, transport, client, &mut signed, scratch)
+                .await;
+            let flags = Message::decode(message).map(|it| it.header.flags);
+            let flags = flags.unwrap_or_default();
+            return match signed {
+                Some(session) if flags.contains(OpFlags::ENCRYPT) => {
+                    self.seal(
+                        message, transport, client, &session, begin, outcome, scratch,
+                    )
+                    .await
+                }
+                Some(session) if flags.contains(OpFlags::CERTIFY) && !self.certifies(flags) => {
+                    self.mac_or_fail(&session, &envelope, begin, outcome, scratch)
+                }
+                _ => match self.to_certify(message, transport) {
+                    Some(to) => self.certify(&to, begin, outcome, scratch).await,
+                    None => outcome,
+                },
             };
         }
         let to = ReplyTo::envelope(&envelope);
@@ -111,8 +130,7 @@ impl Answerer {
         Outcome::Invalid
     }
 
-    /// Answers what was encrypted for a session; the answer is, too, and signed where the client
-    /// wants it: first signed, so that who has the key can show it to others.
+    /// Answers what was encrypted for a session; the answer is, too.
     async fn within(
         &self,
         message: &[u8],
@@ -121,9 +139,27 @@ impl Answerer {
         session: &Arc<Session>,
         scratch: &mut Scratch,
     ) -> Outcome {
-        let begin = scratch.reply.len();
-        let by = Some(session.as_ref());
-        let mut outcome = self.plain(message, transport, client, by, scratch).await;
+        let (begin, mut by) = (scratch.reply.len(), Some(session.clone()));
+        let outcome = self
+            .plain(message, transport, client, &mut by, scratch)
+            .await;
+        self.seal(message, transport, client, session, begin, outcome, scratch)
+            .await
+    }
+
+    /// Encrypts the answers from `begin` on for a session, signed where the client wants it: first
+    /// signed, so that who has the key can show them to others.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one exchange")]
+    async fn seal(
+        &self,
+        message: &[u8],
+        transport: Transport,
+        client: &mut Client,
+        session: &Arc<Session>,
+        begin: usize,
+        mut outcome: Outcome,
+        scratch: &mut Scratch,
+    ) -> Outcome {
         if let Some(listing) = &mut client.listing {
             listing.session = Some(session.clone());
         }
@@ -145,13 +181,14 @@ impl Answerer {
         }
     }
 
-    /// Answers a message that is not encrypted, or no longer.
+    /// Answers a message that is not encrypted, or no longer. `by`: the session that it was encrypted
+    /// for; afterwards that which has signed it, if one has.
     async fn plain(
         &self,
         message: &[u8],
         transport: Transport,
         client: &mut Client,
-        session: Option<&Session>,
+        by: &mut Option<Arc<Session>>,
         scratch: &mut Scratch,
     ) -> Outcome {
         let mut request = match decode_request(message, transport) {
@@ -163,15 +200,26 @@ impl Answerer {
             let challenged = challenges.operation(client, request.reply_to.session_id);
             request.reply_to.op_code = challenged.unwrap_or(OpCode::LOGIN);
         }
-        let signed = match self.session_of(&request, session.is_some()) {
-            Ok(signed) => signed,
+        match self.session_of(&request, by.is_some()) {
+            Ok(None) => {}
+            Ok(signed) => *by = signed,
             Err(code) => {
                 let text = "the message's credential is none of this node's sessions";
                 self.error(&request.reply_to, code, text, scratch);
                 return Outcome::Invalid;
             }
-        };
-        let session = session.or(signed.as_deref());
+        }
+        let session = by.as_deref();
+        if session.is_none() && wants_secrecy(&request) {
+            let text = "an answer can only be encrypted in a session";
+            self.error(
+                &request.reply_to,
+                ResponseCode::SESSION_FAILED,
+                text,
+                scratch,
+            );
+            return Outcome::Invalid;
+        }
         let agreed = session.and_then(|session| session.agreed().ok());
         // What was proven long ago may have been revoked.
         let caller = agreed
@@ -179,8 +227,7 @@ impl Answerer {
             .clone();
         if let Err(error) = self.core.registry.require_valid(&caller) {
             if session.is_none() {
-                client.caller = Caller::Stranger;
-                client.identity = None;
+                client.log_out();
             }
             return self.registry_error(&request.reply_to, &error, scratch);
         }
@@ -263,18 +310,28 @@ impl Answerer {
             Operation::AnswerChallenge(it) => self.prove(&it, act, client, scratch).await,
             Operation::VerifyAnswer(it) => self.verify(&it, act, scratch).await,
             Operation::SetUpSession(it) => self.set_up(&it, act, scratch).await,
-            Operation::TerminateSession => {
-                // Only from within: nobody ends another's.
-                if let Some(session_id) = act.session {
+            // Only from within: nobody ends another's.
+            Operation::TerminateSession => match act.session {
+                Some(session_id) => {
                     self.operations.sessions.close(session_id);
+                    self.done(&act.to, &[], scratch)
                 }
-                self.done(&act.to, &[], scratch)
-            }
+                None => {
+                    let text = "a session is ended by a message of its own";
+                    self.error(&act.to, ResponseCode::SESSION_FAILED, text, scratch);
+                    Outcome::Invalid
+                }
+            },
             Operation::ExchangeKey(it) => self.take_key(&it, act, scratch).await,
             Operation::Unspecified(op_code) => {
                 let text = format!("{op_code} is not supported here");
                 self.error(&act.to, ResponseCode::NOT_SUPPORTED, &text, scratch);
                 Outcome::Unsupported
+            }
+            _ if *act.caller == Caller::Stranger && client.logged_out => {
+                let text = "the log-in of this connection failed, or holds no longer";
+                self.error(&act.to, ResponseCode::AUTHENTICATION_FAILED, text, scratch);
+                Outcome::Denied
             }
             _ if *act.caller == Caller::Stranger => {
                 self.challenge(request, message, None, client, scratch)
@@ -396,4 +453,11 @@ impl Answerer {
             _ => Outcome::Refused,
         }
     }
+}
+
+/// Whether its answer is to be encrypted. Not where a session is only about to begin.
+fn wants_secrecy(request: &RequestMessage<'_>) -> bool {
+    let header = &request.message.header;
+    let begins = [OpCode::SESSION_SETUP, OpCode::SESSION_EXCHANGE_KEY].contains(&header.op_code);
+    header.flags.contains(OpFlags::ENCRYPT) && !begins
 }

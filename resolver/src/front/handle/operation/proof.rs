@@ -4,7 +4,7 @@ use super::super::answer::{Answerer, Scratch, expiration_s, now_s};
 use super::super::metrics::Outcome;
 use super::client::Pending;
 use super::{Act, Client};
-use crate::front::proofs::Unchecked;
+use crate::front::proofs::{Says, Unchecked};
 use idnode_proto::handle::admin::AdminId;
 use idnode_proto::handle::auth::proof::{ProofKey, verify_answer, verify_response};
 use idnode_proto::handle::auth::{self, ProofError};
@@ -69,6 +69,7 @@ impl Answerer {
             request: request_bytes.to_vec(),
             log_in,
             session_id,
+            sent_to: client.claimed,
             since: Instant::now(),
         };
         let to = ReplyTo { session_id, ..*to };
@@ -98,14 +99,19 @@ impl Answerer {
             op_code: pending.op_code,
             ..act.to
         };
-        let proven = self.proven(answer, &pending, act.source).await;
+        let source = act.source.or_else(|| client.heard(&pending));
+        let proven = self.proven(answer, &pending, source).await;
         let (id, caller) = match proven {
             Ok(proven) => proven,
-            Err(refused) => return self.not_proven(&to, refused, scratch),
+            Err(refused) => {
+                if pending.log_in.is_some() {
+                    client.log_out();
+                }
+                return self.not_proven(&to, refused, scratch);
+            }
         };
         if pending.request.is_empty() {
-            client.caller = caller;
-            client.identity = Some(id);
+            client.log_in(caller, id);
             return self.done(&to, &[], scratch);
         }
         let original = match decode_request(&pending.request, act.transport) {
@@ -135,25 +141,26 @@ impl Answerer {
         let (challenge, handle) = (pending.challenge.clone(), answer.handle.to_owned());
         let (key_type, response) = (answer.key_type.to_owned(), answer.response.to_vec());
         let caller = self
-            .with_key(id.clone(), source, move |known| {
+            .check(id.clone(), source, move |known| {
                 let answer = ChallengeAnswer {
                     key_type: &key_type,
                     handle: &handle,
                     index: 0,
                     response: &response,
                 };
-                verify_answer(&known.key, &challenge, &answer).map(|()| known.caller)
+                let verified = verify_answer(&known.key, &challenge, &answer);
+                said(verified.map(|()| known.caller))
             })
             .await?;
         Ok((id, caller))
     }
 
     /// Checks something with an administrator's key, where it may take time.
-    pub(super) async fn with_key<T: Send + 'static>(
+    async fn check<T: Send + 'static>(
         &self,
         id: AdminId,
         source: Option<IpAddr>,
-        check: impl FnOnce(AdministratorKey) -> Result<T, ProofError> + Send + 'static,
+        check: impl FnOnce(AdministratorKey) -> (Says, Result<T, ProofError>) + Send + 'static,
     ) -> Result<T, Refused> {
         let checked = self.core.proofs.check(id, source, check).await?;
         checked.map_err(Refused::Proof)
@@ -210,17 +217,21 @@ impl Answerer {
             return self.not_proven(&act.to, Refused::Wrong, scratch);
         };
         let password = log_in.password.as_bytes().to_vec();
-        let checked = self.with_key(id.clone(), act.source, move |known| match known.key {
-            ProofKey::Secret(secret) if bool::from(secret.ct_eq(&password)) => Ok(known.caller),
-            _ => Err(ProofError::Wrong),
+        let checked = self.check(id.clone(), act.source, move |known| match known.key {
+            ProofKey::Secret(secret) if bool::from(secret.ct_eq(&password)) => {
+                said(Ok(known.caller))
+            }
+            _ => said(Err(ProofError::Wrong)),
         });
         match checked.await {
             Ok(caller) => {
-                client.caller = caller;
-                client.identity = Some(id);
+                client.log_in(caller, id);
                 self.done(&act.to, &[], scratch)
             }
-            Err(refused) => self.not_proven(&act.to, refused, scratch),
+            Err(refused) => {
+                client.log_out();
+                self.not_proven(&act.to, refused, scratch)
+            }
         }
     }
 
@@ -236,8 +247,12 @@ impl Answerer {
         };
         let (challenge, handle) = (asked.challenge.clone(), asked.handle.to_owned());
         let response = asked.response.to_vec();
-        let checked = self.with_key(id, act.source, move |known| {
-            verify_response(&known.key, &challenge, &handle, &response)
+        let checked = self.check(id, act.source, move |known| {
+            match said(verify_response(&known.key, &challenge, &handle, &response)) {
+                // Over a challenge that is not this node's: anybody may have overheard it.
+                (Says::Proven, right) => (Says::Nothing, right),
+                wrong => wrong,
+            }
         });
         match checked.await {
             Ok(()) => self.done(&act.to, &encode_verified(true), scratch),
@@ -247,4 +262,14 @@ impl Answerer {
             Err(refused) => self.not_proven(&act.to, refused, scratch),
         }
     }
+}
+
+/// What the result of a check says of whoever asked for it.
+fn said<T>(checked: Result<T, ProofError>) -> (Says, Result<T, ProofError>) {
+    let says = match &checked {
+        Ok(_) => Says::Proven,
+        Err(error) if error.is_wrong() => Says::Wrong,
+        Err(_) => Says::Nothing,
+    };
+    (says, checked)
 }

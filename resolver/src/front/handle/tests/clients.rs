@@ -2,7 +2,6 @@
 
 use super::harness::*;
 use serde_json::{Value as Json, json};
-use std::path::Path;
 use std::process::Command;
 
 /// id-pointer-sdk asks for 88.118.8/a: version 2.10 suggesting 2.11, RECU CACR PUBL, and an
@@ -173,10 +172,9 @@ async fn both_sdks_get_the_bytes_they_can_read() {
 
 /// Runs the client in Python, over UDP or TCP.
 async fn python(node: &Node, transport: &[&str], options: &[&str], handle: &str) -> Json {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/clients/handle_client.py");
     let mut command = Command::new("python3");
     command
-        .arg(script)
+        .arg("../tests/clients/handle_client.py")
         .args(transport)
         .args(options)
         .arg(node.addr.to_string())

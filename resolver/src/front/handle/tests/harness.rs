@@ -236,7 +236,25 @@ pub struct Node {
     pub core: Arc<Core>,
     pub shutdown: CancellationToken,
     pub serving: JoinHandle<()>,
+    _end: End,
     _dir: tempfile::TempDir,
+}
+
+/// Behind a node's other parts: waits for its threads, so that none of them still has the store when the
+/// process ends.
+struct End {
+    shutdown: CancellationToken,
+    registry: Arc<Registry>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        let began = std::time::Instant::now();
+        while Arc::strong_count(&self.registry) > 1 && began.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 impl Node {
@@ -285,11 +303,16 @@ impl Node {
         assert_eq!(front.local_addr(), addr);
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(front.serve(shutdown.clone()));
+        let end = End {
+            shutdown: shutdown.clone(),
+            registry: core.registry.clone(),
+        };
         Self {
             addr,
             core,
             shutdown,
             serving,
+            _end: end,
             _dir: dir,
         }
     }

@@ -1,22 +1,22 @@
 //! `Authorization: Digest` (RFC 7616): a handle administrator proves its secret key without
 //! sending it. Nothing is kept for a challenge: a nonce is a time with this process's seal on it,
-//! and is taken for two minutes. Whoever overhears an answer could ask for it again as long, and
-//! has it already.
+//! and is taken for two minutes, over connections of the kind that it was given on. Whoever
+//! overhears a proof in clear can show it again as long, but in clear alone, where the answer has
+//! nothing that was not overheard with it: over TLS, where there is more to see, it proves nothing.
 //!
 //! API keys cannot be proven so: of them the node keeps a hash alone, which is no password.
 
 use super::super::Shared;
-use super::super::auth::with_key;
+use super::super::auth;
 use super::super::deadline::Deadline;
-use super::super::peer::Peer;
+use super::super::peer::{Peer, Secrecy};
 use super::super::proof::{failed, parameters, unquoted};
 use super::super::refusal::Refusal;
 use crate::clock;
+use crate::front::proofs::Says;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use idnode_proto::handle::AdminId;
 use idnode_registry::Caller;
 use idnode_registry::administrator::ProofKey;
-use percent_encoding::percent_decode_str;
 use ring::hmac;
 use sha2::{Digest as _, Sha256};
 use std::io;
@@ -54,9 +54,10 @@ impl Digests {
         })
     }
 
-    /// The challenge (RFC 7616 §3.3). `stale`: what was proven was right, its nonce too old.
-    pub(super) fn challenge(&self, stale: bool) -> String {
-        let nonce = self.nonce(clock::now_s());
+    /// The challenge on a connection (RFC 7616 §3.3). `stale`: what was proven was right, its nonce
+    /// too old or given on another kind of connection.
+    pub(super) fn challenge(&self, on: Secrecy, stale: bool) -> String {
+        let nonce = self.nonce(clock::now_s(), on);
         let stale = if stale { ", stale=true" } else { "" };
         format!(
             "Digest realm=\"{REALM}\", qop=\"auth\", algorithm=SHA-256, nonce=\"{nonce}\", \
@@ -64,23 +65,24 @@ impl Digests {
         )
     }
 
-    fn nonce(&self, at_s: u64) -> String {
+    /// The kind of connection is in the seal alone.
+    fn nonce(&self, at_s: u64, on: Secrecy) -> String {
         let time = at_s.to_be_bytes();
-        let seal = hmac::sign(&self.key, &time);
+        let seal = hmac::sign(&self.key, &[&time[..], &[on as u8]].concat());
         let seal = seal.as_ref().get(..SEAL_BYTES).unwrap_or_default();
         BASE64URL_NOPAD.encode(&[&time[..], seal].concat())
     }
 
-    /// When a nonce was made; `None`: not here.
-    fn made_at(&self, nonce: &str) -> Option<u64> {
+    /// When a nonce was made; `None`: not here, or for another kind of connection.
+    fn made_at(&self, nonce: &str, on: Secrecy) -> Option<u64> {
         let bytes = BASE64URL_NOPAD.decode(nonce.as_bytes()).ok()?;
         let at_s = u64::from_be_bytes(*bytes.first_chunk()?);
-        let is_own = bool::from(self.nonce(at_s).as_bytes().ct_eq(nonce.as_bytes()));
+        let is_own = bool::from(self.nonce(at_s, on).as_bytes().ct_eq(nonce.as_bytes()));
         is_own.then_some(at_s)
     }
 
-    fn is_fresh(&self, nonce: &str) -> bool {
-        let (at_s, now_s) = (self.made_at(nonce), clock::now_s());
+    fn is_fresh(&self, nonce: &str, on: Secrecy) -> bool {
+        let (at_s, now_s) = (self.made_at(nonce, on), clock::now_s());
         // A clock may have been set back meanwhile.
         at_s.is_some_and(|at_s| at_s.abs_diff(now_s) <= NONCE_VALID_S)
     }
@@ -190,31 +192,35 @@ impl Login<'_> {
         if proof.uri != self.target {
             return Err(wrong("uri of Digest is not what is asked for"));
         }
-        let id = administrator(&proof.username).ok_or_else(|| {
+        let id = auth::administrator(&proof.username).ok_or_else(|| {
             wrong("the user of Digest is an administrator such as 300%3A0.NA/88.118.8")
         })?;
-        let (of, fresh) = (id.clone(), shared.digests.is_fresh(&proof.nonce));
+        let on = self.peer.secrecy();
+        let fresh = shared.digests.is_fresh(&proof.nonce, on);
+        let of = id.clone();
         let method = self.method.to_owned();
-        let proven = with_key(shared, self.peer, id, deadline, move |administrator| {
-            let ProofKey::Secret(key) = &administrator.key else {
-                return Err(None);
+        let proven = auth::check(shared, self.peer, id, deadline, move |administrator| {
+            let is_it = match &administrator.key {
+                ProofKey::Secret(key) => {
+                    let expected = proof.response_with(key, &method);
+                    let given = proof.response.to_ascii_lowercase();
+                    bool::from(expected.as_bytes().ct_eq(given.as_bytes()))
+                }
+                ProofKey::Public(_) => false,
             };
-            let expected = proof.response_with(key, &method);
-            let given = proof.response.to_ascii_lowercase();
-            let is_it = bool::from(expected.as_bytes().ct_eq(given.as_bytes()));
-            is_it.then_some(administrator.caller).ok_or(None)
+            match (is_it, fresh) {
+                (false, _) => (Says::Wrong, Err(None)),
+                (true, false) => (Says::Nothing, Ok(None)),
+                // Whoever sends it may have overheard it.
+                (true, true) if on == Secrecy::InClear => {
+                    (Says::Nothing, Ok(Some(administrator.caller)))
+                }
+                (true, true) => (Says::Proven, Ok(Some(administrator.caller))),
+            }
         });
         let caller = proven.await.map_err(|refusal| (refusal, false))?;
-        if !fresh {
-            return Err((failed(&of), true));
-        }
-        Ok(caller)
+        caller.ok_or_else(|| (failed(&of), true))
     }
-}
-
-/// `300%3A0.NA/88.118.8`, as with Basic, or with the colon itself.
-fn administrator(user: &str) -> Option<AdminId> {
-    percent_decode_str(user).decode_utf8().ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -246,12 +252,24 @@ mod tests {
     #[test]
     fn nonces_are_this_processs_own_and_grow_old() {
         let (digests, others) = (Digests::new().unwrap(), Digests::new().unwrap());
-        let now_s = clock::now_s();
-        assert!(digests.is_fresh(&digests.nonce(now_s)));
-        assert!(!digests.is_fresh(&digests.nonce(now_s - NONCE_VALID_S - 2)));
-        assert!(!digests.is_fresh(&others.nonce(now_s)));
+        let (now_s, on) = (clock::now_s(), Secrecy::Encrypted);
+        assert!(digests.is_fresh(&digests.nonce(now_s, on), on));
+        assert!(!digests.is_fresh(&digests.nonce(now_s - NONCE_VALID_S - 2, on), on));
+        assert!(!digests.is_fresh(&others.nonce(now_s, on), on));
         for junk in ["", "AAAA", "é", &"A".repeat(32)] {
-            assert!(!digests.is_fresh(junk), "{junk}");
+            assert!(!digests.is_fresh(junk, on), "{junk}");
+        }
+    }
+
+    #[test]
+    fn a_nonce_is_taken_over_the_kind_of_connection_it_was_given_on() {
+        let (digests, now_s) = (Digests::new().unwrap(), clock::now_s());
+        let kinds = [Secrecy::InClear, Secrecy::Local, Secrecy::Encrypted];
+        for given in kinds {
+            let nonce = digests.nonce(now_s, given);
+            for shown in kinds {
+                assert_eq!(digests.is_fresh(&nonce, shown), given == shown);
+            }
         }
     }
 

@@ -56,21 +56,17 @@ impl Ask {
         let uri = &self.parts.uri;
         let path = uri.path().strip_prefix(BASE).unwrap_or_default();
         let directory = &self.shared.core.directory;
+        // What a path asks for is what is counted, however it is written.
+        let query = Query::parse(path, uri.query());
         directory
-            .admit(self.peer.address.ip(), path == "names")
+            .admit(self.peer.address.ip(), matches!(query, Ok(Query::Names(_))))
             .map_err(|failure| self.failed(&failure))?;
         match path {
             "bootstrap" => return Ok(self.bootstrap()),
             "login" => return self.login().await,
             _ => {}
         }
-        let query = Query::parse(path, uri.query()).map_err(|error| {
-            let title = match error.status() {
-                422 => "Unprocessable Entity",
-                _ => "Bad Request",
-            };
-            self.failed(&Failure::new(error.status(), title, error.to_string()))
-        })?;
+        let query = query.map_err(|error| self.failed(&error.into()))?;
         let caller = match self.asks_to_log_in() {
             true => self.known_caller().await?,
             false => self.caller().await?,
@@ -202,29 +198,33 @@ impl Ask {
         let status = StatusCode::from_u16(failure.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = self.written(status, &failure.document());
-        if matches!(failure.status, 429 | 503) {
-            let one_second = HeaderValue::from_static("1");
+        if let Some(after_s) = failure.retry_after_s {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, one_second);
+                .insert(header::RETRY_AFTER, after_s.into());
         }
         response
     }
 
-    /// `stale`: the nonce of a digest is too old, and the password need not be asked for again.
+    /// `stale`: the nonce of a digest is not taken here any longer, or not over this connection, and
+    /// the password need not be asked for again.
     fn refused(&self, refusal: &Refusal, stale: bool) -> Response<Body> {
         let status = match refusal.code {
             // What is wrong is to be asked for again: browsers and curl do so at 401 alone.
             ResponseCode::AUTHENTICATION_FAILED => StatusCode::UNAUTHORIZED,
-            code => answer::status_of(code),
+            _ => refusal.status(),
         };
-        let title = match status {
-            StatusCode::UNAUTHORIZED => "Unauthorized",
-            StatusCode::FORBIDDEN => "Forbidden",
-            StatusCode::SERVICE_UNAVAILABLE => "Busy",
-            _ => "Failed",
+        let message = refusal.message.as_str();
+        let failed = |title| Failure::new(status.as_u16(), title, message);
+        let failure = match status {
+            StatusCode::UNAUTHORIZED => failed("Unauthorized"),
+            StatusCode::FORBIDDEN => failed("Forbidden"),
+            StatusCode::SERVICE_UNAVAILABLE => Failure::busy(message),
+            StatusCode::TOO_MANY_REQUESTS => {
+                Failure::too_many(message, refusal.retry_after_s().unwrap_or(1))
+            }
+            _ => failed("Failed"),
         };
-        let failure = Failure::new(status.as_u16(), title, refusal.message.as_str());
         let mut response = self.failed(&failure);
         if response.status() == StatusCode::UNAUTHORIZED {
             self.challenge(&mut response, stale);
@@ -234,7 +234,7 @@ impl Ask {
 
     fn challenge(&self, response: &mut Response<Body>, stale: bool) {
         let headers = response.headers_mut();
-        let digest = self.shared.digests.challenge(stale);
+        let digest = self.shared.digests.challenge(self.peer.secrecy(), stale);
         if let Ok(digest) = HeaderValue::try_from(digest) {
             headers.append(header::WWW_AUTHENTICATE, digest);
         }

@@ -2,6 +2,7 @@
 
 mod faults;
 mod kills;
+mod nested;
 mod refusals;
 mod servers;
 mod story;

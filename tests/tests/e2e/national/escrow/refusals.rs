@@ -167,7 +167,7 @@ fn after_a_refusal_the_next_deposit_is_full() {
     );
     let reason = refused["reason"].as_str().unwrap();
     assert!(
-        reason.ends_with("is DIFF, and no FULL one of the prefix is held"),
+        reason.ends_with("is no FULL one, and none is before it"),
         "{reason}"
     );
     let held = dir

@@ -4,9 +4,10 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use idnode_tests::node::{Addresses, DataDir, Node};
-use idnode_tests::run::{Idctl, binary, success, until};
+use idnode_tests::run::{Idctl, binary, free_address, python_client, success, until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -53,7 +54,7 @@ impl Keys {
             self.text("login.pub"),
             self.text("signer.pem.pub")
         );
-        let listen = listen.map_or_else(|| "127.0.0.1:0".to_owned(), |at| at.to_string());
+        let listen = listen.unwrap_or_else(free_address).to_string();
         let receiver = self.text("receiver.pem");
         let arguments = [
             "--escrow-key",
@@ -96,7 +97,7 @@ impl Keys {
 
     /// A deposit's document, read by a program that shares nothing with ours.
     pub fn read(&self, deposit: &Path) -> String {
-        let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/escrow_client.py");
+        let client = python_client("escrow_client.py");
         let mut python = Command::new("python3");
         python.arg(client).arg(deposit);
         python
@@ -113,7 +114,7 @@ pub fn node(dir: &DataDir, settings: &[String], more: &[&str]) -> Node {
         .map(String::as_str)
         .chain(more.iter().copied());
     let arguments: Vec<&str> = all.flat_map(|setting| ["--set", setting]).collect();
-    Node::run_at(dir, &Addresses::any(), &arguments)
+    Node::run_at(dir, &Addresses::free(), &arguments)
 }
 
 /// The newest deposit of a prefix, as the node's log has it.
@@ -132,6 +133,17 @@ pub fn until_newest(operator: &Idctl, prefix: &str, status: &str, behind: Option
         found["status"] == status && behind.is_none_or(|behind| id != behind)
     });
     found
+}
+
+/// The newest deposits of prefixes, once they are accepted and no other has followed for a while.
+pub fn until_settled<const N: usize>(operator: &Idctl, prefixes: [&str; N]) -> [Value; N] {
+    loop {
+        let found = prefixes.map(|it| until_newest(operator, it, "accepted", None));
+        std::thread::sleep(Duration::from_secs(2));
+        if found == prefixes.map(|it| newest(operator, it).unwrap_or_default()) {
+            return found;
+        }
+    }
 }
 
 /// Registers an identifier with values.

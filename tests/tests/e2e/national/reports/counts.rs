@@ -1,7 +1,7 @@
 //! Known traffic over every front gives the numbers of the reports.
 
 use super::world::*;
-use idnode_tests::run::{curl, success};
+use idnode_tests::run::{curl, python_client, success};
 use std::process::Command;
 
 #[test]
@@ -33,11 +33,11 @@ fn what_was_asked_and_registered_is_what_is_reported() {
     }
     // Deleted: not a success.
     assert_ne!(curl(&node.http("/api/handles/88.118.8/a4"), &[]).0, 200);
-    let client = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/handle_client.py");
+    let client = python_client("handle_client.py");
     let server = node.at.handle.to_string();
     for transport in [None, None, Some("--tcp")] {
         let mut command = Command::new("python3");
-        command.arg(client).args(transport);
+        command.arg(&client).args(transport);
         success(command.args([&*server, "88.118.8/a0"]));
     }
     for _ in 0..2 {
@@ -91,6 +91,7 @@ fn what_was_asked_and_registered_is_what_is_reported() {
 fn monitoring_fits(monitoring: &serde_json::Value) {
     let (node, prefix) = (&monitoring["node"], &monitoring["prefixes"][0]);
     assert_eq!(node["queries"], 27, "{monitoring}");
+    assert_eq!(node["resolution"]["count"], 27, "{monitoring}");
     assert_eq!(prefix["prefix"], PREFIX);
     assert_eq!(prefix["queries"], 27);
     for level in [node, prefix] {
@@ -104,4 +105,67 @@ fn monitoring_fits(monitoring: &serde_json::Value) {
     // Of prefixes, datagrams alone that memory has answered: of 12 in DNS, 2 in Handle.
     let count = prefix["resolution"]["count"].as_u64().unwrap();
     assert!((1..=14).contains(&count), "{count}");
+}
+
+/// What any base with something behind an @ is answered with: the base's values.
+const TEMPLATES: &str =
+    "<namespace><template delimiter=\"@\"><foreach><value/></foreach></template></namespace>";
+
+#[test]
+fn what_is_computed_is_its_askers_and_what_is_no_resolution_is_not_measured() {
+    not_at_midnight();
+    let mut world = World::new();
+    let national = world.national();
+    let node = world.node(0);
+    world.register(&node);
+    let operator = world.operator(&node);
+    create(&operator, "base");
+    let templates = format!("400:HS_NAMESPACE={TEMPLATES}");
+    operator.json(&["prefix", "values", "update", PREFIX, "--value", &templates]);
+    // Others ask by the same threads.
+    (0..6).for_each(|number| dig(&node, &format!("none{number}"), "127.0.0.3"));
+    for number in 0..5 {
+        let url = node.http(&format!("/api/handles/88.118.8/base@{number}"));
+        assert_eq!(curl(&url, &["--interface", "127.0.0.5"]).0, 200);
+    }
+    // Nothing of this asks for an identifier.
+    for path in ["/api/site", "/api/prefixes", "/api/nothing", "/readyz"] {
+        curl(&node.http(path), &["--interface", "127.0.0.6"]);
+    }
+    curl(&node.http("/api/handles/%20"), &[]);
+    let port = node.at.dns.port().to_string();
+    for qtype in ["SOA", "NS", "DNSKEY"] {
+        success(Command::new("dig").args(["@127.0.0.1", "-p", &port, "id.example.", qtype]));
+        let over_tcp = ["@127.0.0.1", "+tcp", "-p", &port, "id.example.", qtype];
+        success(Command::new("dig").args(over_tcp));
+    }
+    operator.refused(&["resolve", "gs1:01/06901234567891"]);
+    node.stop();
+
+    let node = world.node(DAY_S);
+    let operator = world.operator(&node);
+    let key = statistics(day(0));
+    until_told(&operator, &key);
+    let counted = &taken(&national, &key)["report"]["statistics"];
+    assert_eq!(
+        (&counted["queries"], &counted["successes"]),
+        (&11.into(), &5.into())
+    );
+    let sources = counted["sources"].as_array().unwrap();
+    let sources: Vec<_> = sources
+        .iter()
+        .map(|it| (&it["source"], &it["queries"]))
+        .collect();
+    let expected = [
+        ("127.0.0.3".into(), 6.into()),
+        ("127.0.0.5".into(), 5.into()),
+    ];
+    assert_eq!(
+        sources,
+        expected.each_ref().map(|(source, count)| (source, count))
+    );
+    let monitoring = taken(&national, &format!("monitoring/{}/1", day(0)));
+    let of_node = &monitoring["report"]["monitoring"]["node"];
+    assert_eq!(of_node["queries"], 11, "{of_node}");
+    assert_eq!(of_node["resolution"]["count"], 11, "{of_node}");
 }

@@ -1,12 +1,14 @@
 //! The intake takes what is right, knows what it has, and says precisely what is wrong.
 
 use super::world::*;
+use crate::dns_transports::world::Files;
 use idnode_proto::api::report::Body;
 use idnode_proto::api::report_intake_service_client::ReportIntakeServiceClient;
 use idnode_proto::api::{PrefixDay, Report, ReportVerdict, Scheme, SubmitReportRequest};
 use idnode_proto::report::{Kind, Period, ReportKey};
 use serde_json::json;
 use tokio::runtime::Runtime;
+use tonic::Code;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 fn statistics_of(day: &str, before: u64, new: u64, total: u64) -> Report {
@@ -29,16 +31,16 @@ fn statistics_of(day: &str, before: u64, new: u64, total: u64) -> Report {
 }
 
 async fn connect(
-    world: &World,
+    files: &Files,
     at: &str,
     with_certificate: bool,
 ) -> Result<Channel, tonic::transport::Error> {
     let mut tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(read(&world.files.authority)))
+        .ca_certificate(Certificate::from_pem(read(&files.authority)))
         .domain_name("127.0.0.1");
     if with_certificate {
-        let certificate = read(&world.files.certificate);
-        tls = tls.identity(Identity::from_pem(certificate, read(&world.files.key)));
+        let certificate = read(&files.certificate);
+        tls = tls.identity(Identity::from_pem(certificate, read(&files.key)));
     }
     Endpoint::from_shared(format!("https://{at}"))?
         .tls_config(tls)?
@@ -47,12 +49,48 @@ async fn connect(
 }
 
 #[test]
+fn a_node_reports_for_itself_alone() {
+    let mut world = World::new();
+    let national = world.national();
+    let at = national.at("report").to_string();
+    // Of the same authority, and of another node.
+    let other = world.files_of("datong");
+    Runtime::new().unwrap().block_on(async {
+        let as_node = async |files: &Files, node: &str| {
+            let channel = connect(files, &at, true).await.unwrap();
+            let mut report = statistics_of("2026-03-01", 10, 5, 15);
+            report.node = node.to_owned();
+            let request = SubmitReportRequest {
+                report: Some(report),
+            };
+            let answer = ReportIntakeServiceClient::new(channel)
+                .submit_report(request)
+                .await;
+            answer
+                .map(|it| it.into_inner().verdict())
+                .map_err(|status| status.code())
+        };
+        assert_eq!(as_node(&other, NODE).await, Err(Code::PermissionDenied));
+        assert_eq!(
+            as_node(&world.files, "datong").await,
+            Err(Code::PermissionDenied)
+        );
+        assert_eq!(as_node(&world.files, "").await, Err(Code::PermissionDenied));
+        assert_eq!(as_node(&world.files, NODE).await, Ok(ReportVerdict::Taken));
+        assert_eq!(as_node(&other, "datong").await, Ok(ReportVerdict::Taken));
+    });
+    let nodes = national.status()["report"]["nodes"].clone();
+    let nodes: Vec<_> = nodes.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(nodes, ["datong", NODE]);
+}
+
+#[test]
 fn reports_are_checked_in_themselves_and_against_those_before() {
     let mut world = World::new();
     let national = world.national();
     let at = national.at("report").to_string();
     Runtime::new().unwrap().block_on(async {
-        let channel = connect(&world, &at, true).await.unwrap();
+        let channel = connect(&world.files, &at, true).await.unwrap();
         let client = ReportIntakeServiceClient::new(channel);
         let submit = |report: Report| {
             let mut client = client.clone();
@@ -87,7 +125,7 @@ fn reports_are_checked_in_themselves_and_against_those_before() {
             ReportVerdict::Taken
         );
         // Who shows no certificate is not heard: the handshake, or the first call, fails.
-        if let Ok(channel) = connect(&world, &at, false).await {
+        if let Ok(channel) = connect(&world.files, &at, false).await {
             let mut client = ReportIntakeServiceClient::new(channel);
             let request = SubmitReportRequest {
                 report: Some(statistics_of("2026-03-05", 20, 0, 20)),

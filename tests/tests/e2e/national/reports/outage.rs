@@ -12,7 +12,6 @@ const QUERIES: [u64; 4] = [3, 1, 4, 2];
 fn what_was_missed_is_caught_up_and_counts_once() {
     not_at_midnight();
     let mut world = World::new();
-    world.without_national();
     let first = day(0);
     for (number, queries) in (0_u64..).zip(QUERIES) {
         let node = world.node(number * DAY_S);

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use idnode_proto::report::{Period, Unit};
 use idnode_tests::node::{Addresses, DataDir, Node};
-use idnode_tests::run::{Idctl, curl, success, until_within};
+use idnode_tests::run::{Idctl, curl, free_address, success, until_within};
 use serde_json::Value;
 
 use super::super::world::National;
@@ -21,6 +21,7 @@ const CODE: &str = "91110000600037341L";
 pub struct World {
     pub dir: DataDir,
     pub files: Files,
+    pub authority: Authority,
     /// Further arguments of the node.
     pub settings: Vec<String>,
     home: tempfile::TempDir,
@@ -31,14 +32,33 @@ impl World {
     pub fn new() -> Self {
         let dir = DataDir::init();
         let files = Files::of(&dir);
-        Authority::new("national authority").issue(&files);
+        let authority = Authority::new("national authority");
+        authority.issue_for(NODE, &files);
         Self {
             dir,
             files,
+            authority,
             settings: Vec::new(),
             home: tempfile::tempdir().unwrap(),
-            at: "127.0.0.1:0".to_owned(),
+            at: free_address().to_string(),
         }
+    }
+
+    /// Where reports are taken.
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// Certificates of another node of the same authority.
+    pub fn files_of(&self, node: &str) -> Files {
+        let file = |kind: &str| self.dir.beside(&format!("{node}.{kind}"));
+        let files = Files {
+            certificate: file("pem"),
+            key: file("key"),
+            authority: file("authority"),
+        };
+        self.authority.issue_for(node, &files);
+        files
     }
 
     /// Starts the national node, where it was before, if it was.
@@ -63,16 +83,11 @@ impl World {
         national
     }
 
-    /// Takes a port for a national node that is not there yet.
-    pub fn without_national(&mut self) {
-        drop(self.national());
-    }
-
     /// Starts the node, its clock of reports so far ahead of the system's.
     pub fn node(&self, ahead_s: u64) -> Node {
         let settings = self.arguments(ahead_s);
         let arguments: Vec<&str> = settings.iter().flat_map(|it| ["--set", it]).collect();
-        Node::run_at(&self.dir, &Addresses::any(), &arguments)
+        Node::run_at(&self.dir, &Addresses::free(), &arguments)
     }
 
     /// What the node is told of its uplink.

@@ -5,7 +5,7 @@
 //! | `record` | what is registered |
 //! | `native` | operation 100, over TCP |
 //! | `http` | PUT /api/handles, over HTTP/1.1 |
-//! | `writers` | the closed loop |
+//! | `writers` | the closed loop, and by the clock |
 
 mod http;
 mod native;
@@ -36,7 +36,8 @@ use writers::Target;
 /// before it sends the next. Over TCP it speaks the Handle protocol and has proven --identity
 /// before the clock starts; over HTTP it sends the bearer token with every request. A create that
 /// is answered with anything but success is mismatched and not counted in the rate: handles that
-/// are there already are refused, so runs on one registry need a --first of their own.
+/// are there already are refused, so runs on one registry need a --first of their own. With --rate
+/// creates are sent by the clock, and a latency counts from the time a create was due.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::bench) struct Args {
@@ -61,6 +62,9 @@ pub(in crate::bench) struct Args {
     /// How long creates are sent, seconds [default: 10, without --count]
     #[arg(long, value_name = "S", value_parser = positive)]
     seconds: Option<f64>,
+    /// Send so many creates a second (open loop), as far as writers are free
+    #[arg(long, value_name = "N", value_parser = positive)]
+    rate: Option<f64>,
     /// Values of each, of about 60 bytes
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     values: u32,
@@ -128,6 +132,7 @@ pub(in crate::bench) fn run(args: &Args) -> Result<(), Failure> {
             duration_ns: seconds.map_or(u64::MAX, |seconds| (seconds * 1e9) as u64),
             queries: args.count.unwrap_or(u64::MAX),
         },
+        rate: args.rate,
         timeout: Duration::from_millis(args.timeout_ms),
     };
     let used = || args.server_pid.map(cpu::Used::by_server).transpose();
@@ -183,7 +188,14 @@ impl Args {
         let mut conditions = vec![
             ("server", json!(self.server.to_string())),
             ("transport", json!(transport)),
-            ("mode", json!("closed loop")),
+            (
+                "mode",
+                json!(if self.rate.is_some() {
+                    "open loop"
+                } else {
+                    "closed loop"
+                }),
+            ),
             ("writers", json!(self.writers)),
             ("values", json!(self.values)),
         ];

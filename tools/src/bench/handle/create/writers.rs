@@ -1,4 +1,4 @@
-//! The closed loop: writers that wait for each acknowledgement.
+//! Writers that wait for each acknowledgement: a closed loop, or by the clock.
 
 use std::cell::RefCell;
 use std::io;
@@ -75,6 +75,8 @@ pub(super) struct Load {
     pub(super) first: u64,
     pub(super) writers: usize,
     pub(super) limits: Limits,
+    /// Creates a second, of all writers together; none: as many as are acknowledged.
+    pub(super) rate: Option<f64>,
     /// When a create is lost.
     pub(super) timeout: Duration,
 }
@@ -105,7 +107,10 @@ impl Load {
             let shared = Shared {
                 load: self,
                 clock: Clock::start(),
-                pace: RefCell::new(Pace::closed(self.limits)),
+                pace: RefCell::new(match self.rate {
+                    Some(rate) => Pace::open(self.limits, rate, 0, 1),
+                    None => Pace::closed(self.limits),
+                }),
                 next: RefCell::new(self.first),
                 tally: RefCell::new(Tally::new()?),
             };
@@ -125,9 +130,14 @@ impl<'l> Shared<'l> {
     /// Registers one handle after the other until it is enough.
     async fn write(&self, mut writer: Writer<'l>) -> Result<(), Failure> {
         let mut answered = false;
-        while let Some(number) = self.next_number() {
+        while let Some((number, due_ns)) = self.next_number() {
             let record = self.load.records.get(number);
-            let sent_ns = self.clock.now_ns();
+            let early_ns = due_ns.saturating_sub(self.clock.now_ns());
+            if early_ns > 0 {
+                tokio::time::sleep(Duration::from_nanos(early_ns)).await;
+            }
+            // By the clock, a create's latency counts from when it was due.
+            let sent_ns = due_ns;
             let created = timeout(self.load.timeout, writer.create(&record)).await;
             match created {
                 Ok(Ok(acknowledged)) => {
@@ -150,16 +160,16 @@ impl<'l> Shared<'l> {
         Ok(())
     }
 
-    /// The number of the next record, which counts as sent.
-    fn next_number(&self) -> Option<u64> {
+    /// The number of the next record, which counts as sent, and when it is due.
+    fn next_number(&self) -> Option<(u64, u64)> {
         let mut pace = self.pace.borrow_mut();
-        pace.due_ns(self.clock.now_ns())?;
+        let due_ns = pace.due_ns(self.clock.now_ns())?;
         pace.advance();
         self.tally.borrow_mut().sent += 1;
         let mut next = self.next.borrow_mut();
         let number = *next;
         *next += 1;
-        Some(number)
+        Some((number, due_ns))
     }
 
     fn count(&self, acknowledged: &Acknowledged, sent_ns: u64) {
