@@ -11,6 +11,7 @@ mod reports;
 mod routes;
 mod scripted;
 mod shared;
+mod story;
 pub(crate) mod streams;
 mod takeover;
 mod withdrawn;

@@ -8,4 +8,4 @@ mod pace;
 mod restored;
 mod rules;
 mod story;
-mod world;
+pub(super) mod world;

@@ -6,4 +6,4 @@ mod nested;
 mod refusals;
 mod servers;
 mod story;
-mod world;
+pub(super) mod world;

@@ -8,4 +8,4 @@ mod intake;
 mod kills;
 mod outage;
 mod stuck;
-mod world;
+pub(super) mod world;
