@@ -5,7 +5,9 @@
 //! |---|---|
 //! | [`records`] | what the journal keeps: transactions, applications, enrolments, messages |
 //! | [`plan`] | what is decided, without sending or storing |
+//! | [`identifier`] | what is told of a prefix's handle, decided likewise |
 //! | `provision` | the work: what is owed is told |
+//! | `identify` | handles of prefixes: looked at there, and made what they are to be |
 //! | `settle` | what is decided there, written here |
 //! | `tell` | one command and its answer, both journalled |
 //! | `messages` | the messages of the national node's queue |
@@ -14,6 +16,8 @@
 //! | `link`, `http` | documents over TLS; over HTTP, whatever connections it takes |
 
 mod http;
+pub mod identifier;
+mod identify;
 mod link;
 mod messages;
 pub mod plan;
@@ -28,6 +32,9 @@ pub use link::LinkError;
 
 use super::status::{Channel, Uplink};
 use crate::{Registry, Sequence, now_ms};
+use identify::Identifiers;
+use idnode_proto::epp::NS_IDENTIFIER;
+use idnode_proto::handle::site::Site;
 use provision::{Provisioner, Standing};
 use records::Records;
 use session::Session;
@@ -77,6 +84,10 @@ pub struct Options {
     pub idle_poll: Duration,
     /// The longest wait after a failure.
     pub max_backoff: Duration,
+    /// Whether prefixes' handles are registered there, where it offers that.
+    pub identifiers: bool,
+    /// The node's own site; `None`: it has no address that others could ask.
+    pub site: Option<Site>,
 }
 
 /// Speaks with the national node until `shutdown`; then logs out.
@@ -93,6 +104,7 @@ pub async fn run(
             registry,
             user: options.user.clone(),
             troubles: Troubles::default(),
+            identifiers: Identifiers::new(options.site.clone()),
         },
         uplink,
         options,
@@ -127,6 +139,10 @@ impl ProvisioningChannel {
             let failed = match begun {
                 Err(error) => error,
                 Ok(session) => {
+                    let served = session.serves(NS_IDENTIFIER);
+                    self.work
+                        .identifiers
+                        .offer(served && self.options.identifiers);
                     self.uplink.works(Channel::Epp, now_ms());
                     let mut did_something = false;
                     let failed = self.serve(session, &mut did_something).await;

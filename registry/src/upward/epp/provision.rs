@@ -1,6 +1,7 @@
 //! The work: what is owed is told, what is answered is journalled. Every step is journalled before it is
 //! sent and may be broken off anywhere.
 
+use super::identify::Identifiers;
 use super::link::LinkError;
 use super::plan;
 use super::records::{Application, Enrolment, Kind, Phase, Records, TransactionState};
@@ -12,6 +13,7 @@ use crate::prefix::{PrefixRecord, PrefixState};
 use crate::read::{MAX_PAGE, PageRequest};
 use crate::upward::Entry;
 use crate::{Caller, Error, Registry, Result, now_ms};
+use bytes::Bytes;
 use idnode_proto::epp::{Data, Response};
 use idnode_proto::identifier::Prefix;
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub(super) struct Provisioner {
     pub user: String,
     /// What has ended sessions.
     pub troubles: Troubles,
+    /// What is told of prefixes' handles, and whether.
+    pub identifiers: Identifiers,
 }
 
 /// An enterprise that has changed: what was told, what is true, and its version.
@@ -58,6 +62,8 @@ type Changed = (Enrolment, Profile, u64);
 enum Owed {
     Application(Box<Application>),
     Change(Box<Changed>),
+    /// The handle of the prefix with this key.
+    Handle(Bytes),
 }
 
 impl Owed {
@@ -65,6 +71,7 @@ impl Owed {
         match self {
             Self::Application(it) => [b"p", &it.prefix[..]].concat(),
             Self::Change(it) => [&b"e"[..], &it.0.enterprise.to_be_bytes()].concat(),
+            Self::Handle(key) => [b"h", &key[..]].concat(),
         }
     }
 }
@@ -97,8 +104,10 @@ impl Provisioner {
                 withdrawn += u64::from(it.withdrawn);
                 Ok(())
             })?;
+            owed += this.changed_enterprises()?.len() as u64;
+            owed += this.handles_owed()?.len() as u64;
             Ok(Standing {
-                owed: owed + this.changed_enterprises()?.len() as u64,
+                owed,
                 waiting,
                 withdrawn,
             })
@@ -155,6 +164,7 @@ impl Provisioner {
             let told = match owed {
                 Owed::Application(application) => self.drive(*application, session).await,
                 Owed::Change(change) => self.update(*change, session).await,
+                Owed::Handle(prefix) => self.identify(prefix, session).await,
             };
             match told {
                 Ok(later) => {
@@ -180,6 +190,7 @@ impl Provisioner {
         })?;
         let changes = self.changed_enterprises()?.into_iter();
         owed.extend(changes.map(|it| Owed::Change(Box::new(it))));
+        owed.extend(self.handles_owed()?.into_iter().map(Owed::Handle));
         Ok(owed)
     }
 
