@@ -15,18 +15,22 @@ use idnode_proto::epp::identifier::IdentifierCreate;
 use idnode_proto::epp::{Data, Operation, ResultCode};
 use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::Prefix;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How often a handle is looked at in one go: what was begun before is settled first.
 const MAX_LOOKS: usize = 3;
+/// Handles that are told one after another, before messages are asked for and applications go on.
+const MAX_AT_ONCE: usize = 64;
 
 /// What is told of prefixes' handles, and whether.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Identifiers {
-    /// The national node takes them.
-    offered: Arc<AtomicBool>,
+    /// Whether the national node takes them; `None`: not known yet.
+    offered: Arc<Mutex<Option<bool>>>,
+    /// The last one that was told, where further ones wait behind it.
+    reached: Arc<Mutex<Option<Bytes>>>,
     /// The node's own site.
     site: Option<Arc<Site>>,
     /// Its digest.
@@ -37,6 +41,7 @@ impl Identifiers {
     pub fn new(site: Option<Site>) -> Self {
         Self {
             offered: Arc::default(),
+            reached: Arc::default(),
             digest: identifier::digest_of_site(site.as_ref()),
             site: site.map(Arc::new),
         }
@@ -44,7 +49,22 @@ impl Identifiers {
 
     /// Whether they are told from now on.
     pub fn offer(&self, offered: bool) {
-        self.offered.store(offered, Ordering::Relaxed);
+        *self.offered.lock() = Some(offered);
+    }
+
+    /// Of all that are owed, those that are told next; with whether further ones wait.
+    fn next(&self, mut owed: Vec<Bytes>) -> (Vec<Bytes>, bool) {
+        owed.sort_unstable();
+        let mut reached = self.reached.lock();
+        if let Some(after) = reached.take() {
+            owed.retain(|it| *it > after);
+        }
+        let are_more = owed.len() > MAX_AT_ONCE;
+        owed.truncate(MAX_AT_ONCE);
+        if are_more {
+            *reached = owed.last().cloned();
+        }
+        (owed, are_more)
     }
 }
 
@@ -78,7 +98,8 @@ struct Step {
 impl Provisioner {
     /// Prefixes whose handles are not there as they are to be, by their keys.
     pub(super) fn handles_owed(&self) -> Result<Vec<Bytes>> {
-        if !self.identifiers.offered.load(Ordering::Relaxed) {
+        let offered = *self.identifiers.offered.lock();
+        if offered == Some(false) {
             return Ok(Vec::new());
         }
         let mut known = BTreeMap::new();
@@ -86,6 +107,10 @@ impl Provisioner {
             known.insert(handle.prefix.clone(), handle);
             Ok(())
         })?;
+        // As it was before, until a server has greeted.
+        if offered.is_none() && known.is_empty() {
+            return Ok(Vec::new());
+        }
         let (mut owed, mut looked_at) = (Vec::new(), Vec::new());
         for entry in self.registry.prefixes().all() {
             let key = &entry.record.key;
@@ -115,6 +140,11 @@ impl Provisioner {
             self.records.commit(&looked_at)?;
         }
         Ok(owed)
+    }
+
+    /// Those that are told next, with whether further ones wait.
+    pub(super) fn next_handles(&self) -> Result<(Vec<Bytes>, bool)> {
+        Ok(self.identifiers.next(self.handles_owed()?))
     }
 
     fn is_provisioned(&self, key: &[u8]) -> bool {
@@ -367,10 +397,10 @@ fn is_owed(handle: Option<&Handle>, wish: &Wish) -> bool {
         || match wish {
             Wish::AsItIs => false,
             Wish::Nothing => handle.is_some_and(|it| it.is_there && it.refused != Handle::DELETION),
-            Wish::Object(wanted) => {
+            Wish::Object(wanted) => handle.is_none_or(|it| {
                 let digest = identifier::digest(wanted);
-                handle.is_none_or(|it| it.told != digest && it.refused != digest)
-            }
+                it.told != digest && it.refused != digest
+            }),
         }
 }
 
@@ -455,4 +485,29 @@ fn refused(handle: &mut Handle, digest: String) {
         true => Handle::DELETION.to_owned(),
         false => digest,
     };
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn however_many_are_owed_they_are_told_in_turns_and_none_is_passed_over() {
+        let all: Vec<Bytes> = (0..150_u8).map(|it| vec![it].into()).collect();
+        let identifiers = Identifiers::default();
+        let mut left = all.clone();
+        let (first, are_more) = identifiers.next(left.clone());
+        assert_eq!((first.len(), are_more), (MAX_AT_ONCE, true));
+        // Those that were put off are owed still, and come again behind the others.
+        left.retain(|it| it == &first[0] || !first.contains(it));
+        let (second, are_more) = identifiers.next(left.clone());
+        assert_eq!((&second[..], are_more), (&all[64..128], true));
+        left.retain(|it| !second.contains(it));
+        let (third, are_more) = identifiers.next(left.clone());
+        assert_eq!((&third[..], are_more), (&all[128..], false));
+        left.retain(|it| !third.contains(it));
+        let (fourth, are_more) = identifiers.next(left);
+        assert_eq!((&fourth[..], are_more), (&all[..1], false));
+    }
 }

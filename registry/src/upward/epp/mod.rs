@@ -98,13 +98,17 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     uplink.open(Channel::Epp, &options.server, now_ms());
+    let identifiers = Identifiers::new(options.site.clone());
+    if !options.identifiers {
+        identifiers.offer(false);
+    }
     let channel = ProvisioningChannel {
         work: Provisioner {
             records: Records(registry.journal()),
             registry,
             user: options.user.clone(),
             troubles: Troubles::default(),
-            identifiers: Identifiers::new(options.site.clone()),
+            identifiers,
         },
         uplink,
         options,
@@ -229,7 +233,7 @@ impl ProvisioningChannel {
         loop {
             applied.mark_unchanged();
             self.stand().await;
-            let put_off = self.work.tell_all(session).await?;
+            let (put_off, are_more) = self.work.tell_all(session).await?;
             let standing = self.stand().await;
             let pause = match standing.waiting {
                 0 => self.options.idle_poll,
@@ -249,6 +253,9 @@ impl ProvisioningChannel {
                 }
                 None => Duration::ZERO,
             };
+            if are_more && !self.shutdown.is_cancelled() {
+                continue;
+            }
             let idle = Instant::now();
             tokio::select! {
                 open = self.something_new(&mut applied) => {

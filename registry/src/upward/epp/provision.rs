@@ -150,12 +150,16 @@ impl Provisioner {
         self.records.commit(&[application.entry()])
     }
 
-    /// Tells all that is owed; of what was put off, why the last was.
+    /// Tells what is owed; of what was put off, why the last was, and whether there is more to tell: of handles
+    /// only so many are told at once.
     ///
     /// # Errors
     /// The session is of no more use, or the store fails. What was told stays told.
-    pub async fn tell_all(&self, session: &mut Session) -> std::result::Result<PutOff, LinkError> {
-        let mut owed = self.blocking(Self::owed).await?;
+    pub async fn tell_all(
+        &self,
+        session: &mut Session,
+    ) -> std::result::Result<(PutOff, bool), LinkError> {
+        let (mut owed, are_more) = self.blocking(Self::owed).await?;
         // What ended a session comes last: nothing waits for what a server cannot bear.
         owed.sort_by_cached_key(|it| self.troubles.of(&it.name()));
         let mut put_off = None;
@@ -177,10 +181,11 @@ impl Provisioner {
                 }
             }
         }
-        Ok(put_off)
+        Ok((put_off, are_more))
     }
 
-    fn owed(&self) -> Result<Vec<Owed>> {
+    /// What is to be told now, and whether there is more.
+    fn owed(&self) -> Result<(Vec<Owed>, bool)> {
         let mut owed = Vec::new();
         self.records.each_application(|application| {
             if application.is_owed() {
@@ -190,8 +195,9 @@ impl Provisioner {
         })?;
         let changes = self.changed_enterprises()?.into_iter();
         owed.extend(changes.map(|it| Owed::Change(Box::new(it))));
-        owed.extend(self.handles_owed()?.into_iter().map(Owed::Handle));
-        Ok(owed)
+        let (handles, are_more) = self.next_handles()?;
+        owed.extend(handles.into_iter().map(Owed::Handle));
+        Ok((owed, are_more))
     }
 
     /// Brings an application as far as it goes now.
