@@ -9,7 +9,9 @@ use crate::config::Config;
 use crate::front::Core;
 use crate::health::{self, Fronts, HealthOptions};
 use crate::measure::gather::Gathering;
+use crate::node::options::own_addresses;
 use crate::node::{Addresses, NodeError};
+use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_registry::upward::channel::ChannelOptions;
 use idnode_registry::upward::epp;
@@ -69,7 +71,7 @@ impl Upward {
     /// # Errors
     /// A file that the configuration names can't be used.
     pub fn new(config: &Config, core: &Arc<Core>, at: &Addresses) -> Result<Self, NodeError> {
-        let epp = epp_options(config);
+        let epp = epp_options(config, core);
         if epp.is_some() {
             core.registry.provision_below(own_prefixes(config));
         }
@@ -160,13 +162,16 @@ fn stream_options(config: &Config) -> Option<StreamOptions> {
 }
 
 /// What provisioning needs; `None`: it is off.
-fn epp_options(config: &Config) -> Option<epp::Options> {
+fn epp_options(config: &Config, core: &Core) -> Option<epp::Options> {
     let (upward, epp) = (&config.upward, &config.upward_epp);
     let or_user = |text: &String| match text.is_empty() {
         true => upward.user.clone(),
         false => text.clone(),
     };
     let ms = |ms: u32| Duration::from_millis(ms.into());
+    // Without an address the site names none that others could ask.
+    let is_found = own_addresses(config).next().is_some();
+    let site = is_found.then(|| Site::decode(core.resolver.own_site()).ok());
     (!epp.server.is_empty()).then(|| epp::Options {
         server: epp.server.clone(),
         server_name: epp.server_name.clone(),
@@ -181,6 +186,8 @@ fn epp_options(config: &Config) -> Option<epp::Options> {
         poll: ms(epp.poll_ms),
         idle_poll: ms(epp.idle_poll_ms),
         max_backoff: ms(epp.max_backoff_ms),
+        identifiers: epp.identifiers,
+        site: site.flatten(),
     })
 }
 

@@ -2,8 +2,8 @@
 //! identifiers' keys, the newest of each key counting, an object of each document in memory.
 
 use super::EscrowError;
-use super::deposit::{Counts, Head, Kind};
-use super::listing::Listing;
+use super::deposit::{Counts, Head, Kind, Summary};
+use super::listing::{Beside, BesideDigest, Listing};
 use super::object::{Deletion, Enterprise, Identifier, Object, Prefix, Template};
 use super::read::DocumentReader;
 use crate::identifier;
@@ -26,6 +26,51 @@ pub struct Around {
     pub templates: BTreeMap<String, Template>,
 }
 
+impl Around {
+    /// The enterprise that holds the prefix.
+    pub fn holder(&self) -> Option<&Enterprise> {
+        self.enterprises.get(&self.prefix.as_ref()?.enterprise)
+    }
+
+    /// Digests of the holder and of the templates; `None`: the prefix is gone.
+    pub fn digests(&self) -> Option<Beside> {
+        self.prefix.as_ref()?;
+        let mut digest = BesideDigest::default();
+        if let Some(enterprise) = self.holder() {
+            digest.enterprise(enterprise);
+        }
+        for template in self.templates.values() {
+            digest.template(template);
+        }
+        Some(digest.finish())
+    }
+
+    /// That they are those that a deposit's summary says.
+    fn check(&self, id: &str, summary: &Summary) -> Result<Option<Beside>, EscrowError> {
+        let digests = self.digests();
+        let (Some(found), Some(said)) = (&digests, &summary.beside) else {
+            return Ok(digests);
+        };
+        let unequal = |what: String, found: &str, said: &str| {
+            Err(EscrowError::Chain(format!(
+                "the deposits up to {id} lead to {what} with the digest {found}; the node had {said}"
+            )))
+        };
+        if found.enterprise != said.enterprise {
+            let what = match self.holder() {
+                Some(holder) => format!("enterprise {} ({:.80})", holder.id, holder.name),
+                None => "no enterprise".to_owned(),
+            };
+            return unequal(what, &found.enterprise, &said.enterprise);
+        }
+        if found.templates != said.templates {
+            let what = format!("{} templates", self.templates.len());
+            return unequal(what, &found.templates, &said.templates);
+        }
+        Ok(digests)
+    }
+}
+
 /// How a chain ended: proved to lead to what its last deposit says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proved {
@@ -33,6 +78,8 @@ pub struct Proved {
     pub listed: u64,
     /// The digest of the listing, in hexadecimal; empty where the prefix is gone.
     pub listing: String,
+    /// Digests of the enterprise and the templates; `None` where the prefix is gone.
+    pub beside: Option<Beside>,
     /// The prefix's counters.
     pub counts: Counts,
 }
@@ -232,9 +279,11 @@ impl<R: BufRead> Chain<R> {
                 summary.listed, summary.listing
             )));
         }
+        let beside = self.around.check(&id, &summary)?;
         Ok(Proved {
             listed,
             listing,
+            beside,
             counts: summary.counts,
         })
     }

@@ -3,6 +3,7 @@
 
 use super::EscrowError;
 use super::fields::{Fields, Tag};
+use super::listing::Beside;
 use crate::xml::stream::Node;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -153,17 +154,26 @@ pub struct Summary {
     /// [`super::listing::Listing`] of the prefix at the watermark, in hexadecimal; empty where the
     /// prefix is gone.
     pub listing: String,
+    /// Digests of what else it has at the watermark; `None`: the prefix is gone, or the deposit is of a
+    /// node that did not say yet.
+    pub beside: Option<Beside>,
     /// The prefix's counters at the watermark.
     pub counts: Counts,
 }
 
 impl Summary {
     pub(super) fn write(&self, out: &mut String) {
+        let (enterprise, templates) = match &self.beside {
+            Some(beside) => (beside.enterprise.as_str(), beside.templates.as_str()),
+            None => ("", ""),
+        };
         Tag::new(out, "summary")
             .number("objects", self.objects)
             .number("deletes", self.deletes)
             .number("listed", self.listed)
             .text("listing", &self.listing)
+            .text("enterprise", enterprise)
+            .text("templates", templates)
             .number("creations", self.counts.creations)
             .number("updates", self.counts.updates)
             .number("deletions", self.counts.deletions)
@@ -173,7 +183,12 @@ impl Summary {
 
     pub(super) fn read(node: &Node) -> Result<Self, EscrowError> {
         let mut fields = Fields::of(node)?;
+        let beside = Beside {
+            enterprise: fields.text("enterprise")?,
+            templates: fields.text("templates")?,
+        };
         let summary = Self {
+            beside: (beside != Beside::default()).then_some(beside),
             objects: fields.number("objects")?,
             deletes: fields.number("deletes")?,
             listed: fields.number("listed")?,

@@ -14,6 +14,7 @@
 //! | [`manifest`] | what names the parts, signed by SM2 |
 //! | [`package`] | all of these together, both ways |
 //! | [`chain`] | a FULL deposit and the DIFFs after it as one state |
+//! | [`differ`] | where two objects differ |
 //!
 //! Everything here works on streams, and holds one object, one chunk and one buffer at a time,
 //! whatever the deposit's length.
@@ -21,6 +22,7 @@
 pub mod chain;
 pub mod compress;
 pub mod deposit;
+pub mod differ;
 mod fields;
 pub mod listing;
 pub mod manifest;

@@ -8868,6 +8868,12 @@ pub enum UpwardTransactionKind {
     UpdateEnterprise = 2,
     /// prefix:create
     CreatePrefix = 3,
+    /// identifier:create
+    CreateIdentifier = 4,
+    /// identifier:update
+    UpdateIdentifier = 5,
+    /// identifier:delete
+    DeleteIdentifier = 6,
 }
 impl UpwardTransactionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -8880,6 +8886,9 @@ impl UpwardTransactionKind {
             Self::CreateEnterprise => "UPWARD_TRANSACTION_KIND_CREATE_ENTERPRISE",
             Self::UpdateEnterprise => "UPWARD_TRANSACTION_KIND_UPDATE_ENTERPRISE",
             Self::CreatePrefix => "UPWARD_TRANSACTION_KIND_CREATE_PREFIX",
+            Self::CreateIdentifier => "UPWARD_TRANSACTION_KIND_CREATE_IDENTIFIER",
+            Self::UpdateIdentifier => "UPWARD_TRANSACTION_KIND_UPDATE_IDENTIFIER",
+            Self::DeleteIdentifier => "UPWARD_TRANSACTION_KIND_DELETE_IDENTIFIER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -8889,6 +8898,9 @@ impl UpwardTransactionKind {
             "UPWARD_TRANSACTION_KIND_CREATE_ENTERPRISE" => Some(Self::CreateEnterprise),
             "UPWARD_TRANSACTION_KIND_UPDATE_ENTERPRISE" => Some(Self::UpdateEnterprise),
             "UPWARD_TRANSACTION_KIND_CREATE_PREFIX" => Some(Self::CreatePrefix),
+            "UPWARD_TRANSACTION_KIND_CREATE_IDENTIFIER" => Some(Self::CreateIdentifier),
+            "UPWARD_TRANSACTION_KIND_UPDATE_IDENTIFIER" => Some(Self::UpdateIdentifier),
+            "UPWARD_TRANSACTION_KIND_DELETE_IDENTIFIER" => Some(Self::DeleteIdentifier),
             _ => None,
         }
     }

@@ -332,6 +332,8 @@ sections! {
         idle_poll_ms: u32 = 60_000, [50 to 3600000 milliseconds];
         /// The longest wait after a failure; the first is a hundredth of it.
         max_backoff_ms: u32 = 120_000, [100 to 3600000 milliseconds];
+        /// Whether the handles of prefixes are registered there with the sites that serve them, if the server offers identifiers.
+        identifiers: bool = true, [true or false];
     }
 
     /// Escrow (数据托管): every registered prefix is deposited once a day at a receiver's SFTP server (docs/escrow.md).

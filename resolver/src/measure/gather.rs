@@ -96,6 +96,8 @@ struct Gatherer {
     /// Parts of seconds that are not counted yet.
     up: Duration,
     available: Duration,
+    /// The time that no process ran before this one.
+    gap: Option<Gap>,
 }
 
 impl Gatherer {
@@ -122,7 +124,9 @@ impl Gatherer {
             kept: Instant::now(),
             up: Duration::ZERO,
             available: Duration::ZERO,
+            gap: None,
         };
+        gatherer.progress.offset_s = gatherer.reports.clock_offset_s();
         match known {
             Some(known) => gatherer.go_on(known, now_ms)?,
             None => gatherer.begin()?,
@@ -173,6 +177,19 @@ impl Gatherer {
             ends_ms: now_ms,
             planned: known.ended,
         };
+        self.gap = Some(gap);
+        self.journal.commit(&[gap.entry()])
+    }
+
+    /// The time before this process is as long as is known by now.
+    fn mend_gap(&mut self) -> Result<()> {
+        let Some(ends_ms) = self.reports.take_beginning_ms() else {
+            return Ok(());
+        };
+        let Some(gap) = &mut self.gap else {
+            return Ok(());
+        };
+        gap.ends_ms = gap.ends_ms.max(ends_ms);
         self.journal.commit(&[gap.entry()])
     }
 
@@ -194,6 +211,7 @@ impl Gatherer {
     /// Gathers what came since the last time.
     fn look(&mut self) -> Result<()> {
         let now_ms = self.reports.now_ms();
+        self.mend_gap()?;
         let took = self.looked.elapsed();
         self.looked = Instant::now();
         let today = Period::numbered(Unit::Day, self.progress.day);

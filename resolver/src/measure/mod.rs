@@ -10,7 +10,8 @@
 //!
 //! On the way of a query there are two counters that are there anyway, two numbers of its thread (how
 //! many it has asked, and how many are left to the next sample), and a store of its source's address.
-//! All else is done once a batch, or by the thread that gathers.
+//! All else is done once a batch, once a time that a task goes on, or by the thread that gathers. A sample waits where it was
+//! taken, with the batch or the task, until that has its answer: so its prefix learns how long it took, on every front.
 
 pub(crate) mod asker;
 mod day;
@@ -18,6 +19,7 @@ pub mod gather;
 mod sampler;
 mod sketch;
 
+pub(crate) use asker::Asked;
 pub(crate) use sampler::{deliver, hold_back};
 
 use idnode_registry::latency::Latencies;
@@ -42,8 +44,19 @@ pub(crate) fn asked() -> u64 {
     sampler::asked()
 }
 
-/// Resolutions that took so long, each: those of one batch.
+/// Resolutions that took so long, each: those of one batch. Samples of them that this thread or this task
+/// holds took as long.
 pub(crate) fn resolved(took: Duration, count: u64) {
+    deliver(took);
+    record(took, count);
+}
+
+/// Resolutions that were asked for elsewhere, each of which took so long.
+pub(crate) fn answered(took: Duration, asked: Asked) {
+    record(took, asked.answered(took));
+}
+
+fn record(took: Duration, count: u64) {
     if count > 0 && sampler::is_on() {
         RESOLVING.record_many(took, count);
     }

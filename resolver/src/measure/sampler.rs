@@ -25,7 +25,7 @@ const FEWEST_A_WINDOW: u32 = MOST_A_WINDOW / 4;
 const LEAST_CHANCE: u32 = 1_024;
 /// Samples that wait to be gathered; further ones are lost, and counted.
 const WAITING: usize = 1 << 16;
-/// Samples of one batch that wait for its end.
+/// Samples of one batch, or of one task, that wait for its end.
 const HELD_BACK: usize = 256;
 
 /// Where a query came from: an IPv4 address, or an IPv6 network of 64 bits, which is what one
@@ -67,7 +67,8 @@ pub(super) struct Sample {
     pub(super) source: Option<Source>,
     /// For how many it stands.
     pub(super) weight: u32,
-    /// How long its batch took, nanoseconds; `None`: it had none.
+    /// How long it took, with what was answered together with it, nanoseconds; `None`: that was not seen to its
+    /// end.
     pub(super) took_ns: Option<u64>,
 }
 
@@ -160,7 +161,50 @@ pub(crate) fn hold_back() {
     BATCH.set(Some(Vec::with_capacity(HELD_BACK)));
 }
 
-/// A batch has been answered, in `took`.
+/// This thread's samples are held for one who serves others on it at other times: until the guard is
+/// dropped, or gives them back.
+#[derive(Debug)]
+pub(super) struct Holding {
+    before: Option<Option<Vec<Sample>>>,
+}
+
+/// Begins, with what is held already.
+pub(super) fn hold(held: Vec<Sample>) -> Holding {
+    Holding {
+        before: Some(BATCH.replace(Some(held))),
+    }
+}
+
+impl Holding {
+    /// Ends, with what is held.
+    pub(super) fn end(mut self) -> Vec<Sample> {
+        let before = self.before.take().flatten();
+        BATCH.replace(before).unwrap_or_default()
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.take() {
+            release(BATCH.replace(before).unwrap_or_default());
+        }
+    }
+}
+
+/// Hands over samples of which it is not known how long they took.
+pub(super) fn release(held: Vec<Sample>) {
+    held.into_iter().for_each(send);
+}
+
+/// Hands over samples that took so long.
+pub(super) fn release_after(held: Vec<Sample>, took: Duration) {
+    let took_ns = u64::try_from(took.as_nanos()).ok();
+    for sample in held {
+        send(Sample { took_ns, ..sample });
+    }
+}
+
+/// What this thread holds has been answered, in `took`.
 #[inline]
 pub(crate) fn deliver(took: Duration) {
     BATCH.with(|batch| {

@@ -84,6 +84,12 @@ enum Kind {
     UpdateEnterprise,
     /// prefix:create
     CreatePrefix,
+    /// identifier:create
+    CreateIdentifier,
+    /// identifier:update
+    UpdateIdentifier,
+    /// identifier:delete
+    DeleteIdentifier,
 }
 
 impl From<State> for UpwardTransactionState {
@@ -103,6 +109,9 @@ impl From<Kind> for UpwardTransactionKind {
             Kind::CreateEnterprise => Self::CreateEnterprise,
             Kind::UpdateEnterprise => Self::UpdateEnterprise,
             Kind::CreatePrefix => Self::CreatePrefix,
+            Kind::CreateIdentifier => Self::CreateIdentifier,
+            Kind::UpdateIdentifier => Self::UpdateIdentifier,
+            Kind::DeleteIdentifier => Self::DeleteIdentifier,
         }
     }
 }

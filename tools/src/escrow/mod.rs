@@ -198,6 +198,7 @@ pub fn write_state(
     let summary = Summary {
         listed: proved.listed,
         listing: proved.listing.clone(),
+        beside: proved.beside.clone(),
         counts: proved.counts,
         ..Summary::default()
     };

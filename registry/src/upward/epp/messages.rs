@@ -192,6 +192,7 @@ fn learnt(mut told: Transaction, server_id: String, is_decided: bool) -> Option<
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::identify::Identifiers;
     use super::super::records::Records;
     use super::super::troubles::Troubles;
     use super::*;
@@ -229,6 +230,7 @@ mod tests {
             records: Records(node.registry().journal()),
             user: "shr".into(),
             troubles: Troubles::default(),
+            identifiers: Identifiers::default(),
         };
         let take = |id: &str, prefix: &str, enterprise: &str, state: &str| {
             let audit = Audit {

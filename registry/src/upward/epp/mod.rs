@@ -5,7 +5,9 @@
 //! |---|---|
 //! | [`records`] | what the journal keeps: transactions, applications, enrolments, messages |
 //! | [`plan`] | what is decided, without sending or storing |
+//! | [`identifier`] | what is told of a prefix's handle, decided likewise |
 //! | `provision` | the work: what is owed is told |
+//! | `identify` | handles of prefixes: looked at there, and made what they are to be |
 //! | `settle` | what is decided there, written here |
 //! | `tell` | one command and its answer, both journalled |
 //! | `messages` | the messages of the national node's queue |
@@ -14,6 +16,8 @@
 //! | `link`, `http` | documents over TLS; over HTTP, whatever connections it takes |
 
 mod http;
+pub mod identifier;
+mod identify;
 mod link;
 mod messages;
 pub mod plan;
@@ -28,6 +32,9 @@ pub use link::LinkError;
 
 use super::status::{Channel, Uplink};
 use crate::{Registry, Sequence, now_ms};
+use identify::Identifiers;
+use idnode_proto::epp::NS_IDENTIFIER;
+use idnode_proto::handle::site::Site;
 use provision::{Provisioner, Standing};
 use records::Records;
 use session::Session;
@@ -77,6 +84,10 @@ pub struct Options {
     pub idle_poll: Duration,
     /// The longest wait after a failure.
     pub max_backoff: Duration,
+    /// Whether prefixes' handles are registered there, where it offers that.
+    pub identifiers: bool,
+    /// The node's own site; `None`: it has no address that others could ask.
+    pub site: Option<Site>,
 }
 
 /// Speaks with the national node until `shutdown`; then logs out.
@@ -87,12 +98,17 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     uplink.open(Channel::Epp, &options.server, now_ms());
+    let identifiers = Identifiers::new(options.site.clone());
+    if !options.identifiers {
+        identifiers.offer(false);
+    }
     let channel = ProvisioningChannel {
         work: Provisioner {
             records: Records(registry.journal()),
             registry,
             user: options.user.clone(),
             troubles: Troubles::default(),
+            identifiers,
         },
         uplink,
         options,
@@ -127,6 +143,10 @@ impl ProvisioningChannel {
             let failed = match begun {
                 Err(error) => error,
                 Ok(session) => {
+                    let served = session.serves(NS_IDENTIFIER);
+                    self.work
+                        .identifiers
+                        .offer(served && self.options.identifiers);
                     self.uplink.works(Channel::Epp, now_ms());
                     let mut did_something = false;
                     let failed = self.serve(session, &mut did_something).await;
@@ -213,7 +233,7 @@ impl ProvisioningChannel {
         loop {
             applied.mark_unchanged();
             self.stand().await;
-            let put_off = self.work.tell_all(session).await?;
+            let (put_off, are_more) = self.work.tell_all(session).await?;
             let standing = self.stand().await;
             let pause = match standing.waiting {
                 0 => self.options.idle_poll,
@@ -233,6 +253,9 @@ impl ProvisioningChannel {
                 }
                 None => Duration::ZERO,
             };
+            if are_more && !self.shutdown.is_cancelled() {
+                continue;
+            }
             let idle = Instant::now();
             tokio::select! {
                 open = self.something_new(&mut applied) => {

@@ -34,6 +34,15 @@ pub fn verdict(kind: Kind, code: ResultCode) -> Verdict {
         ResultCode::EXISTS => Verdict::Exists,
         // The data of an enterprise are changed by the node that has registered it.
         ResultCode::UNAUTHORISED if kind == Kind::UpdateEnterprise => Verdict::Refused,
+        // So is what another has registered of identifiers.
+        ResultCode::UNAUTHORISED
+            if matches!(kind, Kind::UpdateIdentifier | Kind::DeleteIdentifier) =>
+        {
+            Verdict::Refused
+        }
+        ResultCode::NOT_FOUND if kind == Kind::DeleteIdentifier => Verdict::Done,
+        // It went at this moment: it is looked at again.
+        ResultCode::NOT_FOUND if kind == Kind::UpdateIdentifier => Verdict::Later,
         code if code.is_passing() => Verdict::Later,
         // Who logs in, with which rights, in which state: no fault of what was asked.
         ResultCode::AUTHENTICATION
@@ -303,8 +312,16 @@ mod tests {
             let code = ResultCode::new(number).unwrap();
             assert_eq!(verdict(Kind::CreatePrefix, code), expected, "{number}");
         }
-        let of_another = verdict(Kind::UpdateEnterprise, ResultCode::UNAUTHORISED);
-        assert_eq!(of_another, Verdict::Refused);
+        for kind in [
+            Kind::UpdateEnterprise,
+            Kind::UpdateIdentifier,
+            Kind::DeleteIdentifier,
+        ] {
+            let of_another = verdict(kind, ResultCode::UNAUTHORISED);
+            assert_eq!(of_another, Verdict::Refused, "{kind:?}");
+        }
+        let gone = verdict(Kind::DeleteIdentifier, ResultCode::NOT_FOUND);
+        assert_eq!(gone, Verdict::Done);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The work: what is owed is told, what is answered is journalled. Every step is journalled before it is
 //! sent and may be broken off anywhere.
 
+use super::identify::Identifiers;
 use super::link::LinkError;
 use super::plan;
 use super::records::{Application, Enrolment, Kind, Phase, Records, TransactionState};
@@ -12,6 +13,7 @@ use crate::prefix::{PrefixRecord, PrefixState};
 use crate::read::{MAX_PAGE, PageRequest};
 use crate::upward::Entry;
 use crate::{Caller, Error, Registry, Result, now_ms};
+use bytes::Bytes;
 use idnode_proto::epp::{Data, Response};
 use idnode_proto::identifier::Prefix;
 use std::sync::Arc;
@@ -49,6 +51,8 @@ pub(super) struct Provisioner {
     pub user: String,
     /// What has ended sessions.
     pub troubles: Troubles,
+    /// What is told of prefixes' handles, and whether.
+    pub identifiers: Identifiers,
 }
 
 /// An enterprise that has changed: what was told, what is true, and its version.
@@ -58,6 +62,8 @@ type Changed = (Enrolment, Profile, u64);
 enum Owed {
     Application(Box<Application>),
     Change(Box<Changed>),
+    /// The handle of the prefix with this key.
+    Handle(Bytes),
 }
 
 impl Owed {
@@ -65,6 +71,7 @@ impl Owed {
         match self {
             Self::Application(it) => [b"p", &it.prefix[..]].concat(),
             Self::Change(it) => [&b"e"[..], &it.0.enterprise.to_be_bytes()].concat(),
+            Self::Handle(key) => [b"h", &key[..]].concat(),
         }
     }
 }
@@ -97,8 +104,10 @@ impl Provisioner {
                 withdrawn += u64::from(it.withdrawn);
                 Ok(())
             })?;
+            owed += this.changed_enterprises()?.len() as u64;
+            owed += this.handles_owed()?.len() as u64;
             Ok(Standing {
-                owed: owed + this.changed_enterprises()?.len() as u64,
+                owed,
                 waiting,
                 withdrawn,
             })
@@ -141,12 +150,16 @@ impl Provisioner {
         self.records.commit(&[application.entry()])
     }
 
-    /// Tells all that is owed; of what was put off, why the last was.
+    /// Tells what is owed; of what was put off, why the last was, and whether there is more to tell: of handles
+    /// only so many are told at once.
     ///
     /// # Errors
     /// The session is of no more use, or the store fails. What was told stays told.
-    pub async fn tell_all(&self, session: &mut Session) -> std::result::Result<PutOff, LinkError> {
-        let mut owed = self.blocking(Self::owed).await?;
+    pub async fn tell_all(
+        &self,
+        session: &mut Session,
+    ) -> std::result::Result<(PutOff, bool), LinkError> {
+        let (mut owed, are_more) = self.blocking(Self::owed).await?;
         // What ended a session comes last: nothing waits for what a server cannot bear.
         owed.sort_by_cached_key(|it| self.troubles.of(&it.name()));
         let mut put_off = None;
@@ -155,6 +168,7 @@ impl Provisioner {
             let told = match owed {
                 Owed::Application(application) => self.drive(*application, session).await,
                 Owed::Change(change) => self.update(*change, session).await,
+                Owed::Handle(prefix) => self.identify(prefix, session).await,
             };
             match told {
                 Ok(later) => {
@@ -167,10 +181,11 @@ impl Provisioner {
                 }
             }
         }
-        Ok(put_off)
+        Ok((put_off, are_more))
     }
 
-    fn owed(&self) -> Result<Vec<Owed>> {
+    /// What is to be told now, and whether there is more.
+    fn owed(&self) -> Result<(Vec<Owed>, bool)> {
         let mut owed = Vec::new();
         self.records.each_application(|application| {
             if application.is_owed() {
@@ -180,7 +195,9 @@ impl Provisioner {
         })?;
         let changes = self.changed_enterprises()?.into_iter();
         owed.extend(changes.map(|it| Owed::Change(Box::new(it))));
-        Ok(owed)
+        let (handles, are_more) = self.next_handles()?;
+        owed.extend(handles.into_iter().map(Owed::Handle));
+        Ok((owed, are_more))
     }
 
     /// Brings an application as far as it goes now.

@@ -24,6 +24,12 @@ pub enum Kind {
     UpdateEnterprise = 2,
     /// `prefix:create`.
     CreatePrefix = 3,
+    /// `identifier:create`.
+    CreateIdentifier = 4,
+    /// `identifier:update`.
+    UpdateIdentifier = 5,
+    /// `identifier:delete`.
+    DeleteIdentifier = 6,
 }
 
 impl Kind {
@@ -34,6 +40,9 @@ impl Kind {
             Self::CreateEnterprise => "ec",
             Self::UpdateEnterprise => "eu",
             Self::CreatePrefix => "pc",
+            Self::CreateIdentifier => "ic",
+            Self::UpdateIdentifier => "iu",
+            Self::DeleteIdentifier => "id",
         }
     }
 }
@@ -167,6 +176,44 @@ pub struct Enrolment {
     pub refused: Sequence,
 }
 
+/// What the national node has of a prefix's handle.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Handle {
+    /// Key of the prefix.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub prefix: Bytes,
+    /// Whether it is registered there, or may be.
+    #[prost(bool, tag = "2")]
+    pub is_there: bool,
+    /// Digest of what was told last and is there; empty: nothing is known to be.
+    #[prost(string, tag = "3")]
+    pub told: String,
+    /// Digest of what was refused and is not told again as it is; [`Handle::DELETION`]; empty: nothing.
+    #[prost(string, tag = "4")]
+    pub refused: String,
+    /// The transaction under way; empty: none.
+    #[prost(string, tag = "5")]
+    pub client_id: String,
+    /// Digest of what that one leads to; empty: nothing is there then.
+    #[prost(string, tag = "9")]
+    pub leads_to: String,
+    /// Goes up with each transaction that is over: the same may be told again later, and is another one then.
+    /// It begins with the time, since a journal may be lost.
+    #[prost(uint64, tag = "6")]
+    pub turns: u64,
+    /// The version of the prefix that was looked at last.
+    #[prost(uint64, tag = "7")]
+    pub version: Sequence,
+    /// Digest of the node's own site then.
+    #[prost(string, tag = "8")]
+    pub site: String,
+}
+
+impl Handle {
+    /// What [`Handle::refused`] says of a deletion.
+    pub const DELETION: &str = "-";
+}
+
 /// A message of the national node's queue.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Message {
@@ -197,6 +244,7 @@ pub struct Message {
 const TRANSACTION: u8 = b't';
 const APPLICATION: u8 = b'p';
 const ENROLMENT: u8 = b'e';
+const HANDLE: u8 = b'h';
 
 fn key(mark: u8, rest: &[u8]) -> Vec<u8> {
     [&[mark], rest].concat()
@@ -241,6 +289,14 @@ impl Records {
         self.0.get(Topic::Transaction, &key)
     }
 
+    /// What is there of a prefix's handle.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn handle(&self, prefix: &[u8]) -> Result<Option<Handle>> {
+        self.0.get(Topic::Transaction, &key(HANDLE, prefix))
+    }
+
     /// A message by its id.
     ///
     /// # Errors
@@ -271,6 +327,14 @@ impl Records {
     /// As [`Records::each_transaction`].
     pub fn each_enrolment(&self, visit: impl FnMut(Enrolment) -> Result<()>) -> Result<()> {
         self.each(ENROLMENT, visit)
+    }
+
+    /// Hands on what is there of every prefix's handle.
+    ///
+    /// # Errors
+    /// As [`Records::each_transaction`].
+    pub fn each_handle(&self, visit: impl FnMut(Handle) -> Result<()>) -> Result<()> {
+        self.each(HANDLE, visit)
     }
 
     fn each<M: prost::Message + Default>(
@@ -324,6 +388,13 @@ impl Enrolment {
     pub fn entry(&self) -> Entry {
         let key = key(ENROLMENT, &self.enterprise.to_be_bytes());
         Entry::put(Topic::Transaction, key, self)
+    }
+}
+
+impl Handle {
+    /// It as an entry.
+    pub fn entry(&self) -> Entry {
+        Entry::put(Topic::Transaction, key(HANDLE, &self.prefix), self)
     }
 }
 

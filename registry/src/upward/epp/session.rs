@@ -21,6 +21,8 @@ pub(super) struct Session {
     last: String,
     /// Once cancelled, nothing more is asked than to log out.
     stopping: CancellationToken,
+    /// Namespaces of the objects that it may speak of.
+    objects: Vec<String>,
 }
 
 impl Session {
@@ -44,6 +46,7 @@ impl Session {
             asked: 0,
             last: String::new(),
             stopping,
+            objects: Vec::new(),
         };
         session.log_in(options, &greeting).await?;
         Ok(session)
@@ -69,11 +72,17 @@ impl Session {
             let reason = "the server serves neither enterprises nor prefixes";
             return Err(LinkError::Answer(reason.into()));
         }
+        self.objects.clone_from(&login.objects);
         let answer = self.ask(Operation::Login(login)).await?;
         match answer.code.is_success() {
             true => Ok(()),
             false => Err(LinkError::LogIn(super::plan::reason(&answer))),
         }
+    }
+
+    /// Whether the server serves objects of a namespace.
+    pub fn serves(&self, namespace: &str) -> bool {
+        self.objects.iter().any(|it| it == namespace)
     }
 
     /// Asks what changes nothing there, under a name of the session's own.

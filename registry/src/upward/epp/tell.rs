@@ -97,8 +97,15 @@ impl Provisioner {
         mut transaction: Transaction,
     ) -> std::result::Result<Told, LinkError> {
         let verdict = plan::verdict(transaction.kind(), answer.code);
+        let exists = verdict == Verdict::Exists;
+        // It is asked for what is there: that there is something is no refusal.
+        let is_asked_for = matches!(
+            transaction.kind(),
+            Kind::CreateEnterprise | Kind::CreateIdentifier
+        );
         // It was sent before, and only the answer was lost.
-        let is_repeated = verdict == Verdict::Exists && transaction.attempts > 1;
+        let is_identifier = transaction.kind() == Kind::CreateIdentifier;
+        let is_repeated = exists && transaction.attempts > 1 && !is_identifier;
         if verdict == Verdict::Later {
             return self.put_off(transaction, &answer).await;
         }
@@ -114,8 +121,7 @@ impl Provisioner {
             transaction.server_id.clone_from(&answer.server_id);
         }
         transaction.settled_at_ms = now_ms();
-        // An enterprise that exists is asked for: that it does is no refusal.
-        if verdict == Verdict::Exists && transaction.kind() == Kind::CreateEnterprise {
+        if exists && is_asked_for {
             transaction.set_state(TransactionState::Sent);
             transaction.settled_at_ms = 0;
         }
@@ -151,7 +157,7 @@ impl Provisioner {
     }
 }
 
-fn count(kind: Kind, outcome: &'static str) {
+pub(super) fn count(kind: Kind, outcome: &'static str) {
     metrics::counter!("idnode_epp_transactions_total", "kind" => kind.mark(), "outcome" => outcome)
         .increment(1);
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use idnode_proto::calendar::civil;
 use idnode_proto::escrow::EscrowError;
 use idnode_proto::escrow::deposit::{Counts, Head, Kind, Summary};
-use idnode_proto::escrow::listing::Listing;
+use idnode_proto::escrow::listing::{BesideDigest, Listing};
 use idnode_proto::escrow::object::{Deletion, Object};
 use idnode_proto::escrow::package::{PackOptions, Packer};
 use idnode_proto::escrow::part::PartSink;
@@ -142,14 +142,19 @@ impl Maker {
         let since = entry.since;
         let document = packer.document();
         document.put(&Object::Prefix(prefix))?;
+        let mut beside = BesideDigest::default();
         if let Some(enterprise) = moment.enterprise(record.owner())? {
-            document.put(&Object::Enterprise(convert::enterprise(enterprise)))?;
+            document.put_element(beside.enterprise(&convert::enterprise(enterprise)))?;
         }
         for template in moment.templates()? {
             let template = template?;
-            let usable = template.enterprise.is_none_or(|id| id == record.enterprise);
-            if usable && template.version > since {
-                document.put(&Object::Template(convert::template(template)))?;
+            if template.enterprise.is_some_and(|id| id != record.enterprise) {
+                continue;
+            }
+            let is_new = template.version > since;
+            let element = beside.template(&convert::template(template));
+            if is_new {
+                document.put_element(element)?;
             }
         }
         let mut identifiers = 0;
@@ -171,6 +176,7 @@ impl Maker {
         Ok(Summary {
             listed: listing.listed(),
             listing: listing.finish(),
+            beside: Some(beside.finish()),
             counts: Counts {
                 creations: counters.creations,
                 updates: counters.updates,

@@ -13,12 +13,14 @@
 //! | [`task`] | what does all this, once started |
 //! | `verdict` | what the receiver says of what has arrived |
 //! | [`restore`] | a registry from deposits |
+//! | `prove` | that it is what was deposited, object by object |
 
 mod convert;
 pub mod entry;
 mod events;
 pub mod make;
 mod moved;
+mod prove;
 pub mod restore;
 pub mod schedule;
 pub mod sftp;

@@ -8,34 +8,32 @@
 
 use super::convert;
 use super::make::MakeError;
-use super::state::listing;
+use super::prove;
 use crate::change::{Change, LogEntry};
 use crate::credential::Credential;
-use crate::enterprise::{Enterprise, EnterpriseId};
+use crate::enterprise::EnterpriseId;
 use crate::layout::{self, Family, encode_value, index_key, number_key, usage_key};
 use crate::prefix::PrefixRecord;
 use crate::quota::Usage;
 use crate::read::Counters;
 use crate::record::Record;
-use crate::registry::Registry;
 use crate::store::{Mutation, Store, StoreOptions};
-use crate::template::Template;
-use crate::{Error, Options, Sequence, now_ms};
+use crate::{Error, Sequence, now_ms};
 use bytes::Bytes;
 use idnode_proto::dnsname;
 use idnode_proto::escrow::EscrowError;
 use idnode_proto::escrow::chain::{Chain, Proved, last_chain};
+use idnode_proto::escrow::deposit::Counts;
 use idnode_proto::escrow::manifest::{MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest};
 use idnode_proto::escrow::object;
 use idnode_proto::escrow::package::{Document, open};
 use idnode_proto::escrow::part::{PartSource, part_name};
-use idnode_proto::identifier::{Identifier, Prefix, Scheme};
+use idnode_proto::identifier::{Identifier, Scheme};
 use idnode_proto::trust::{PrivateKey, TrustKey};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Rows that are written at once, bytes.
 const BATCH_BYTES: usize = 4 << 20;
@@ -97,36 +95,14 @@ pub fn restore(
         let what = format!("{} has no deposit", deposits.display());
         return Err(EscrowError::Chain(what).into());
     }
-    let (token, revision) = building.finish()?;
-    prove(&beside, &prefixes)?;
+    let (token, revision, around) = building.finish()?;
+    prove::equal(&beside, &prefixes, &around)?;
     fs::rename(&beside, registry_dir)?;
     Ok(Restored {
         token,
         revision,
         prefixes,
     })
-}
-
-/// Compares what the store has with what was deposited.
-fn prove(dir: &Path, prefixes: &[RestoredPrefix]) -> Result<(), MakeError> {
-    let registry = Registry::open(dir, &Options::default(), Arc::new(()))?;
-    let moment = registry.moment()?;
-    for restored in prefixes.iter().filter(|it| !it.listing.is_empty()) {
-        let prefix =
-            Prefix::parse(&restored.prefix).map_err(|error| Error::Storage(error.to_string()))?;
-        let record = moment.prefix(prefix.key())?;
-        let record = record.ok_or_else(|| Error::Storage(format!("{prefix} was not restored")))?;
-        let (listed, digest) = listing(&moment, &record)?;
-        if (listed, &digest) != (restored.listed, &restored.listing) {
-            return Err(EscrowError::Chain(format!(
-                "prefix {prefix} has {listed} identifiers with the digest {digest} in the restored \
-                 registry; {} with {} were deposited",
-                restored.listed, restored.listing
-            ))
-            .into());
-        }
-    }
-    Ok(())
 }
 
 /// Directories in a directory, in the order of their names.
@@ -140,6 +116,17 @@ fn directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// What was deposited beside identifiers and prefixes: of what several deposits have, the newest.
+#[derive(Debug, Default)]
+pub(super) struct Deposited {
+    /// Enterprises by number.
+    pub enterprises: BTreeMap<u64, object::Enterprise>,
+    /// Templates by name.
+    pub templates: BTreeMap<String, object::Template>,
+    /// Of each prefix, its live identifiers, its tombstones, and how often they have changed.
+    pub counts: BTreeMap<String, (u64, u64, Counts)>,
 }
 
 /// Parts as files of a directory.
@@ -158,8 +145,7 @@ struct Building {
     store: Store,
     batch: Vec<Mutation>,
     batch_bytes: usize,
-    enterprises: BTreeMap<u64, Enterprise>,
-    templates: BTreeMap<String, Template>,
+    around: Deposited,
     usage: BTreeMap<u64, Usage>,
     node: Counters,
     revision: Sequence,
@@ -173,8 +159,7 @@ impl Building {
             store: Store::open(dir, &StoreOptions::default())?,
             batch: Vec::new(),
             batch_bytes: 0,
-            enterprises: BTreeMap::new(),
-            templates: BTreeMap::new(),
+            around: Deposited::default(),
             usage: BTreeMap::new(),
             node: Counters::default(),
             revision: 0,
@@ -240,18 +225,16 @@ impl Building {
         let mut chain = Chain::new(documents)?;
         let around = chain.around().clone();
         for enterprise in around.enterprises.into_values() {
-            let newer = self.enterprises.get(&enterprise.id);
+            let newer = self.around.enterprises.get(&enterprise.id);
             if newer.is_none_or(|it| it.version < enterprise.version) {
-                let record = convert::enterprise_record(enterprise);
-                self.enterprises.insert(record.id, record);
+                self.around.enterprises.insert(enterprise.id, enterprise);
             }
         }
         for template in around.templates.into_values() {
-            let newer = self.templates.get(&template.name);
+            let newer = self.around.templates.get(&template.name);
             if newer.is_none_or(|it| it.version < template.version) {
                 let name = template.name.clone();
-                self.templates
-                    .insert(name, convert::template_record(template));
+                self.around.templates.insert(name, template);
             }
         }
         let mut counters = Counters::default();
@@ -264,6 +247,8 @@ impl Building {
         counters.deletions = proved.counts.deletions;
         counters.last_change_ms = proved.counts.last_change_ms;
         if let Some(prefix) = around.prefix {
+            let counted = (counters.identifiers, counters.deleted, proved.counts);
+            self.around.counts.insert(prefix.name.clone(), counted);
             self.take_record(&convert::prefix_record(prefix)?, &counters)?;
         }
         Ok(proved)
@@ -326,9 +311,12 @@ impl Building {
         Ok(())
     }
 
-    /// Writes what was gathered, and the log's one entry; the operator's token and the revision.
-    fn finish(mut self) -> Result<(String, Sequence), MakeError> {
-        for enterprise in std::mem::take(&mut self.enterprises).into_values() {
+    /// Writes what was gathered, and the log's one entry; the operator's token, the revision, and what
+    /// was gathered.
+    fn finish(mut self) -> Result<(String, Sequence, Deposited), MakeError> {
+        let around = std::mem::take(&mut self.around);
+        for enterprise in around.enterprises.values().cloned() {
+            let enterprise = convert::enterprise_record(enterprise);
             let number = number_key(enterprise.id);
             let certificate = enterprise.profile.certificate_key();
             self.put(
@@ -345,7 +333,8 @@ impl Building {
             self.node.last_enterprise = self.node.last_enterprise.max(enterprise.id);
             self.put(Family::Enterprises, number, encode_value(&enterprise))?;
         }
-        for template in std::mem::take(&mut self.templates).into_values() {
+        for template in around.templates.values().cloned() {
+            let template = convert::template_record(template);
             self.node.templates += 1;
             let key = Bytes::from(template.name.clone().into_bytes());
             self.put(Family::Templates, key, encode_value(&template))?;
@@ -365,7 +354,7 @@ impl Building {
         let number = number_key(entry.sequence);
         self.put(Family::Log, number, layout::encode_value(&entry))?;
         self.store.write(&self.batch, true)?;
-        Ok((token, self.revision))
+        Ok((token, self.revision, around))
     }
 
     fn put(&mut self, family: Family, key: Bytes, value: Bytes) -> Result<(), MakeError> {

@@ -214,6 +214,9 @@ pub struct Progress {
     /// When the node was first docked, milliseconds since the Unix epoch.
     #[prost(uint64, tag = "4")]
     pub docked_ms: u64,
+    /// How far these times were ahead of the system's, as configured, seconds.
+    #[prost(int64, tag = "5")]
+    pub offset_s: i64,
 }
 
 impl Progress {

@@ -103,7 +103,12 @@ impl Reports {
     ) -> Result<Self> {
         let journal = registry.journal();
         let settle_ms = options.clock_settle.as_millis() as u64;
-        let told_ms = Progress::read(&journal)?.map_or(0, |it| it.alive_ms);
+        let known = Progress::read(&journal)?.unwrap_or_default();
+        let told_ms = known.alive_ms;
+        // A rehearsal's offset is no doubt of the clock.
+        let more_ms = (options.clock_offset_s.saturating_sub(known.offset_s)).saturating_mul(1_000);
+        let before_ms = told_ms.saturating_add_signed(more_ms);
+        let clock = ReportClock::after(told_ms, before_ms, settle_ms);
         let reports = Self {
             outbox: Outbox::open(journal.clone())?,
             events: Events::open(journal.clone())?,
@@ -111,7 +116,7 @@ impl Reports {
             uplink,
             journal,
             options,
-            clock: Mutex::new(ReportClock::new(told_ms, settle_ms)),
+            clock: Mutex::new(clock),
             began: Instant::now(),
             news: Notify::new(),
             checks: Mutex::default(),
@@ -136,6 +141,17 @@ impl Reports {
         let steady_ms = u64::try_from(steady).unwrap_or(u64::MAX);
         let wall_ms = now_ms().saturating_add_signed(offset_ms);
         self.clock.lock().now_ms(wall_ms, steady_ms)
+    }
+
+    /// How far that time is ahead of the system's, as configured, seconds.
+    pub fn clock_offset_s(&self) -> i64 {
+        self.options.clock_offset_s
+    }
+
+    /// When the process began by that time, milliseconds since the Unix epoch: once, where it was not known
+    /// at the beginning, since the clock was far ahead.
+    pub fn take_beginning_ms(&self) -> Option<u64> {
+        self.clock.lock().take_beginning()
     }
 
     /// The reports themselves.

@@ -145,11 +145,10 @@ impl Exchange {
     /// Answers one query where no zone transfers are carried; `None`: it draws no answer.
     pub(super) async fn answer(&self, query: &[u8], peer: &Peer) -> Option<Vec<u8>> {
         let began = Instant::now();
-        let (considered, asked) = {
-            let _asker = measure::asker::here(Some(peer.addr.ip()));
-            let before = measure::asked();
+        let (considered, resolutions) = {
+            let here = measure::asker::here(Some(peer.addr.ip()));
             let considered = self.consider(query, peer);
-            (considered, measure::asked().wrapping_sub(before))
+            (considered, here.asked())
         };
         let answer = match considered {
             Considered::Nothing | Considered::Messages(_) => None,
@@ -161,7 +160,7 @@ impl Exchange {
             }
         };
         self.shared.meters.took(began.elapsed(), 1);
-        measure::resolved(began.elapsed(), asked);
+        measure::answered(began.elapsed(), resolutions);
         answer
     }
 

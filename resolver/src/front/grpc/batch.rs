@@ -68,7 +68,7 @@ struct Work {
     since: Option<Instant>,
     took: Duration,
     /// Resolutions.
-    asked: u64,
+    asked: measure::Asked,
 }
 
 /// A message that is being answered.
@@ -119,16 +119,16 @@ impl Batch {
 
     /// An answer is made, with so many resolutions: where it is a message's last, what was done for
     /// the message is measured.
-    fn measure(&mut self, asked: u64) {
+    fn measure(&mut self, asked: measure::Asked) {
         let Some(since) = self.work.since.take() else {
             return;
         };
         self.work.took += since.elapsed();
-        self.work.asked += asked;
+        self.work.asked.add(asked);
         if self.message.is_none() {
             let Work { took, asked, .. } = std::mem::take(&mut self.work);
             self.api.meter.count_message(took);
-            measure::resolved(took, asked);
+            measure::answered(took, asked);
         }
     }
 

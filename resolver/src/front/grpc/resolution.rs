@@ -33,7 +33,7 @@ impl ResolutionService for Api {
         let (result, asked) = measure::asker::of_task(from, resolving).await;
         let took = started.elapsed();
         self.meter.count(took, outcome(&result));
-        measure::resolved(took, asked);
+        measure::answered(took, asked);
         result.map(Response::new).map_err(Refused::into_status)
     }
 

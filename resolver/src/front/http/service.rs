@@ -88,7 +88,7 @@ pub(super) async fn answer(
             let routed = router.call(request.map(|body| unread.lend(body)));
             let asking = measure::asker::of_task(Some(peer.address.ip()), routed);
             let (routed, asked) = asking.await;
-            measure::resolved(began.elapsed(), asked);
+            measure::answered(began.elapsed(), asked);
             routed?
         }
     };

@@ -3,6 +3,7 @@
 mod changes;
 mod escrow;
 mod faults;
+mod identifiers;
 mod kills;
 mod openssl;
 mod page;

@@ -5,9 +5,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use idnode_proto::epp::enterprise::{Change, EnterpriseUpdate};
+use idnode_proto::epp::identifier::{Checked, IdentifierCreate, IdentifierInfo, Kind};
 use idnode_proto::epp::prefix::Audit;
 use idnode_proto::epp::{
-    Command, Data, Document, Greeting, MessageQueue, Operation, Poll, Response, ResultCode,
+    Command, Data, Document, Greeting, MessageQueue, NS_IDENTIFIER, Operation, Poll, Response,
+    ResultCode,
 };
 use idnode_tests::api::CODES;
 use idnode_tests::node::{Addresses, DataDir, Node};
@@ -25,6 +27,9 @@ const DENIED: &str = "88.118.44";
 const FOUND: &str = "88.118.55";
 /// The server's name for that application, which its message alone tells.
 const FOUND_AS: &str = "S-55";
+
+/// A prefix whose handle another client has registered.
+const ANOTHERS: &str = "88.118.33";
 
 /// What the server knows.
 #[derive(Default)]
@@ -46,6 +51,13 @@ struct There {
     is_strict: bool,
     /// Requests that it has turned away.
     turned_away: Vec<String>,
+    /// It offers identifiers.
+    has_identifiers: bool,
+    /// Identifiers that it has, and how many commands about any it was asked.
+    identifiers: Vec<IdentifierCreate>,
+    identifier_commands: usize,
+    /// What it answers to whoever registers an identifier of a name.
+    refuses: Vec<(String, ResultCode)>,
 }
 
 /// The path and the query that a strict server is asked at.
@@ -125,7 +137,48 @@ impl There {
                 self.queue.push((id, Some(passed(&prefix, &client_id))));
                 plain(ResultCode::PENDING)
             }
-            _ => plain(ResultCode::OK),
+            operation => {
+                self.identifier_commands += 1;
+                let (code, data) = self.about_identifiers(operation);
+                answer(code, data)
+            }
+        }
+    }
+
+    fn about_identifiers(&mut self, operation: Operation) -> (ResultCode, Option<Data>) {
+        let find = |name: &str| self.identifiers.iter().position(|it| it.name == name);
+        match operation {
+            Operation::CheckIdentifiers(names) => {
+                let checked = names.iter().map(|name| Checked {
+                    name: name.clone(),
+                    available: find(name).is_none(),
+                    reason: None,
+                });
+                let data = Data::CheckedIdentifiers(checked.collect());
+                (ResultCode::OK, Some(data))
+            }
+            Operation::InfoIdentifier(name) => match find(&name) {
+                // It is of another client.
+                Some(_) if name == ANOTHERS => (ResultCode::UNAUTHORISED, None),
+                Some(at) => {
+                    let info = IdentifierInfo {
+                        object: self.identifiers[at].clone(),
+                        statuses: vec!["ok".to_owned()],
+                    };
+                    (ResultCode::OK, Some(Data::Identifier(Box::new(info))))
+                }
+                None => (ResultCode::NOT_FOUND, None),
+            },
+            Operation::CreateIdentifier(create) => {
+                let refusal = self.refuses.iter().find(|(name, _)| *name == create.name);
+                if let Some((_, code)) = refusal {
+                    return (*code, None);
+                }
+                assert_eq!(find(&create.name), None, "it is there");
+                self.identifiers.push(*create);
+                (ResultCode::OK, None)
+            }
+            other => panic!("{other:?}"),
         }
     }
 
@@ -213,7 +266,7 @@ fn converse(stream: TcpStream, there: &Mutex<There>) -> std::io::Result<()> {
             }
         }
         let document = match greets {
-            true => greeting(&there.lock().unwrap().languages),
+            true => greeting(&there.lock().unwrap()),
             false => match Document::parse(&body).unwrap() {
                 Document::Command(command) => {
                     let Some(answer) = there.lock().unwrap().answer(command) else {
@@ -221,7 +274,7 @@ fn converse(stream: TcpStream, there: &Mutex<There>) -> std::io::Result<()> {
                     };
                     answer
                 }
-                _ => greeting(&[]),
+                _ => greeting(&there.lock().unwrap()),
             },
         };
         let cookies = match greets {
@@ -242,10 +295,13 @@ fn converse(stream: TcpStream, there: &Mutex<There>) -> std::io::Result<()> {
     }
 }
 
-fn greeting(languages: &[String]) -> String {
+fn greeting(there: &There) -> String {
     let mut greeting = Greeting::of_server("script", "2026-11-28T00:00:00Z");
-    if !languages.is_empty() {
-        greeting.languages = languages.to_vec();
+    if !there.languages.is_empty() {
+        greeting.languages.clone_from(&there.languages);
+    }
+    if !there.has_identifiers {
+        greeting.objects.retain(|it| it != NS_IDENTIFIER);
     }
     Document::Greeting(greeting).encode()
 }
@@ -471,4 +527,75 @@ fn a_server_may_close_each_connection_and_set_several_cookies_at_a_url_with_a_qu
     assert_eq!(there.turned_away, [""; 0]);
     // All of it was one session.
     assert_eq!(there.logged_in.len(), 1);
+}
+
+#[test]
+fn a_server_that_does_not_offer_identifiers_is_asked_about_none() {
+    let world = World::new(There::default());
+    let operator = world.operator();
+    operator.active_prefix("88.118.8", &world.enterprise);
+    world.until("88.118.8", "active");
+    until("no backlog", || {
+        operator.json(&["upward", "status"])["channels"][0]["backlog"] == 0
+    });
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!(world.there.lock().unwrap().identifier_commands, 0);
+}
+
+#[test]
+fn identifiers_that_are_refused_or_another_clients_hold_up_nothing() {
+    let of_another = IdentifierCreate {
+        name: ANOTHERS.into(),
+        kind: Kind::Handle,
+        contacts: Vec::new(),
+        urls: Vec::new(),
+        administrators: Vec::new(),
+        sites: Vec::new(),
+    };
+    let there = There {
+        has_identifiers: true,
+        identifiers: vec![of_another.clone()],
+        refuses: vec![
+            ("88.118.31".into(), ResultCode::POLICY),
+            ("88.118.32".into(), ResultCode::UNAUTHORISED),
+        ],
+        ..There::default()
+    };
+    let world = World::new(there);
+    let operator = world.operator();
+    for prefix in ["88.118.31", "88.118.32", ANOTHERS, "88.118.8"] {
+        operator.active_prefix(prefix, &world.enterprise);
+        world.until(prefix, "active");
+    }
+    let made = |prefix: &str| {
+        let kind = ["--kind", "create-identifier"];
+        let listed = ["upward", "transactions", "--subject", prefix];
+        let listed = operator.json(&[&listed[..], &kind].concat());
+        listed["transactions"][0].clone()
+    };
+    until("one that is registered", || {
+        made("88.118.8")["state"] == "done"
+    });
+    until("a refusal", || {
+        let made = made("88.118.31");
+        made["state"] == "refused" && made["code"] == 2306
+    });
+    until("one that is another's", || {
+        let made = made(ANOTHERS);
+        made["state"] == "refused" && made["code"] == 2201
+    });
+    // What this client may not do is asked again, and shown; what was refused is not.
+    until("a trouble", || {
+        let channel = &operator.json(&["upward", "status"])["channels"][0];
+        let error = channel["last_error"].as_str().unwrap_or_default();
+        let is_told = error.contains("88.118.32") && error.contains("2201");
+        is_told && channel["state"] == "up" && channel["backlog"] == 1
+    });
+    world.there.lock().unwrap().refuses.clear();
+    until("the last one", || made("88.118.32")["state"] == "done");
+    assert_eq!(made("88.118.31")["attempts"], 1);
+    let there = world.there.lock().unwrap();
+    assert_eq!(there.identifiers[0], of_another);
+    let names: Vec<_> = there.identifiers.iter().map(|it| &it.name).collect();
+    assert_eq!(names, [ANOTHERS, "88.118.8", "88.118.32"]);
 }

@@ -236,6 +236,8 @@ impl Docked {
             "upward.epp.timeout_ms=700".to_owned(),
             "upward.epp.keepalive_ms=500".to_owned(),
             "upward.epp.max_backoff_ms=200".to_owned(),
+            // Where not said otherwise: it is told beside everything else.
+            "upward.epp.identifiers=false".to_owned(),
         ];
         let mut settings = settings.to_vec();
         settings.extend(further.iter().map(|it| (*it).to_owned()));
@@ -274,6 +276,13 @@ impl Docked {
         let dir = DataDir::init();
         let settings: Vec<String> = self.settings.iter().chain(further).cloned().collect();
         (run(&dir, &settings), dir)
+    }
+
+    /// A node over a registry of before in the place of this world's.
+    pub fn redock(&mut self, dir: DataDir) {
+        self.node.kill();
+        self.node = run(&dir, &self.settings);
+        self.dir = dir;
     }
 
     /// Applies for a prefix and approves it here.

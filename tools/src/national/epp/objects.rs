@@ -280,7 +280,7 @@ fn create_identifier(page: &Page, account: &Account, create: IdentifierCreate) -
     if page.get::<StoredIdentifier>(IDENTIFIERS, &name)?.is_some() {
         refuse!(EXISTS, "the identifier exists");
     }
-    put_identifier(page, account, create, vec!["ok".to_owned()])?;
+    put_identifier(page, account, create, vec!["ok".to_owned()], 0)?;
     Ok(Ok(Answer::of(ResultCode::OK)))
 }
 
@@ -289,6 +289,7 @@ fn put_identifier(
     account: &Account,
     object: IdentifierCreate,
     statuses: Vec<String>,
+    updates: u64,
 ) -> Result<(), Failure> {
     let name = object.name.clone();
     let operation = Operation::CreateIdentifier(Box::new(object));
@@ -300,11 +301,13 @@ fn put_identifier(
         })
         .encode(),
         statuses,
+        updates,
     };
     page.put(IDENTIFIERS, &name, &stored)
 }
 
-fn parsed(stored: &StoredIdentifier) -> Result<IdentifierCreate, Failure> {
+/// What is registered of an identifier.
+pub(super) fn parsed(stored: &StoredIdentifier) -> Result<IdentifierCreate, Failure> {
     match Document::parse(stored.create.as_bytes()) {
         Ok(Document::Command(Command {
             operation: Operation::CreateIdentifier(create),
@@ -385,8 +388,8 @@ fn update_identifier(page: &Page, account: &Account, update: IdentifierUpdate) -
             .retain(|it| !sites.iter().any(|new| new.index == it.index));
         object.sites.extend(sites);
     }
-    let statuses = new_status.map_or(stored.statuses, |status| vec![status]);
-    put_identifier(page, account, object, statuses)?;
+    let statuses = new_status.map_or(stored.statuses.clone(), |status| vec![status]);
+    put_identifier(page, account, object, statuses, stored.updates + 1)?;
     Ok(Ok(Answer::of(ResultCode::OK)))
 }
 

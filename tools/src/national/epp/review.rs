@@ -9,10 +9,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
 use axum::{Form, Router};
+use idnode_proto::epp::identifier::IdentifierCreate;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::engine::Engine;
+use super::objects::parsed;
 use super::store::{
     ANSWERS, Answered, ENTERPRISES, IDENTIFIERS, Outcome, PREFIXES, PrefixState, QUEUE, Queued,
     StoredEnterprise, StoredIdentifier, StoredPrefix, decide,
@@ -40,7 +42,7 @@ impl Part for Desk {
             "sessions": self.0.sessions.load(Ordering::Relaxed),
             "enterprises": by_key(&enterprises)?,
             "prefixes": by_key(&prefixes)?,
-            "identifiers": identifiers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "identifiers": Value::Object(shown_identifiers(&identifiers)?),
             "queue": queue.iter().map(|(_, it)| &it.prefix).collect::<Vec<_>>(),
             "transactions": answers.len(),
         }))
@@ -51,11 +53,14 @@ impl Part for Desk {
         let enterprises: Vec<(String, StoredEnterprise)> = book.all(ENTERPRISES)?;
         let prefixes: Vec<(String, StoredPrefix)> = book.all(PREFIXES)?;
         let queue: Vec<(String, Queued)> = book.all(QUEUE)?;
+        let identifiers: Vec<(String, StoredIdentifier)> = book.all(IDENTIFIERS)?;
         let mut html = format!(
-            "<p>{} enterprises, {} prefixes, {} messages not acknowledged</p>\n<table>\
-             <tr><th>prefix<th>enterprise<th>node<th>state<th>message<th>review</tr>\n",
+            "<p>{} enterprises, {} prefixes, {} identifiers, {} messages not acknowledged</p>\n<table>\
+             <tr><th>prefix<th>enterprise<th>node<th>state<th>served at<th>administrators\
+             <th>message<th>review</tr>\n",
             enterprises.len(),
             prefixes.len(),
+            identifiers.len(),
             queue.len()
         );
         for (prefix, stored) in &prefixes {
@@ -71,15 +76,23 @@ impl Part for Desk {
                 PrefixState::Withdrawn => form(prefix, &[("grant", "启用")]),
                 PrefixState::Refused => String::new(),
             };
+            let identifier = identifiers.iter().find(|(name, _)| name == prefix);
+            let identifier = identifier.map(|(_, it)| parsed(it)).transpose()?;
+            let (sites, administrators) = match &identifier {
+                Some(identifier) => (served_at(identifier), administered_by(identifier)),
+                None => (String::new(), String::new()),
+            };
             // Writing to a String cannot fail.
             let _ = writeln!(
                 html,
-                "<tr><td>{}<td>{} {}<td>{}<td>{:?}<td>{}<td>{review}</tr>",
+                "<tr><td>{}<td>{} {}<td>{}<td>{:?}<td>{}<td>{}<td>{}<td>{review}</tr>",
                 escaped(prefix),
                 escaped(&stored.enterprise_id),
                 escaped(name),
                 escaped(&stored.client),
                 stored.state,
+                escaped(&sites),
+                escaped(&administrators),
                 escaped(&stored.message),
             );
         }
@@ -92,6 +105,71 @@ impl Part for Desk {
             .route("/epp/review", post(review))
             .with_state(self.0.clone())
     }
+}
+
+/// Where a prefix is served, in one line.
+fn served_at(identifier: &IdentifierCreate) -> String {
+    let services = identifier.sites.iter().flat_map(|it| &it.services);
+    let lines = services.flat_map(|service| {
+        let addresses = service.addresses.iter();
+        addresses.flat_map(|(_, address)| {
+            let ways = service.interfaces.iter();
+            let ways = ways.filter(|it| it.service == "query");
+            ways.map(move |it| format!("{} {address} {}", it.protocol, it.port))
+        })
+    });
+    lines.collect::<Vec<_>>().join(", ")
+}
+
+/// The indexes of the keys of a prefix's administrators.
+fn administered_by(identifier: &IdentifierCreate) -> String {
+    let indexes = identifier
+        .administrators
+        .iter()
+        .map(|it| it.index.to_string());
+    indexes.collect::<Vec<_>>().join(", ")
+}
+
+/// Identifiers with their states, administrators and sites, by their names.
+fn shown_identifiers(rows: &[(String, StoredIdentifier)]) -> Result<Map<String, Value>, Failure> {
+    let mut all = Map::new();
+    for (name, stored) in rows {
+        let object = parsed(stored)?;
+        let administrators = object.administrators.iter().map(|it| {
+            json!({
+                "index": it.index,
+                "key_type": it.key.kind,
+                "key": it.key.data,
+                "permissions": it.permissions,
+            })
+        });
+        let sites = object.sites.iter().map(|site| {
+            let servers = site.services.iter().map(|it| {
+                let ways = it.interfaces.iter();
+                let ways = ways.map(|it| json!([it.service, it.protocol, it.port]));
+                json!({
+                    "id": it.server_id,
+                    "addresses": it.addresses.iter().map(|(_, it)| it).collect::<Vec<_>>(),
+                    "signs": it.key.is_some(),
+                    "interfaces": ways.collect::<Vec<_>>(),
+                })
+            });
+            json!({
+                "index": site.index,
+                "protocol_version": site.protocol_version,
+                "servers": servers.collect::<Vec<_>>(),
+            })
+        });
+        let shown = json!({
+            "client": stored.client,
+            "statuses": stored.statuses,
+            "updates": stored.updates,
+            "administrators": administrators.collect::<Vec<_>>(),
+            "sites": sites.collect::<Vec<_>>(),
+        });
+        all.insert(name.clone(), shown);
+    }
+    Ok(all)
 }
 
 /// A form with a button for each outcome that can be decided.

@@ -123,6 +123,9 @@ pub struct StoredIdentifier {
     pub create: String,
     /// The states.
     pub statuses: Vec<String>,
+    /// How often it was changed since.
+    #[serde(default)]
+    pub updates: u64,
 }
 
 impl Queued {

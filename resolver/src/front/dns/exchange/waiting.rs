@@ -58,8 +58,8 @@ pub(in crate::front::dns) struct Waiting {
     pub(in crate::front::dns) resolutions: u64,
 }
 
-/// What a query that waited comes to, and how many resolutions it was while it did.
-type LookedUp = (Reply, u64);
+/// What a query that waited comes to, and the resolutions that it was while it did.
+type LookedUp = (Reply, measure::Asked);
 
 impl Exchange {
     /// Room for a query to wait for the disk; `None`: too many wait, which is counted.
@@ -129,11 +129,17 @@ impl Exchange {
                 });
                 match tokio::time::timeout(self.shared.deadline, reading).await {
                     Ok(Ok(looked_up)) => looked_up,
-                    Ok(Err(_)) => (Reply::failed("the read was lost"), 0),
+                    Ok(Err(_)) => (
+                        Reply::failed("the read was lost"),
+                        measure::Asked::default(),
+                    ),
                     Err(_) => too_slow(&waiting),
                 }
             }
-            None => (Reply::failed("too many queries wait for the disk"), 0),
+            None => {
+                let reply = Reply::failed("too many queries wait for the disk");
+                (reply, measure::Asked::default())
+            }
         };
         self.close(&waiting, looked_up)
     }
@@ -142,14 +148,13 @@ impl Exchange {
         if waiting.began.elapsed() >= self.shared.deadline {
             return too_slow(waiting);
         }
-        let _asker = measure::asker::here(Some(waiting.peer.addr.ip()));
-        let before = measure::asked();
+        let here = measure::asker::here(Some(waiting.peer.addr.ip()));
         let responder = &self.shared.responder;
         let reply = responder.finish(&waiting.question, &waiting.deferred);
-        (reply, measure::asked().wrapping_sub(before))
+        (reply, here.asked())
     }
 
-    fn close(&self, waiting: &Waiting, (reply, asked): LookedUp) -> Option<Vec<u8>> {
+    fn close(&self, waiting: &Waiting, (reply, mut asked): LookedUp) -> Option<Vec<u8>> {
         let client = waiting.asked.edns.as_ref();
         let reply = self
             .shared
@@ -158,7 +163,8 @@ impl Exchange {
         let answer = self.write(&waiting.asked, &reply, &waiting.peer);
         let took = waiting.began.elapsed();
         self.shared.meters.took(took, 1);
-        measure::resolved(took, waiting.resolutions + asked);
+        asked.add(measure::Asked::of(waiting.resolutions));
+        measure::answered(took, asked);
         answer
     }
 }
@@ -170,7 +176,7 @@ fn too_slow(waiting: &Waiting) -> LookedUp {
         Deferred::Record(_) | Deferred::Read(..) | Deferred::Hash(..)
     );
     let reply = Reply::failed("the registry took too long");
-    (reply, u64::from(is_resolution))
+    (reply, measure::Asked::of(is_resolution.into()))
 }
 
 #[cfg(test)]

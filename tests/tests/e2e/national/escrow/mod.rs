@@ -1,5 +1,6 @@
 //! Escrow: deposits over SFTP, their verification, a registry from them.
 
+mod altered;
 mod faults;
 mod kills;
 mod nested;

@@ -51,6 +51,19 @@ impl Faked {
         file.write_all_at(&ahead_s.to_ne_bytes(), 0).unwrap();
     }
 
+    /// A node that sees it.
+    fn node(&self, world: &World) -> Node {
+        let mut command = idnode();
+        let arguments = world.arguments(0);
+        command
+            .args(["run", "--data-dir"])
+            .arg(world.dir.path())
+            .args(Addresses::free().flags())
+            .args(arguments.iter().flat_map(|it| ["--set", it]));
+        self.load_into(&mut command);
+        Node::start(&mut command, &world.dir.beside("node.log"))
+    }
+
     /// Has a command see it.
     fn load_into(&self, command: &mut Command) {
         command.env("LD_PRELOAD", self.0.with_extension("so"));
@@ -122,15 +135,7 @@ fn a_clock_that_jumps_while_the_node_runs_skips_and_doubles_no_report() {
     walk(Walk::new(
         |world| {
             let set = Faked::new(world.dir.beside("clock"));
-            let mut command = idnode();
-            let arguments = world.arguments(0);
-            command
-                .args(["run", "--data-dir"])
-                .arg(world.dir.path())
-                .args(Addresses::free().flags())
-                .args(arguments.iter().flat_map(|it| ["--set", it]));
-            set.load_into(&mut command);
-            let node = Node::start(&mut command, &world.dir.beside("node.log"));
+            let node = set.node(world);
             Clock::System {
                 node: Box::new(node),
                 set,
@@ -212,6 +217,47 @@ fn each_once(operator: &Idctl, national: &National) {
     for key in keys.iter().filter(|key| !key.starts_with("enterprises/")) {
         assert_eq!(taken(national, key)["times"], 1, "{key}");
     }
+}
+
+#[test]
+fn a_clock_that_is_a_month_ahead_at_the_start_is_believed_only_when_it_lasts() {
+    not_at_midnight();
+    let mut world = World::new();
+    world.settings = vec!["upward.report.clock_settle_s=5".to_owned()];
+    let national = world.national();
+    let set = Faked::new(world.dir.beside("clock"));
+    let node = set.node(&world);
+    world.register(&node);
+    dig(&node, "a0", "127.0.0.1");
+    node.stop();
+    // It begins with a wrong clock, which is soon set right: nothing has happened.
+    let ahead_s = 40 * DAY_S;
+    set.set(ahead_s);
+    let node = set.node(&world);
+    let operator = world.operator(&node);
+    dig(&node, "a1", "127.0.0.1");
+    std::thread::sleep(Duration::from_secs(2));
+    set.set(0);
+    std::thread::sleep(Duration::from_secs(6));
+    let is_of_the_future = |row: &Value| {
+        let key = row["key"].as_str().unwrap();
+        key.contains(&day(ahead_s).to_string()[..7])
+    };
+    assert!(!reports(&operator).iter().any(is_of_the_future));
+    node.stop();
+    // It was off for so long: what was missed is made good, and the time it was off is known.
+    set.set(ahead_s);
+    let node = set.node(&world);
+    let operator = world.operator(&node);
+    dig(&node, "a2", "127.0.0.1");
+    until_told(&operator, &last_hour(ahead_s));
+    until_told(&operator, &statistics(day(ahead_s - DAY_S)));
+    each_once(&operator, &national);
+    let first = &taken(&national, &statistics(day(0)))["report"]["statistics"];
+    // What was asked before the clock was believed is the open day's.
+    assert_eq!(first["queries"], 3, "{first}");
+    assert_eq!(national.status()["report"]["refused"], json!([]));
+    node.stop();
 }
 
 #[test]

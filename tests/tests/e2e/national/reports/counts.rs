@@ -102,9 +102,53 @@ fn monitoring_fits(monitoring: &serde_json::Value) {
         let [least, average, most] = ["min_ms", "average_ms", "max_ms"].map(latency);
         assert!(0.0 < least && least <= average && average <= most && most < 5_000.0);
     }
-    // Of prefixes, datagrams alone that memory has answered: of 12 in DNS, 2 in Handle.
-    let count = prefix["resolution"]["count"].as_u64().unwrap();
-    assert!((1..=14).contains(&count), "{count}");
+    // As sampled as sources are: each of so few, whatever front it came over.
+    assert_eq!(prefix["resolution"]["count"], 27, "{monitoring}");
+}
+
+#[test]
+fn a_prefix_has_latencies_of_every_front() {
+    not_at_midnight();
+    let mut world = World::new();
+    let national = world.national();
+    let node = world.node(0);
+    world.register(&node);
+    create(&world.operator(&node), "a0");
+    node.stop();
+    // What is asked first is read from the disk.
+    let node = world.node(0);
+    let operator = world.operator(&node);
+    let server = node.at.handle.to_string();
+    let handle = |transport: Option<&str>| {
+        let mut command = Command::new("python3");
+        command
+            .arg(python_client("handle_client.py"))
+            .args(transport);
+        success(command.args([&*server, "88.118.8/a0"]));
+    };
+    let fronts: [&dyn Fn(); 5] = [
+        &|| {
+            let url = node.http("/api/handles/88.118.8/a0");
+            assert_eq!(curl(&url, &[]).0, 200);
+        },
+        &|| drop(operator.json(&["resolve", "88.118.8/a0"])),
+        &|| handle(Some("--tcp")),
+        &|| handle(None),
+        &|| {
+            let port = node.at.dns.port().to_string();
+            let name = "a0.88-118-8.hdl.id.example.";
+            success(Command::new("kdig").args(["+tcp", "@127.0.0.1", "-p", &port, name, "URI"]));
+        },
+    ];
+    fronts.iter().for_each(|ask| ask());
+    node.stop();
+    let node = world.node(DAY_S);
+    until_told(&world.operator(&node), &statistics(day(0)));
+    let document = taken(&national, &format!("monitoring/{}/1", day(0)));
+    let monitoring = &document["report"]["monitoring"];
+    for level in [&monitoring["node"], &monitoring["prefixes"][0]] {
+        assert_eq!(level["resolution"]["count"], 5, "{monitoring}");
+    }
 }
 
 /// What any base with something behind an @ is answered with: the base's values.
