@@ -207,10 +207,7 @@ impl Registry {
         values: Bytes,
         count: u32,
     ) -> Result<bool> {
-        let values = HandleValues {
-            encoded: values,
-            count,
-        };
+        let values = HandleValues::encoded(values, count);
         let rights = rights_of(&self.committed(), administrator, &values)?.unwrap_or_default();
         if !rights.contains(AdminPermissions::READ_VALUE) {
             return Ok(false);

@@ -518,6 +518,7 @@ fn endorsed(
     caller: &Caller,
     command: Command,
 ) -> Result<Command> {
+    let grants = endorser.grants(committed)?;
     Ok(match command {
         Command::CreateIdentifier(draft) => {
             // Read first: what is asked next may be of a later version only.
@@ -525,7 +526,7 @@ fn endorsed(
             let prefix_version = prefix.map_or(0, |prefix| prefix.record.version);
             let concerned = concerns(committed, caller, draft.identifier(), None)?;
             Command::CreateIdentifier(match concerned {
-                true => endorser.draft(draft)?,
+                true => endorser.draft(draft, &grants)?,
                 false => draft.withheld_at(prefix_version),
             })
         }
@@ -535,7 +536,7 @@ fn endorsed(
             let existing = existing.filter(Record::is_live);
             let concerned = concerns(committed, caller, identifier, existing.as_ref())?;
             let existing = existing.filter(|_| concerned);
-            Command::UpdateIdentifier(endorser.update(update, existing.as_ref())?)
+            Command::UpdateIdentifier(endorser.update(update, existing.as_ref(), &grants)?)
         }
         Command::ImportChunk {
             import_id,
@@ -546,7 +547,7 @@ fn endorsed(
             import_id,
             number,
             mode,
-            items: endorser.chunk(items, |identifier| {
+            items: endorser.chunk(items, &grants, |identifier| {
                 let owner = committed.prefixes.owner_of(identifier);
                 owner.is_some_and(|owner| caller.owns(owner.record.owner()))
             }),

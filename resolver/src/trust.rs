@@ -167,6 +167,12 @@ impl Verdicts {
         resolved: &Resolved,
         now_s: u64,
     ) -> bool {
+        // Signatures are over a suffix with its case, and the answer has the client's: whoever verifies
+        // would not take one for the other.
+        let registered = resolved.spelling(query.identifier);
+        if !same_handle(&query.identifier.display(), &registered) {
+            return false;
+        }
         if !query.public_only && !matches!(query.caller, Caller::Stranger) {
             let trusted = self.verify(resolver, query, resolved, now_s).await;
             return trusted.unwrap_or(false);

@@ -14,34 +14,51 @@ use idnode_proto::value::{ValueRef, Values};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HandleValues {
     pub(super) encoded: Bytes,
-    pub(super) count: u32,
+    count: u32,
+    /// Indexes that are left out.
+    left_out: Vec<u32>,
 }
 
 impl HandleValues {
+    /// Some that are encoded.
+    pub fn encoded(encoded: Bytes, count: u32) -> Self {
+        Self {
+            encoded,
+            count,
+            left_out: Vec::new(),
+        }
+    }
+
     /// Those of a live identifier.
     pub fn of_record(record: &Record) -> Self {
-        Self {
-            encoded: record.values.clone(),
-            count: record.value_count.into(),
-        }
+        Self::encoded(record.values.clone(), record.value_count.into())
     }
 
     /// Those a prefix has beside its sites.
     pub fn of_prefix(record: &PrefixRecord) -> Self {
-        Self {
-            encoded: record.values.clone(),
-            count: record.value_count,
-        }
+        Self::encoded(record.values.clone(), record.value_count)
     }
 
-    /// How many.
+    /// Without the values of these indexes.
+    #[must_use]
+    pub fn without(self, left_out: Vec<u32>) -> Self {
+        Self { left_out, ..self }
+    }
+
+    /// Whether the value of an index is left out.
+    pub fn leaves_out(&self, index: u32) -> bool {
+        self.left_out.contains(&index)
+    }
+
+    /// How many, at most.
     pub fn len(&self) -> usize {
         self.count as usize
     }
 
     /// One by one, ascending by index.
     pub fn iter(&self) -> impl Iterator<Item = ValueRef<'_>> {
-        Values::new(&self.encoded, self.count).map_while(std::result::Result::ok)
+        let all = Values::new(&self.encoded, self.count).map_while(std::result::Result::ok);
+        all.filter(|value| !self.leaves_out(value.index()))
     }
 }
 

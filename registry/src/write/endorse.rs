@@ -10,12 +10,12 @@
 use super::Command;
 use super::draft::{self, Draft, IdentifierUpdate};
 use super::import::ItemError;
-use crate::administrator::HandleValues;
+use crate::administrator::{HandleValues, Handles};
 use crate::record::Record;
 use crate::{Error, Result, now_ms};
 use idnode_proto::identifier::{Identifier, Scheme};
 use idnode_proto::trust::claims::Token;
-use idnode_proto::trust::{Signer, Validity};
+use idnode_proto::trust::{Permission, Signer, Validity};
 use idnode_proto::value::{Permissions, Value, ValueRef, Values, encode_values, types};
 use std::thread::available_parallelism;
 
@@ -40,6 +40,8 @@ pub struct Endorser {
 pub(super) struct Endorsement {
     /// The version that the update was applied to; 0: there was no live record.
     pub version: u64,
+    /// Indexes of the node's own signatures in that version.
+    own: Vec<u32>,
     /// `None`: the update does not apply to that version.
     signatures: Option<Signatures>,
 }
@@ -52,6 +54,12 @@ struct Signatures {
 }
 
 impl Endorsement {
+    /// The indexes of signatures that are taken away before the update is applied. Another version
+    /// than the one that was signed may have others.
+    pub fn own(&self) -> Vec<u32> {
+        self.own.clone()
+    }
+
     /// The values with the signatures over them; `None`: nothing was signed, since the update did
     /// not apply.
     pub fn placed(&self, values: Vec<Value>) -> Option<Vec<Value>> {
@@ -69,6 +77,30 @@ impl Signatures {
     }
 }
 
+/// What a signer's certificate lets it sign; without one that is known here, whatever it is asked to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Grants(Option<Vec<Permission>>);
+
+impl Grants {
+    /// Those of the newest of certificates that is the signer's.
+    fn of_certificates<'v>(signer: &Signer, values: impl Iterator<Item = ValueRef<'v>>) -> Self {
+        let name = signer.name.to_string();
+        let own = values
+            .filter(|value| value.value_type() == types::HS_CERT)
+            .filter_map(|value| Token::certificate(value.data()).ok())
+            .filter(|token| token.claims.claims.sub == name);
+        let newest = own.max_by_key(|token| token.claims.claims.iat);
+        Self(newest.map(|token| token.claims.perms))
+    }
+
+    fn cover(&self, handle: &str) -> bool {
+        let Self(Some(granted)) = self else {
+            return true;
+        };
+        granted.iter().any(|permission| permission.covers(handle))
+    }
+}
+
 impl Endorser {
     /// Whether what a command registers is signed.
     pub(crate) fn concerns(&self, command: &Command) -> bool {
@@ -79,15 +111,29 @@ impl Endorser {
         }
     }
 
-    /// A draft with a signature among its values.
+    /// What the signer may sign as things stand: its certificate is read where whoever verifies would
+    /// look for it. May block on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) fn grants(&self, handles: &impl Handles) -> Result<Grants> {
+        let at = self.signer.chain.first().unwrap_or(&self.signer.name);
+        let Ok(handle) = Identifier::parse(&at.handle) else {
+            return Ok(Grants::default());
+        };
+        let values = handles.values_of(&handle)?.unwrap_or_default();
+        Ok(Grants::of_certificates(&self.signer, values.iter()))
+    }
+
+    /// A draft with a signature among its values, if the signer may sign it.
     ///
     /// # Errors
     /// The key fails; the values no longer fit one record.
-    pub(crate) fn draft(&self, draft: Draft) -> Result<Draft> {
+    pub(crate) fn draft(&self, draft: Draft, grants: &Grants) -> Result<Draft> {
         let Some(handle) = signed_name(&draft.identifier, draft.identifier.spelling()) else {
             return Ok(draft);
         };
-        let signatures = self.signatures(&handle, &draft.values().collect::<Vec<_>>())?;
+        let signatures = self.signatures(&handle, &draft.values().collect::<Vec<_>>(), grants)?;
         let values = draft.values().map(|value| value.to_owned()).collect();
         let values = signatures.placed(values);
         Ok(Draft {
@@ -107,13 +153,15 @@ impl Endorser {
         &self,
         mut update: IdentifierUpdate,
         existing: Option<&Record>,
+        grants: &Grants,
     ) -> Result<IdentifierUpdate> {
         let registered = existing.and_then(|record| record.display.as_deref());
         let Some(handle) = signed_name(&update.identifier, registered) else {
             return Ok(update);
         };
+        let own = self.own_among(existing.iter().flat_map(|existing| existing.values()));
         let left = existing.and_then(|existing| {
-            let values = HandleValues::of_record(existing);
+            let values = HandleValues::of_record(existing).without(own.clone());
             update.change.outcome(&values, &update.identifier).ok()
         });
         let sign = |left: Vec<Value>| {
@@ -121,10 +169,11 @@ impl Endorser {
             let views: Vec<_> = Values::all(&encoded)
                 .map_while(std::result::Result::ok)
                 .collect();
-            self.signatures(&handle, &views)
+            self.signatures(&handle, &views, grants)
         };
         update.endorsement = Some(Endorsement {
             version: existing.map_or(0, |existing| existing.version),
+            own,
             signatures: left.map(sign).transpose()?,
         });
         Ok(update)
@@ -135,6 +184,7 @@ impl Endorser {
     pub(crate) fn chunk(
         &self,
         items: Vec<std::result::Result<Draft, ItemError>>,
+        grants: &Grants,
         wanted: impl Fn(&Identifier) -> bool + Sync,
     ) -> Vec<std::result::Result<Draft, ItemError>> {
         let threads = available_parallelism().map_or(1, usize::from);
@@ -144,7 +194,8 @@ impl Endorser {
             if !wanted(draft.identifier()) {
                 return Ok(draft.withheld_at(0));
             }
-            self.draft(draft).map_err(|error| ItemError::from(&error))
+            self.draft(draft, grants)
+                .map_err(|error| ItemError::from(&error))
         };
         std::thread::scope(|scope| {
             let workers: Vec<_> = items
@@ -165,12 +216,18 @@ impl Endorser {
     /// One signature over what everybody may read, and, where there is more, one over what
     /// administrators alone may read, which they alone may read as well: nobody is told of values
     /// that nobody shows them. Secret keys are in neither.
-    fn signatures(&self, handle: &str, values: &[ValueRef<'_>]) -> Result<Signatures> {
-        let replaced: Vec<u32> = values
-            .iter()
-            .filter(|value| self.is_own(value))
-            .map(|value| value.index())
-            .collect();
+    fn signatures(
+        &self,
+        handle: &str,
+        values: &[ValueRef<'_>],
+        grants: &Grants,
+    ) -> Result<Signatures> {
+        let replaced = self.own_among(values.iter().copied());
+        // What the signer may not sign nobody would trust, nor what others have signed of it.
+        if !grants.cover(handle) {
+            let made = Vec::new();
+            return Ok(Signatures { replaced, made });
+        }
         let is_signed = |value: &&ValueRef<'_>| {
             ![types::HS_SIGNATURE, types::HS_SECKEY]
                 .iter()
@@ -219,6 +276,12 @@ impl Endorser {
             timestamp_s: u32::try_from(now_s).unwrap_or(u32::MAX),
             ..Value::new(index, types::HS_SIGNATURE, data)
         })
+    }
+
+    /// The indexes of this signer's signatures.
+    fn own_among<'v>(&self, values: impl Iterator<Item = ValueRef<'v>>) -> Vec<u32> {
+        let own = values.filter(|value| self.is_own(value));
+        own.map(|value| value.index()).collect()
     }
 
     /// Whether a value is a signature of this signer's.

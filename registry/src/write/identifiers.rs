@@ -2,6 +2,7 @@
 
 use super::authority::Authority;
 use super::draft::{self, Draft, IdentifierUpdate};
+use super::endorse::Endorsement;
 use super::quotas::Meter;
 use super::txn::Txn;
 use super::{Outcome, enterprises, expect_version, templates};
@@ -59,8 +60,10 @@ pub(super) fn update(
         update.expected_version,
         existing.version,
     )?;
-    let values = &HandleValues::of_record(&existing);
-    let values = (update.change).applied(values, &authority, &update.identifier)?;
+    // The node's signatures are in nobody's way: they are made anew.
+    let own = update.endorsement.as_ref().map(Endorsement::own);
+    let values = HandleValues::of_record(&existing).without(own.unwrap_or_default());
+    let values = (update.change).applied(&values, &authority, &update.identifier)?;
     if values.is_empty() {
         return Err(Error::invalid(
             "remove_indexes",

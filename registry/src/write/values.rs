@@ -151,7 +151,9 @@ impl ValueChange {
         let there: Vec<u32> = existing.iter().map(|value| value.index()).collect();
         let is_there = |index: u32| there.binary_search(&index).is_ok();
         let named = |index| format!("{index} of {name}");
-        if let Some(index) = self.remove.iter().find(|index| !is_there(**index)) {
+        // What is left out is there, and in nobody's way.
+        let mut remove = self.remove.iter();
+        if let Some(index) = remove.find(|it| !is_there(**it) && !existing.leaves_out(**it)) {
             return Err(Error::not_found(Object::Value, named(*index)));
         }
         let mut set = self.set.iter().map(|value| value.index);
@@ -161,7 +163,7 @@ impl ValueChange {
                 Some(index) => Err(Error::exists(Object::Value, named(index))),
                 None => Ok(()),
             },
-            SetMode::Modify => match set.find(|index| !is_there(*index)) {
+            SetMode::Modify => match set.find(|it| !is_there(*it) && !existing.leaves_out(*it)) {
                 Some(index) => Err(Error::not_found(Object::Value, named(index))),
                 None => Ok(()),
             },

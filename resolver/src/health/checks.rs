@@ -149,11 +149,14 @@ impl Checker {
             credential: "node".into(),
         };
         let registry = &self.core.registry;
-        let Some(identifier) = &self.options.probe else {
+        let probe = self.options.probe.as_ref();
+        let Some(identifier) = probe.filter(|it| self.is_served(it)) else {
             let written = registry.write(&caller, None, Command::Prune).await;
-            return written
-                .map(|_| "the writer answers".into())
-                .map_err(in_words);
+            let detail = || match probe {
+                Some(probe) => format!("the writer answers; no prefix of {probe} is active here"),
+                None => "the writer answers".to_owned(),
+            };
+            return written.map(|_| detail()).map_err(in_words);
         };
         let began = Instant::now();
         let changed = registry.write(&caller, None, change(identifier)?).await;
@@ -170,6 +173,13 @@ impl Checker {
         let receipt = written.map_err(in_words)?;
         self.registered = Some((receipt.sequence, began));
         Ok(format!("{identifier} is registered"))
+    }
+
+    /// Whether its prefix is active here. One that waits for its review, or that the operator has suspended,
+    /// is no fault of the node's.
+    fn is_served(&self, identifier: &Identifier) -> bool {
+        let prefix = self.core.registry.prefixes().governing(identifier);
+        prefix.is_some_and(|it| it.record.is_active() && it.record.delegation.is_none())
     }
 
     /// Asks for what was registered, until it is answered as it was registered last.

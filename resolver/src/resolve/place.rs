@@ -48,12 +48,19 @@ impl Resolver {
     /// node's; behind them the values that the prefix has itself. Below a delegated prefix its node knows: a referral.
     fn describe_prefix(&self, identifier: &Identifier, prefix: &Prefix) -> Answer {
         let Some(entry) = self.registry.prefixes().get(prefix.key()) else {
-            let above = std::iter::successors(prefix.parent(), Prefix::parent)
+            let above: Vec<_> = std::iter::successors(prefix.parent(), Prefix::parent)
                 .filter_map(|parent| self.registry.prefixes().get(parent.key()))
-                .find(|entry| entry.record.is_active() && entry.record.delegation.is_some());
-            // Nothing is registered under 0.NA itself, so a prefix handle is missing as such.
-            let missing = || Answer::Missing(Missing::Identifier);
-            return above.map_or_else(missing, Answer::Referral);
+                .filter(|entry| entry.record.is_active())
+                .collect();
+            // What there is below a prefix of its own the node knows, of others nothing.
+            let is_known = !above.is_empty() || self.registry.provisioned_under(prefix).is_some();
+            let mut above = above.into_iter();
+            let delegated = above.find(|entry| entry.record.delegation.is_some());
+            let missing = match is_known {
+                true => Missing::Identifier,
+                false => Missing::Prefix,
+            };
+            return delegated.map_or(Answer::Missing(missing), Answer::Referral);
         };
         if !entry.record.is_active() {
             return Answer::Missing(Missing::PrefixNotActive(entry.record.state()));

@@ -1,7 +1,7 @@
 //! Values by a template.
 
 use super::{Condition, Maker, Namespace, Node, Piece, Subject, Template, Test, Text};
-use crate::value::{MAX_DATA_LEN, MAX_VALUES, Permissions, Reference, Value, ValueRef};
+use crate::value::{MAX_DATA_LEN, MAX_VALUES, Permissions, Reference, Value, ValueRef, types};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -184,7 +184,10 @@ impl Work<'_> {
         inside: &'t [Node],
         scope: &mut Scope<'t>,
     ) -> Result<Flow, ComputeError> {
-        for value in self.base {
+        // Signatures are over the base handle, and over its values as they are there.
+        let is_signature =
+            |it: &&ValueRef<'_>| it.value_type().eq_ignore_ascii_case(types::HS_SIGNATURE);
+        for value in self.base.iter().filter(|it| !is_signature(it)) {
             if self.run(inside, Some(value), scope)? == Flow::NotFound {
                 return Ok(Flow::NotFound);
             }

@@ -6,7 +6,7 @@ use super::provision::Provisioner;
 use super::records::{Kind, Transaction, TransactionState};
 use super::session::Session;
 use crate::now_ms;
-use idnode_proto::epp::{Operation, Response};
+use idnode_proto::epp::{Data, Operation, Response};
 
 /// What became of a command.
 #[expect(
@@ -54,17 +54,17 @@ impl Provisioner {
         let may_be_there = transaction.attempts > 0;
         if let Some(question) = question.filter(|_| may_be_there || of_enterprise) {
             let answer = session.ask(question.clone()).await?;
-            match (
-                plan::verdict(transaction.kind(), answer.code),
-                of_enterprise,
-            ) {
-                (Verdict::Done, true) | (Verdict::Exists, false) => {
-                    return self.settled_by(answer, transaction).await;
-                }
-                (Verdict::Later, _) => return self.put_off(transaction, &answer).await,
-                // It is not there: it can be sent, again if need be.
-                _ => {}
+            let is_there = match plan::verdict(transaction.kind(), answer.code) {
+                Verdict::Later => return self.put_off(transaction, &answer).await,
+                // "Found nothing" is a success to some servers.
+                Verdict::Done => of_enterprise && is_numbered(&answer),
+                Verdict::Exists => !of_enterprise,
+                Verdict::Refused => false,
+            };
+            if is_there {
+                return self.settled_by(answer, transaction).await;
             }
+            // It is not there: it can be sent, again if need be.
         }
         transaction.set_state(TransactionState::Sent);
         transaction.attempts = transaction.attempts.saturating_add(1);
@@ -160,4 +160,9 @@ impl Provisioner {
 pub(super) fn count(kind: Kind, outcome: &'static str) {
     metrics::counter!("idnode_epp_transactions_total", "kind" => kind.mark(), "outcome" => outcome)
         .increment(1);
+}
+
+/// Whether a check of an enterprise has found one.
+fn is_numbered(answer: &Response) -> bool {
+    matches!(answer.data, Some(Data::CheckedEnterprise(_)))
 }

@@ -26,12 +26,30 @@ pub(super) struct Proof {
     signature: Option<String>,
     /// Of a derived key, base64.
     salt: Option<String>,
+    #[serde(default, deserialize_with = "number_or_text")]
     iterations: Option<u32>,
     /// Of a derived key, bits.
+    #[serde(default, deserialize_with = "number_or_text")]
     length: Option<u32>,
     /// Ask for a certificate instead.
     #[serde(skip)]
     pub(super) client_certificate: bool,
+}
+
+/// A number, or a text of its digits: in the header field, whose members these are, all are texts.
+fn number_or_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged, expecting = "a number was expected")]
+    enum Either {
+        Number(u32),
+        Text(String),
+    }
+    use serde::Deserialize as _;
+    match Option::<Either>::deserialize(from)? {
+        None => Ok(None),
+        Some(Either::Number(number)) => Ok(Some(number)),
+        Some(Either::Text(text)) => text.parse().map(Some).map_err(serde::de::Error::custom),
+    }
 }
 
 impl Proof {

@@ -41,6 +41,8 @@ struct There {
     /// Messages: their ids, and what is in `resData`.
     queue: Vec<(String, Option<String>)>,
     answers_lost: bool,
+    /// To it, having found nothing is a success.
+    succeeds_in_finding_nothing: bool,
     allows_denied: bool,
     /// Languages it has texts in; none: the usual one.
     languages: Vec<String>,
@@ -96,6 +98,9 @@ impl There {
             }
             Operation::CheckEnterprise(_) if self.enterprise => {
                 answer(ResultCode::OK, Some(Data::CheckedEnterprise("E1".into())))
+            }
+            Operation::CheckEnterprise(_) if self.succeeds_in_finding_nothing => {
+                plain(ResultCode::OK)
             }
             Operation::CheckEnterprise(_) => plain(ResultCode::NOT_FOUND),
             Operation::CreateEnterprise(_) => {
@@ -456,6 +461,23 @@ fn a_change_that_was_refused_is_told_with_the_next_one() {
     };
     assert_eq!(reach.city.as_deref(), Some("140200"));
     assert_eq!(reach.website.as_deref(), Some("https://example.com/"));
+}
+
+#[test]
+fn an_enterprise_is_registered_where_a_check_succeeds_in_finding_nothing() {
+    let world = World::new(There {
+        succeeds_in_finding_nothing: true,
+        ..There::default()
+    });
+    let operator = world.operator();
+    operator.active_prefix("88.118.8", &world.enterprise);
+    world.until("88.118.8", "active");
+    let listed = operator.json(&["upward", "transactions", "--kind", "create-enterprise"]);
+    let made = &listed["transactions"][0];
+    assert_eq!(
+        (&made["state"], &made["attempts"]),
+        (&"done".into(), &1.into())
+    );
 }
 
 #[test]

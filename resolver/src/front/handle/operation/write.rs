@@ -115,8 +115,13 @@ fn minted(start: &str) -> Result<String> {
     Ok(format!("{start}{separator}{suffix}"))
 }
 
+/// A value's timestamp says when it changed here (RFC 3651 §3.1): the client's is passed over.
 fn values(request: &ValuesRequest<'_>) -> Vec<Value> {
-    request.values().map(|value| value.to_owned()).collect()
+    let values = request.values().map(|value| Value {
+        timestamp_s: 0,
+        ..value.to_owned()
+    });
+    values.collect()
 }
 
 pub(super) fn identifier(handle: &str) -> Result<Identifier> {
