@@ -148,7 +148,10 @@ impl Maker {
         }
         for template in moment.templates()? {
             let template = template?;
-            if template.enterprise.is_some_and(|id| id != record.enterprise) {
+            if template
+                .enterprise
+                .is_some_and(|id| id != record.enterprise)
+            {
                 continue;
             }
             let is_new = template.version > since;
