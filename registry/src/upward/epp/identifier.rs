@@ -158,7 +158,8 @@ fn permissions(rights: u16) -> Vec<String> {
     granted.map(|(_, word)| word.to_owned()).collect()
 }
 
-/// The same in one order and spelling: what servers may give back in another.
+/// The same in one order and spelling: what servers may give back in another. Servers and interfaces stay in
+/// their order: clients hash into the one, and take the first of the other.
 fn ordered(object: &IdentifierCreate) -> IdentifierCreate {
     let mut object = object.clone();
     for administrator in &mut object.administrators {
@@ -172,11 +173,7 @@ fn ordered(object: &IdentifierCreate) -> IdentifierCreate {
                     *address = parsed.to_string();
                 }
             }
-            service.addresses.sort();
-            let key = |it: &Interface| (it.protocol.clone(), it.service.clone(), it.port);
-            service.interfaces.sort_by_key(key);
         }
-        site.services.sort_by_key(|it| it.server_id);
     }
     object.sites.sort_by_key(|it| it.index);
     object.contacts.clear();
@@ -341,7 +338,6 @@ mod tests {
         shuffled.sites.reverse();
         shuffled.contacts = vec!["jd1234".to_owned()];
         for site in &mut shuffled.sites {
-            site.services[0].interfaces.reverse();
             if let (_, address) = &mut site.services[0].addresses[0]
                 && address.contains(':')
             {
@@ -350,6 +346,9 @@ mod tests {
         }
         assert_eq!(difference(&shuffled, &delegated), None);
         assert_eq!(digest(&shuffled), digest(&delegated));
+        let mut reordered = delegated.clone();
+        reordered.sites[0].services[0].interfaces.reverse();
+        assert_ne!(difference(&reordered, &delegated), None);
     }
 
     #[test]

@@ -127,6 +127,7 @@ mod tests {
     use super::*;
     use crate::enterprise::{Enterprise, EnterpriseId};
     use crate::layout::{Family, encode_value, number_key};
+    use crate::read::Counters;
     use crate::store::{Mutation, Store, StoreOptions};
     use crate::template::Template;
     use crate::tests::support::Node;
@@ -247,16 +248,9 @@ mod tests {
 
         let prefix = Prefix::parse("88.118.8").unwrap();
         let key = Bytes::copy_from_slice(prefix.key());
-        let counters = crate::read::Counters::default();
-        write(
-            Family::Statistics,
-            key.clone(),
-            Some(encode_value(&counters)),
-        );
-        equal(dir, prefixes, around).unwrap();
-        let counters = crate::read::Counters {
+        let counters = Counters {
             creations: 1,
-            ..counters
+            ..Counters::default()
         };
         write(
             Family::Statistics,

@@ -3,6 +3,7 @@
 
 use super::super::world::National;
 use super::world::*;
+use idnode_proto::report::{Period, Unit};
 use idnode_tests::node::{Addresses, Node, idnode};
 use idnode_tests::run::{Idctl, success};
 use serde_json::{Value, json};
@@ -231,7 +232,8 @@ fn a_clock_that_is_a_month_ahead_at_the_start_is_believed_only_when_it_lasts() {
     dig(&node, "a0", "127.0.0.1");
     node.stop();
     // It begins with a wrong clock, which is soon set right: nothing has happened.
-    let ahead_s = 40 * DAY_S;
+    let month = Period::at(Unit::Month, day(0).begins_ms());
+    let ahead_s = 50 * DAY_S;
     set.set(ahead_s);
     let node = set.node(&world);
     let operator = world.operator(&node);
@@ -252,10 +254,14 @@ fn a_clock_that_is_a_month_ahead_at_the_start_is_believed_only_when_it_lasts() {
     dig(&node, "a2", "127.0.0.1");
     until_told(&operator, &last_hour(ahead_s));
     until_told(&operator, &statistics(day(ahead_s - DAY_S)));
+    until_told(&operator, &format!("service/{month}/"));
     each_once(&operator, &national);
     let first = &taken(&national, &statistics(day(0)))["report"]["statistics"];
     // What was asked before the clock was believed is the open day's.
     assert_eq!(first["queries"], 3, "{first}");
+    // And the rest of the month was downtime in order, not time that the node ran and did nothing.
+    let service = &taken(&national, &format!("service/{month}/"))["report"]["service"];
+    assert!(service["availability"].as_f64() > Some(0.5), "{service}");
     assert_eq!(national.status()["report"]["refused"], json!([]));
     node.stop();
 }
