@@ -15,7 +15,7 @@ use quick_xml::escape::resolve_xml_entity;
 pub mod stream;
 
 use quick_xml::events::attributes::AttrError;
-use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use thiserror::Error;
 
@@ -153,11 +153,27 @@ impl Element {
                 Event::GeneralRef(reference) => tree.character(&reference, offset)?,
                 Event::Text(text) => tree.text(&text.xml10_content(), offset)?,
                 Event::CData(text) => tree.text(&text.xml10_content(), offset)?,
-                Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+                Event::Decl(declared) => in_utf8(&declared, offset)?,
+                Event::Comment(_) | Event::PI(_) => {}
                 Event::Eof => return tree.finish(offset),
             }
         }
     }
+}
+
+/// Err where a document says that it is in another encoding: what it means would be misread.
+fn in_utf8(declared: &BytesDecl<'_>, offset: u64) -> Result<(), XmlError> {
+    let encoding = declared.encoding().transpose();
+    let encoding = encoding.map_err(|error| malformed(&error, offset))?;
+    let name = encoding.as_deref().unwrap_or("UTF-8");
+    if ["UTF-8", "US-ASCII"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
+    {
+        return Ok(());
+    }
+    let reason = format!("it is declared to be in {name:.40}, and UTF-8 alone is read");
+    Err(malformed(&reason, offset))
 }
 
 fn malformed(reason: &impl ToString, offset: u64) -> XmlError {
@@ -318,6 +334,15 @@ mod tests {
             ..Element::default()
         }]));
         assert_eq!(root.text.trim(), "t < <z/>");
+    }
+
+    #[test]
+    fn another_encoding_is_not_misread() {
+        for known in ["UTF-8", "utf-8", "us-ascii"] {
+            parse(&format!("<?xml version='1.0' encoding='{known}'?><a/>")).unwrap();
+        }
+        let refused = parse("<?xml version='1.0' encoding='ISO-8859-1'?><a/>").unwrap_err();
+        assert!(refused.to_string().contains("ISO-8859-1"), "{refused}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::read::Read;
 use super::{NS_ENTERPRISE, Refused, ResultCode};
 use crate::xml::Writer;
+use data_encoding::BASE64;
 
 const XMLNS: (&str, &str) = ("xmlns:ent", NS_ENTERPRISE);
 
@@ -279,6 +280,10 @@ impl Enterprise {
 impl Image {
     /// Kinds of images in any case, with the dot that the draft's text has before some of them.
     fn check(&self) -> Result<(), Refused> {
+        if BASE64.decode(self.data.as_bytes()).is_err() {
+            let reason = "an image is not in base64".to_owned();
+            return Err(Refused::new(ResultCode::VALUE_SYNTAX, reason));
+        }
         let kind = self.kind.trim_start_matches('.').to_ascii_lowercase();
         if matches!(&*kind, "" | "jpeg" | "jpg" | "png" | "bmp") {
             return Ok(());
