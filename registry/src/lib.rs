@@ -22,6 +22,7 @@
 
 pub mod administrator;
 mod background;
+mod backup;
 pub mod change;
 pub mod credential;
 pub mod enterprise;

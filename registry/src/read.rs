@@ -2,10 +2,12 @@
 
 mod below;
 mod export;
+mod mirror;
 mod moment;
 mod page;
 mod registration;
 
+pub use mirror::{MirrorPage, Mirrored, MirroredChange, MirroredRecord};
 pub use moment::Moment;
 pub use page::{DEFAULT_PAGE, MAX_PAGE, Page, PageRequest};
 pub use registration::{Registration, Registrations};

@@ -242,6 +242,13 @@ impl Store {
         Ok(rows.next().transpose()?.map(|(key, _)| Bytes::from(key)))
     }
 
+    /// Writes the store as it is now into a new directory on the same disk: table files are shared, the
+    /// others copied. What memory has is flushed before.
+    pub fn checkpoint(&self, dir: &Path) -> Result<()> {
+        let checkpoint = rocksdb::checkpoint::Checkpoint::new(&self.db)?;
+        Ok(checkpoint.create_checkpoint(dir)?)
+    }
+
     /// Bytes of live table files and memtables.
     pub fn size_bytes(&self) -> u64 {
         let property = |family: Family, name: &str| {

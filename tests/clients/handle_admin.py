@@ -14,7 +14,7 @@ It reads commands as JSON lines from standard input and answers each with a JSON
 
 Fields of "send": op, handle, values, indexes, index, types, flags, session, body (hex instead of
 the fields), no_credential (the message ends with its body), encrypt (by the session's key), mac (of
-the session's key), number (the request id), passed (the recursion count), certify (the answer is to
+the session's key), number (the request id), passed (the recursion count), serial (of site information), certify (the answer is to
 be signed).
 Answers: {"op", "code", "session", "flags", "text", "handles", "values", "challenge", "more",
 "body", "signed" (by whom, when --site-key or the session's key has verified it)}; {"closed": true} when the server closed.
@@ -43,6 +43,7 @@ ENCRYPTED = 0x20000000
 AES, SM4 = 3, 4
 DIGESTS = {1: ("md5", 16), 2: ("sha1", 20), 3: ("sha256", 32)}
 LISTS = (105, 106, 302)
+MIRRORED = (1001, 1002)
 
 
 def sized(data):
@@ -200,14 +201,14 @@ class Client:
         self.number += 1
         number = command.get("number", self.number)
         passed = command.get("passed", 0)
-        header = HEADER.pack(command["op"], 0, flags, 0xFFFF, passed, 0, 0, len(body))
+        header = HEADER.pack(command["op"], 0, flags, command.get("serial", 0xFFFF), passed, 0, 0, len(body))
         contents = header + body
         if command.get("mac"):
             contents += sized(self.mac(contents, command["session"]))
         elif not command.get("no_credential"):
             contents += bytes(4)
         major, minor = (int(part) for part in self.arguments.version.split("."))
-        envelope_flags = 0x02
+        envelope_flags = 0x82 if command.get("compressed") else 0x02
         if command.get("encrypt"):
             contents = self.encrypt(contents)
             envelope_flags |= 0x40
@@ -221,7 +222,8 @@ class Client:
         parts = answer
         while parts.get("more"):
             parts = self.answer(number)
-            answer["handles"] += parts["handles"]
+            if "handles" in parts:
+                answer["handles"] += parts["handles"]
             answer["messages"] = answer.get("messages", 1) + 1
         return answer
 
@@ -258,6 +260,8 @@ class Client:
             answer["challenge"] = len(self.challenge[0])
         elif code == 1 and op in LISTS:
             answer["handles"] = [body.sized().decode() for _ in range(body.u32())]
+            answer["more"] = bool(flags & CONTINUES)
+        elif code == 1 and op in MIRRORED:
             answer["more"] = bool(flags & CONTINUES)
         elif code == 1 and op == 1:
             body.sized()

@@ -4,6 +4,7 @@ use super::admin::AdminId;
 use super::auth::{ClientKey, ProofError};
 use super::body::challenge::{Challenge, LogIn, PasswordLogIn, VerifyRequest};
 use super::body::change::{HandleRequest, RemoveRequest, ValuesRequest};
+use super::body::mirror::{DumpRequest, TransactionsRequest};
 use super::body::session::{KeyExchange, SessionSetup};
 use super::client::RequestHead;
 use super::code::OpCode;
@@ -49,6 +50,39 @@ impl RequestHead {
     /// List the prefixes at home on the server.
     pub fn list_prefixes(&self, prefix_handle: &str) -> Result<Vec<u8>, MessageTooLong> {
         self.request(OpCode::LIST_PREFIXES, &HandleRequest::encode(prefix_handle))
+    }
+
+    /// Ask for the number of the next transaction.
+    pub fn next_transaction(&self) -> Result<Vec<u8>, MessageTooLong> {
+        self.request(OpCode::NEXT_TRANSACTION, &[])
+    }
+
+    /// Retrieve transactions from a number on, of some prefixes or of everything; about so many, or
+    /// with 0 all.
+    pub fn transactions(
+        &self,
+        from: u64,
+        most: u32,
+        prefixes: &[&str],
+    ) -> Result<Vec<u8>, MessageTooLong> {
+        let prefixes = prefixes.to_vec();
+        let body = TransactionsRequest {
+            from,
+            most,
+            prefixes,
+        };
+        self.request(OpCode::RETRIEVE_TRANSACTIONS, &body.encode())
+    }
+
+    /// Dump the handles of some prefixes, or everything.
+    pub fn dump(&self, prefixes: &[&str]) -> Result<Vec<u8>, MessageTooLong> {
+        let prefixes = prefixes.to_vec();
+        self.request(OpCode::DUMP_HANDLES, &DumpRequest { prefixes }.encode())
+    }
+
+    /// Have the server back itself up.
+    pub fn back_up(&self) -> Result<Vec<u8>, MessageTooLong> {
+        self.request(OpCode::BACKUP, &[])
     }
 
     /// Make the server responsible for a prefix.

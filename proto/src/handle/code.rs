@@ -88,6 +88,10 @@ impl OpCode {
                 | Self::HOME_PREFIX
                 | Self::UNHOME_PREFIX
                 | Self::LIST_PREFIXES
+                | Self::NEXT_TRANSACTION
+                | Self::RETRIEVE_TRANSACTIONS
+                | Self::DUMP_HANDLES
+                | Self::BACKUP
                 | Self::LOGIN_PASSWORD
                 | Self::LOGIN
         )
@@ -127,7 +131,7 @@ codes! { ResponseCode:
     NO_SESSION_KEY = 502, "no session key";
     SESSION_NOT_SUPPORTED = 503, "session not supported";
     INVALID_SESSION_KEY = 504, "invalid session key";
-    CODE_505 = 505, "session error 505";
+    REPEATED_MESSAGE = 505, "session message repeated";
     CODE_601 = 601, "code 601, known to the Chinese SDKs";
     CODE_602 = 602, "code 602, known to the Chinese SDKs";
     DAILY_QUOTA = 603, "daily quota used up";

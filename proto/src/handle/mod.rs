@@ -58,7 +58,7 @@ pub use digest::RequestDigest;
 pub use envelope::{Envelope, EnvelopeFlags, Version};
 pub use exchange::{Exchange, ExchangeError, Step};
 pub use frame::{FrameError, FrameStatus, tcp_frame};
-pub use header::{Header, OpFlags};
+pub use header::{Header, OpFlags, SITE_SERIAL_UNKNOWN};
 pub use message::{MAX_MESSAGE_LEN, Message, MessageTooLong};
 pub use predefined::decode_handle_data;
 pub use reply::Reply;

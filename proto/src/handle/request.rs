@@ -6,7 +6,7 @@ use super::body::Operation;
 use super::code::{OpCode, ResponseCode};
 use super::digest::RequestDigest;
 use super::envelope::{ENVELOPE_LEN, Envelope, Version};
-use super::header::{Header, OpFlags};
+use super::header::{Header, OpFlags, SITE_SERIAL_UNKNOWN};
 use super::message::Message;
 use super::wire::{Reader, WireError};
 use crate::value::{MAX_HANDLE_LEN, MAX_TYPE_LEN, MAX_VALUES};
@@ -39,6 +39,8 @@ pub struct ReplyTo {
     pub flags: OpFlags,
     /// The request's recursion count, repeated.
     pub recursion_count: u8,
+    /// The serial of the site record by which the client has come here.
+    pub site_serial: u16,
     /// The digest the request asked for.
     pub digest: Option<RequestDigest>,
 }
@@ -58,6 +60,7 @@ impl ReplyTo {
             op_code: OpCode::RESERVED,
             flags: OpFlags::NONE,
             recursion_count: 0,
+            site_serial: SITE_SERIAL_UNKNOWN,
             digest: None,
         }
     }
@@ -71,6 +74,7 @@ impl ReplyTo {
             op_code,
             flags: header.flags,
             recursion_count: header.recursion_count,
+            site_serial: header.site_serial,
             ..self
         }
     }

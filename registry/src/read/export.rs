@@ -47,7 +47,7 @@ impl Registry {
     }
 
     #[allow(clippy::type_complexity)]
-    fn export_ranges(
+    pub(super) fn export_ranges(
         &self,
         caller: &Caller,
         prefix: Option<&Prefix>,
@@ -83,7 +83,9 @@ impl Registry {
 
 /// Ranges in order, those inside another one left out: a prefix may lie inside a shorter one.
 #[allow(clippy::type_complexity)]
-fn merged(mut ranges: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+pub(super) fn merged(
+    mut ranges: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     ranges.sort();
     let mut out: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::with_capacity(ranges.len());
     for (start, end) in ranges {

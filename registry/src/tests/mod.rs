@@ -15,6 +15,7 @@ mod idempotency;
 mod lifecycle;
 mod listing;
 mod log;
+mod mirrors;
 mod model;
 mod nesting;
 mod provisioning;

@@ -245,6 +245,35 @@ impl PrefixUpdate {
     }
 }
 
+/// A prefix that is applied for by its handle, `0.NA/<prefix>`, with the values that it is to have
+/// of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrefixDraft {
+    pub(super) prefix: Prefix,
+    /// None: it is to have none.
+    pub(super) change: Option<ValueChange>,
+}
+
+impl PrefixDraft {
+    /// Checks an application. Its values are those that [`PrefixUpdate::new`] takes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the part.
+    pub fn new(prefix: Prefix, values: Vec<Value>, now_s: u32) -> Result<Self> {
+        if values.is_empty() {
+            return Ok(Self {
+                prefix,
+                change: None,
+            });
+        }
+        let update = PrefixUpdate::new(prefix, values, vec![], true, None, now_s)?;
+        Ok(Self {
+            prefix: update.prefix,
+            change: Some(update.change),
+        })
+    }
+}
+
 /// Whether a prefix's templates can be used. One value of them a change: reading regular
 /// expressions takes time.
 fn check_templates(set: &[Value]) -> Result<()> {

@@ -2,7 +2,7 @@
 //! not acknowledged here.
 
 use super::Command;
-use super::draft::PrefixUpdate;
+use super::draft::{PrefixDraft, PrefixUpdate};
 use super::txn::Txn;
 use crate::{Error, Result};
 use idnode_proto::identifier::{Prefix, PrefixCandidates};
@@ -53,6 +53,7 @@ impl Command {
                 txn.require_here(identifier.prefix_candidates())
             }
             Self::ApplyPrefix { prefix, .. }
+            | Self::CreatePrefix(PrefixDraft { prefix, .. })
             | Self::TransitionPrefix { prefix, .. }
             | Self::SetDelegation { prefix, .. }
             | Self::UpdatePrefix(PrefixUpdate { prefix, .. }) => {

@@ -18,7 +18,7 @@ mod txn;
 mod values;
 mod writer;
 
-pub use draft::{Draft, IdentifierUpdate, MAX_RECORD_BYTES, PrefixUpdate};
+pub use draft::{Draft, IdentifierUpdate, MAX_RECORD_BYTES, PrefixDraft, PrefixUpdate};
 pub use endorse::Endorser;
 pub use held::Held;
 pub use idempotency::Idempotency;
@@ -82,6 +82,10 @@ pub enum Command {
         /// For whom.
         enterprise: EnterpriseId,
     },
+    /// Applies for a prefix by its handle. An enterprise for itself; the operator, and an
+    /// administrator that the HS_ADMIN values of the prefix above let add prefixes, for the
+    /// enterprise that has the prefix above.
+    CreatePrefix(PrefixDraft),
     /// A step of a prefix's lifecycle.
     TransitionPrefix {
         /// Which.
@@ -262,6 +266,7 @@ impl Command {
             Self::ApplyPrefix { prefix, enterprise } => {
                 prefixes::apply(txn, caller, prefix, *enterprise)
             }
+            Self::CreatePrefix(draft) => prefixes::create(txn, caller, draft),
             Self::TransitionPrefix {
                 prefix,
                 action,
@@ -318,6 +323,7 @@ impl Command {
             | Self::ReviewEnterprise { id, .. }
             | Self::SetQuota { id, .. } => enterprises::current(txn, caller, *id),
             Self::ApplyPrefix { prefix, .. }
+            | Self::CreatePrefix(PrefixDraft { prefix, .. })
             | Self::TransitionPrefix { prefix, .. }
             | Self::SetDelegation { prefix, .. }
             | Self::UpdatePrefix(PrefixUpdate { prefix, .. }) => {
@@ -334,7 +340,11 @@ impl Command {
         match self {
             Self::CreateIdentifier(draft) => draft.weight(),
             Self::UpdateIdentifier(IdentifierUpdate { change, .. })
-            | Self::UpdatePrefix(PrefixUpdate { change, .. }) => 1_024 + change.weight(),
+            | Self::UpdatePrefix(PrefixUpdate { change, .. })
+            | Self::CreatePrefix(PrefixDraft {
+                change: Some(change),
+                ..
+            }) => 1_024 + change.weight(),
             Self::ImportChunk { items, .. } => items.iter().flatten().map(Draft::weight).sum(),
             _ => 1_024,
         }

@@ -1,6 +1,6 @@
 //! Commands on prefixes.
 
-use super::draft::{self, PrefixUpdate};
+use super::draft::{self, PrefixDraft, PrefixUpdate};
 use super::quotas::Meter;
 use super::txn::{Census, Txn};
 use super::{Outcome, enterprises, expect_version, identifiers};
@@ -13,7 +13,9 @@ use crate::read::Counters;
 use crate::{Caller, Error, Object, Result};
 use bytes::Bytes;
 use idnode_proto::dnsname;
+use idnode_proto::handle::AdminRights;
 use idnode_proto::identifier::{Prefix, Relation, Scheme};
+use idnode_proto::value::Value;
 
 pub(super) fn apply(
     txn: &mut Txn<'_>,
@@ -22,6 +24,69 @@ pub(super) fn apply(
     enterprise: EnterpriseId,
 ) -> Result<Outcome> {
     caller.require_owner(enterprise, &format!("enterprise {enterprise}"))?;
+    register(txn, caller, prefix, enterprise, Vec::new())
+}
+
+/// Applies for a prefix by its handle.
+pub(super) fn create(txn: &mut Txn<'_>, caller: &Caller, draft: &PrefixDraft) -> Result<Outcome> {
+    let prefix = &draft.prefix;
+    let enterprise = applicant(txn, caller, prefix)?;
+    let values = match &draft.change {
+        Some(change) => change.outcome(&HandleValues::default(), prefix)?,
+        None => Vec::new(),
+    };
+    register(txn, caller, prefix, enterprise, values)
+}
+
+/// For which enterprise a prefix is applied for by its handle, which names none.
+fn applicant(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<EnterpriseId> {
+    caller.require_known()?;
+    if let Some(id) = caller.enterprise() {
+        return Ok(id);
+    }
+    let Some(above) = above(txn, prefix, |_| true)? else {
+        return Err(match caller {
+            Caller::Administrator(administrator) => Error::NotAdministrator {
+                administrator: administrator.name().to_owned(),
+                name: format!("prefix {prefix}"),
+            },
+            _ => Error::Denied(format!(
+                "prefix {prefix} is below none that is registered here, so that it is not known \
+                 for whom it is: idctl prefix apply says so"
+            )),
+        });
+    };
+    let values = || HandleValues::of_prefix(&above);
+    let authority = identifiers::authority_over(txn, caller, &above, values)?;
+    authority.require(AdminRights::ADD_PREFIX)?;
+    if authority.is_administrator() {
+        identifiers::require_active(&above)?;
+    }
+    Ok(above.owner())
+}
+
+/// The longest registered prefix above a prefix, of those that it `is` so related to.
+fn above(
+    txn: &Txn<'_>,
+    prefix: &Prefix,
+    is: impl Fn(Relation) -> bool,
+) -> Result<Option<PrefixRecord>> {
+    let shorter = prefix.candidates().skip(1);
+    for candidate in shorter.filter(|shorter| is(shorter.relation)) {
+        if let Some(record) = txn.prefix(candidate.key)? {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
+fn register(
+    txn: &mut Txn<'_>,
+    caller: &Caller,
+    prefix: &Prefix,
+    enterprise: EnterpriseId,
+    values: Vec<Value>,
+) -> Result<Outcome> {
     enterprises::get(txn, enterprise)?;
     let key = Bytes::copy_from_slice(prefix.key());
     if txn.prefix(&key)?.is_some() {
@@ -30,7 +95,7 @@ pub(super) fn apply(
             name: prefix.to_string(),
         });
     }
-    require_outside_others(txn, caller, prefix)?;
+    require_outside_others(txn, caller, enterprise, prefix)?;
     let mut meter = Meter::default();
     meter.prefix(txn, caller, enterprise)?;
     meter.finish(txn);
@@ -54,8 +119,11 @@ pub(super) fn apply(
         enterprise: enterprise.0,
         state: PrefixState::PendingReview as i32,
         created_at_ms: txn.now_ms(),
+        values: draft::encode(&values)?,
+        value_count: values.len() as u32,
         ..PrefixRecord::default()
     };
+    require_one_message(&record, "set_values")?;
     txn.set(
         Family::PrefixesByEnterprise,
         index_key(enterprise.0, &key),
@@ -68,22 +136,23 @@ pub(super) fn apply(
 
 /// Err if a prefix is part of one that another enterprise holds, in whatever state: from its
 /// application on it would own that part, so that only the operator takes it away.
-fn require_outside_others(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<()> {
-    let longer_than = prefix.candidates().skip(1);
-    for candidate in longer_than.filter(|shorter| shorter.relation == Relation::Owner) {
-        let Some(shorter) = txn.prefix(candidate.key)? else {
-            continue;
-        };
-        if caller.owns(shorter.owner()) {
-            return Ok(());
+fn require_outside_others(
+    txn: &Txn<'_>,
+    caller: &Caller,
+    enterprise: EnterpriseId,
+    prefix: &Prefix,
+) -> Result<()> {
+    match above(txn, prefix, |relation| relation == Relation::Owner)? {
+        Some(shorter) if shorter.owner() != enterprise && !caller.is_operator() => {
+            let reason = format!(
+                "prefix {prefix} is part of {}, which belongs to another: only the operator \
+                 registers it",
+                shorter.prefix()?
+            );
+            Err(Error::Denied(reason))
         }
-        let reason = format!(
-            "prefix {prefix} is part of {}, which belongs to another: only the operator registers it",
-            shorter.prefix()?
-        );
-        return Err(Error::Denied(reason));
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 pub(super) fn transition(

@@ -271,6 +271,7 @@ pub(super) fn handle_options(config: &Config) -> HandleOptions {
         max_tcp_connections: config.handle.max_tcp_connections as usize,
         max_udp_in_flight: config.handle.max_udp_in_flight as usize,
         udp_realtime: config.handle.udp_realtime,
+        backups: config.node.data_dir.join("backups"),
         ..HandleOptions::default()
     }
 }

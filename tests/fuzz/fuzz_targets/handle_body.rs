@@ -9,6 +9,9 @@ use idnode_proto::handle::auth::agreement::DiffieHellman;
 use idnode_proto::handle::body::challenge::{Challenge, ChallengeAnswer, LogIn};
 use idnode_proto::handle::body::change::{RemoveRequest, ValuesRequest, decode_created};
 use idnode_proto::handle::body::list::decode_handle_list;
+use idnode_proto::handle::body::mirror::{
+    Dump, DumpRequest, Transactions, TransactionsRequest, decode_backup, decode_next_transaction,
+};
 use idnode_proto::handle::body::session::{KeyAgreement, KeyExchange, SessionAnswer, SessionSetup};
 use idnode_proto::handle::{OpCode, Operation};
 use idnode_proto::value::Value;
@@ -26,6 +29,10 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(handles) = decoded(body, || decode_handle_list(body)) {
         assert!(handles.len() * 4 <= body.len());
     }
+    let _ = decode_next_transaction(body);
+    let _ = decode_backup(body);
+    let _ = decoded(body, || Transactions::decode(body));
+    let _ = decoded(body, || Dump::decode(body));
     if let Ok(challenge) = decoded(body, || Challenge::decode(body)) {
         let mut written = Vec::new();
         challenge.encode(&mut written);
@@ -57,6 +64,11 @@ fn again(operation: &Operation<'_>) {
         Operation::AnswerChallenge(read) => {
             assert_eq!(ChallengeAnswer::decode(&read.encode()).as_ref(), Ok(read));
         }
+        Operation::Transactions(read) => {
+            let body = read.encode();
+            assert_eq!(TransactionsRequest::decode(&body).as_ref(), Ok(read));
+        }
+        Operation::Dump(read) => assert_eq!(DumpRequest::decode(&read.encode()).as_ref(), Ok(read)),
         Operation::LogIn(read) => assert_eq!(LogIn::decode(&read.encode()).as_ref(), Ok(read)),
         Operation::ExchangeKey(read) => {
             assert_eq!(KeyExchange::decode(&read.encode()).as_ref(), Ok(read));

@@ -2,6 +2,7 @@
 
 mod codes;
 mod guesses;
+mod mirror;
 mod sessions;
 
 use std::io::{BufRead, BufReader, Write};

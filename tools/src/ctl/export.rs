@@ -128,13 +128,13 @@ async fn write(
 }
 
 /// Standard output, or a file that gets its name when it is complete.
-enum Target {
+pub(super) enum Target {
     Stdout,
     File { partial: PathBuf, path: PathBuf },
 }
 
 impl Target {
-    fn create(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn create(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path else {
             return Ok(Self::Stdout);
         };
@@ -151,14 +151,14 @@ impl Target {
         Ok(target)
     }
 
-    fn open(&self) -> io::Result<Box<dyn io::Write + Send>> {
+    pub(super) fn open(&self) -> io::Result<Box<dyn io::Write + Send>> {
         Ok(match self {
             Self::Stdout => Box::new(io::stdout()),
             Self::File { partial, .. } => Box::new(File::create(partial)?),
         })
     }
 
-    fn broken(&self, source: io::Error) -> Failure {
+    pub(super) fn broken(&self, source: io::Error) -> Failure {
         match self {
             Self::Stdout => Failure::stdout(source),
             Self::File { partial, .. } => Failure::Io {
@@ -169,7 +169,7 @@ impl Target {
     }
 
     /// Leaves nothing behind of a file that was not completed.
-    fn discard(&self) {
+    pub(super) fn discard(&self) {
         if let Self::File { partial, .. } = self {
             // It is no use to anybody; that it cannot be removed is not worth hiding the cause.
             let _ = fs::remove_file(partial);
@@ -177,7 +177,7 @@ impl Target {
     }
 
     /// Makes the file durable under its name.
-    fn complete(&self) -> Result<Option<&Path>, Failure> {
+    pub(super) fn complete(&self) -> Result<Option<&Path>, Failure> {
         let Self::File { partial, path } = self else {
             return Ok(None);
         };

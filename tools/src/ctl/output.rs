@@ -61,6 +61,11 @@ impl Out {
         write_out(&format!("{text}\n"))
     }
 
+    /// Says something beside the answer, to everybody.
+    pub(crate) fn aside(self, text: &str) {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
     /// Says something beside the answer, to people only.
     pub(crate) fn note(self, text: &str) {
         if !self.json {
@@ -113,7 +118,7 @@ impl List {
     }
 }
 
-fn write_out(text: &str) -> Result<(), Failure> {
+pub(super) fn write_out(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout
         .write_all(text.as_bytes())

@@ -194,7 +194,7 @@ fn api_scheme(scheme: idnode_proto::identifier::Scheme) -> api::Scheme {
     }
 }
 
-fn api_value(value: value::Value) -> api::Value {
+pub(super) fn api_value(value: value::Value) -> api::Value {
     let data = match String::from_utf8(value.data) {
         Ok(text) => Data::Text(text),
         Err(bytes) => Data::Raw(bytes.into_bytes()),

@@ -8,13 +8,12 @@
 //! | [`list`] | handles and prefixes, in several messages where one does not hold them |
 //! | [`challenge`] | challenges, their answers, verification, log-in |
 //! | [`session`] | set-up and key exchange |
-//!
-//! The bodies of operations 1000 to 1003 (transactions, dumps, backups) are specified nowhere in
-//! public, so they have none here.
+//! | [`mirror`] | transactions, dumps, backups; in a form of this project's own |
 
 pub mod challenge;
 pub mod change;
 pub mod list;
+pub mod mirror;
 pub mod session;
 
 use super::code::OpCode;
@@ -23,6 +22,7 @@ use super::wire::{Reader, WireError};
 use crate::value::MAX_HANDLE_LEN;
 use challenge::{ChallengeAnswer, LogIn, PasswordLogIn, VerifyRequest};
 use change::{HandleRequest, RemoveRequest, ValuesRequest};
+use mirror::{DumpRequest, TransactionsRequest};
 use session::{KeyExchange, SessionSetup};
 
 /// A request of any operation but resolution and site information, with its body read.
@@ -56,11 +56,19 @@ pub enum Operation<'a> {
     TerminateSession,
     /// 402: the session's key, chosen by the client.
     ExchangeKey(KeyExchange<'a>),
+    /// 1000: the number that the next transaction will have.
+    NextTransaction,
+    /// 1001: transactions from a number on.
+    Transactions(TransactionsRequest<'a>),
+    /// 1002: handles with their values.
+    Dump(DumpRequest<'a>),
+    /// 1003: a backup of the server.
+    BackUp,
     /// 2000: log in with name and password.
     LogInWithPassword(PasswordLogIn<'a>),
     /// 2001: log in the connection by a challenge.
     LogIn(LogIn<'a>),
-    /// 1000 to 1003, or a number without a meaning: the body is not read.
+    /// A number without a meaning: the body is not read.
     Unspecified(OpCode),
 }
 
@@ -84,6 +92,10 @@ impl<'a> Operation<'a> {
             OpCode::SESSION_SETUP => Self::SetUpSession(SessionSetup::decode(body)?),
             OpCode::SESSION_TERMINATE => Self::TerminateSession,
             OpCode::SESSION_EXCHANGE_KEY => Self::ExchangeKey(KeyExchange::decode(body)?),
+            OpCode::NEXT_TRANSACTION => Self::NextTransaction,
+            OpCode::RETRIEVE_TRANSACTIONS => Self::Transactions(TransactionsRequest::decode(body)?),
+            OpCode::DUMP_HANDLES => Self::Dump(DumpRequest::decode(body)?),
+            OpCode::BACKUP => Self::BackUp,
             OpCode::LOGIN_PASSWORD => {
                 let query = ResolveRequest::decode(body)?;
                 Self::LogInWithPassword(PasswordLogIn::of(&query)?)

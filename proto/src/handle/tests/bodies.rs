@@ -246,13 +246,13 @@ fn a_handle_that_is_none_is_told_from_a_body_that_is_none() {
 }
 
 #[test]
-fn operations_without_a_public_form_keep_their_number() {
-    for number in 1000..1004 {
-        let request = HEAD.request(OpCode(number), b"whatever").unwrap();
-        served(&request, |operation| {
-            assert_eq!(operation, Operation::Unspecified(OpCode(number)));
-        });
-    }
+fn operations_without_a_body_are_told_apart() {
+    served(&HEAD.next_transaction().unwrap(), |operation| {
+        assert_eq!(operation, Operation::NextTransaction);
+    });
+    served(&HEAD.back_up().unwrap(), |operation| {
+        assert_eq!(operation, Operation::BackUp);
+    });
     served(&HEAD.terminate_session().unwrap(), |operation| {
         assert_eq!(operation, Operation::TerminateSession);
     });

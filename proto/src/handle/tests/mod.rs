@@ -12,6 +12,7 @@ mod exchanges;
 mod golden;
 mod malformed;
 mod malformed_bodies;
+mod mirrors;
 mod proofs;
 mod refused;
 mod round_trip;

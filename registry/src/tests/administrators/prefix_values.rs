@@ -3,8 +3,8 @@
 use super::*;
 use crate::change::Change;
 use crate::enterprise::EnterpriseId;
-use crate::prefix::Delegation;
-use crate::write::Outcome;
+use crate::prefix::{Delegation, PrefixState};
+use crate::write::{Outcome, PrefixDraft};
 
 fn invalid(update: Result<PrefixUpdate>) -> String {
     match update.unwrap_err() {
@@ -180,4 +180,57 @@ fn sites_and_values_fit_one_answer_together() {
     assert_eq!(node.refusal(delegate(3)), "INVALID");
     // What a prefix is asked for is kept where it is, wherever its identifiers are.
     assert_eq!(indexes(&node), [20, 300]);
+}
+
+fn draft(prefix: &str, values: Vec<Value>) -> Command {
+    Command::CreatePrefix(PrefixDraft::new(parsed(prefix), values, STAMP_S).unwrap())
+}
+
+#[test]
+fn a_prefix_that_is_applied_for_by_its_handle_keeps_the_values_it_came_with() {
+    let node = node();
+    let owner = holder(EnterpriseId(1));
+    let values = vec![text_value(17, "x"), secret(300, "geheim")];
+    node.try_as(&owner, draft("88.118.8.1", values)).unwrap();
+    let record = node.prefix("88.118.8.1").unwrap();
+    assert_eq!(record.state(), PrefixState::PendingReview);
+    assert_eq!(record.owner(), EnterpriseId(1));
+    let kept: Vec<_> = record.values().map(|value| value.index()).collect();
+    assert_eq!(kept, [17, 300]);
+    // Its key proves nothing before it is approved.
+    let key = node.registry().administrator(&id("300:0.NA/88.118.8.1"));
+    assert!(key.unwrap().is_none());
+    assert!(matches!(
+        node.try_as(&owner, draft("88.118.8.1", vec![])),
+        Err(Error::Exists { .. })
+    ));
+    // The operator's are of the enterprise that has the prefix above.
+    node.write(draft("88.118.9.1", vec![]));
+    let owner = node.prefix("88.118.9").unwrap().owner();
+    assert_eq!(node.prefix("88.118.9.1").unwrap().owner(), owner);
+    let alone = node.try_write(draft("88.118.10", vec![]));
+    assert!(matches!(alone, Err(Error::Denied(_))));
+    let site = Value::new(1, types::HS_SITE, "");
+    assert!(PrefixDraft::new(parsed("88.118.10"), vec![site], STAMP_S).is_err());
+}
+
+#[test]
+fn an_administrator_adds_prefixes_with_the_right_to() {
+    let node = node();
+    let administrator = node.administrator(ADMIN);
+    let asked = || node.try_as(&administrator, draft("88.118.8.1", vec![]));
+    assert_eq!(fate(&asked()), Fate::NotAdministrator);
+    node.write(put_on(
+        HOME,
+        vec![admin(100, AdminRights::ADD_HANDLE, ADMIN)],
+    ));
+    assert_eq!(fate(&asked()), Fate::NoRight);
+    node.write(put_on(
+        HOME,
+        vec![admin(100, AdminRights::ADD_PREFIX, ADMIN)],
+    ));
+    assert_eq!(fate(&asked()), Fate::Done);
+    assert_eq!(node.prefix("88.118.8.1").unwrap().owner(), EnterpriseId(1));
+    let elsewhere = node.try_as(&administrator, draft("88.118.10", vec![]));
+    assert_eq!(fate(&elsewhere), Fate::NotAdministrator);
 }

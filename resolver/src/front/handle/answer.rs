@@ -12,10 +12,11 @@ use crate::resolve::{self, Basis, Filter, Query, Resolver};
 use crate::trust::Verdicts;
 use idnode_proto::handle::{
     Envelope, FrameError, OpFlags, RefusedRequest, Reply, ReplyTo, Request, RequestFault,
-    ResolveRequest, ResponseCode, Site, Transport, decode_request,
+    ResolveRequest, ResponseCode, SITE_SERIAL_UNKNOWN, Site, Transport, decode_request,
 };
 use idnode_proto::identifier::Identifier;
 use idnode_registry::Caller;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,8 +30,8 @@ const MAX_REFUSAL_TEXT: usize = 120;
 pub(super) const MIN_EXPIRATION_S: u32 = 300;
 /// An answer holds at most this long, seconds.
 pub(super) const MAX_EXPIRATION_S: u32 = 86_400;
-/// The site serial of a node without site information.
-const SERIAL_UNKNOWN: u16 = 0xffff;
+/// The site serial of requests by which the ID-SDK says that it has none.
+const SERIAL_OF_ID_SDK: u16 = 0;
 
 /// Everyone who has not proven to be somebody.
 static STRANGER: Caller = Caller::Stranger;
@@ -100,6 +101,8 @@ pub(super) struct Answerer {
     pub(super) metrics: Metrics,
     verdicts: Option<Arc<Verdicts>>,
     pub(super) site_key: Option<Arc<SiteKey>>,
+    /// Where backups are made.
+    pub(super) backups: PathBuf,
 }
 
 impl Answerer {
@@ -107,12 +110,15 @@ impl Answerer {
     pub(super) fn new(core: Arc<Core>) -> Self {
         let site = Site::decode(core.resolver.own_site()).ok();
         Self {
-            site_serial: site.as_ref().map_or(SERIAL_UNKNOWN, |site| site.serial),
+            site_serial: site
+                .as_ref()
+                .map_or(SITE_SERIAL_UNKNOWN, |site| site.serial),
             primary: site.is_some_and(|site| site.primary),
             operations: Operations::default(),
             metrics: Metrics::new(),
             verdicts: None,
             site_key: None,
+            backups: PathBuf::from("backups"),
             core,
         }
     }
@@ -125,6 +131,11 @@ impl Answerer {
     /// The same with a key that answers are signed with.
     pub(super) fn with_site_key(self, site_key: Option<Arc<SiteKey>>) -> Self {
         Self { site_key, ..self }
+    }
+
+    /// The same with backups made in a directory.
+    pub(super) fn with_backups(self, backups: PathBuf) -> Self {
+        Self { backups, ..self }
     }
 
     /// How answers are found.
@@ -415,10 +426,23 @@ impl Answerer {
         let text = text
             .get(..text.floor_char_boundary(MAX_ERROR_TEXT))
             .unwrap_or_default();
+        let code = match code {
+            // What led the client here may say by now who is responsible.
+            ResponseCode::NOT_RESPONSIBLE if self.is_stale(to.site_serial) => {
+                ResponseCode::STALE_SITE
+            }
+            code => code,
+        };
         let reply = self.reply(to, expiration_s(0, now_s()));
         // A text of this length always fits a message.
         let written = reply.error(&mut scratch.reply, code, text);
         debug_assert!(written.is_ok());
+    }
+
+    /// Whether a client has come here by site information that has changed since.
+    fn is_stale(&self, serial: u16) -> bool {
+        let unknown = [SITE_SERIAL_UNKNOWN, SERIAL_OF_ID_SDK];
+        serial != self.site_serial && !unknown.contains(&serial)
     }
 
     /// An answer about to be written; it is authoritative where that was asked for and this is a

@@ -59,10 +59,11 @@ impl<'m> Usual<'m> {
         is_usual.then_some(Self { message, body })
     }
 
-    /// Writes what of it the answer depends on: versions, options, recursion count, what is asked.
+    /// Writes what of it the answer depends on: versions, options, site serial, recursion count,
+    /// what is asked.
     fn write_key(&self, key: &mut Vec<u8>) {
         key.clear();
-        for part in [0..4, 28..32, 34..35] {
+        for part in [0..4, 28..35] {
             key.extend_from_slice(self.message.get(part).unwrap_or_default());
         }
         key.extend_from_slice(self.body);

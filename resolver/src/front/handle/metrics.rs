@@ -74,6 +74,8 @@ labels! {
         Signatures = "handle_signatures",
         /// Sessions, of one network or of all, that administrators use.
         Sessions = "handle_sessions",
+        /// Dumps and retrievals of transactions at once.
+        Mirrors = "handle_mirrors",
         /// How long a TLS handshake may take.
         TlsHandshakes = "handle_tls_handshakes",
         /// A frame above the message limit.

@@ -40,6 +40,7 @@ use idnode_proto::handle::{Reassembler, ReassemblyLimits};
 use ipnet::IpNet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::TlsListener;
@@ -82,6 +83,8 @@ pub struct HandleOptions {
     pub verdicts: Option<Arc<Verdicts>>,
     /// What answers are signed with for clients that want it; `None`: none is.
     pub site_key: Option<Arc<SiteKey>>,
+    /// Where backups are made.
+    pub backups: PathBuf,
 }
 
 impl Default for HandleOptions {
@@ -101,6 +104,7 @@ impl Default for HandleOptions {
             answer_cache_bytes: 64 << 20,
             verdicts: None,
             site_key: None,
+            backups: PathBuf::from("backups"),
         }
     }
 }
@@ -198,7 +202,8 @@ impl HandleFront {
     pub fn new(sockets: HandleSockets, core: Arc<Core>, options: HandleOptions) -> Self {
         let answerer = Answerer::new(core)
             .with_verdicts(options.verdicts.clone())
-            .with_site_key(options.site_key.clone());
+            .with_site_key(options.site_key.clone())
+            .with_backups(options.backups.clone());
         Self {
             sockets,
             answerer: Arc::new(answerer),

@@ -12,9 +12,9 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use idnode_proto::handle::ResponseCode;
 use idnode_proto::value::{Value, Values};
+use idnode_registry::Error;
 use idnode_registry::record::Record;
-use idnode_registry::write::{Command, Draft, SetMode};
-use idnode_registry::{Error, Object};
+use idnode_registry::write::{Command, Draft, PrefixDraft, SetMode};
 use std::collections::HashSet;
 
 /// How often a write is tried that somebody else's write has come before.
@@ -127,12 +127,13 @@ fn same_indexes(named: &[u32], values: &[Value]) -> Result<()> {
 
 /// Registers an identifier, or replaces all its values.
 async fn put_all(call: &Call, values: Vec<Value>, overwrite: bool) -> Result<()> {
-    if call.identifier.prefix_handle().is_some() {
-        if !overwrite && current(call).await?.is_some() {
-            return Err(Error::exists(Object::Identifier, &call.identifier).into());
+    if let Some(prefix) = call.identifier.prefix_handle() {
+        if overwrite && current(call).await?.is_some() {
+            return write(call, update(call, values, SetMode::Put, true)?).await;
         }
-        // A prefix is there or not: who has it sets its values.
-        return write(call, update(call, values, SetMode::Put, true)?).await;
+        // It is applied for, and refused where it is there.
+        let draft = PrefixDraft::new(prefix, values, now_s())?;
+        return write(call, Command::CreatePrefix(draft)).await;
     }
     // Checked as a whole set of values, whichever command it becomes.
     let draft = Draft::new(call.identifier.clone(), values.clone(), None, now_s())?;

@@ -1,20 +1,19 @@
 //! Every response code that this node answers with, each drawn from it by a request over TCP; and
 //! which codes cannot arise here (docs/handle.md says why).
 
+use super::mirror;
 use super::sessions::PRIME;
 use super::{
-    ADD, CREATE, Client, DELETE, LIST, LOGIN, MODIFY, PRIVATE, PUBLIC, PUBLIC_ONLY, REMOVE, World,
-    url,
+    ADD, CREATE, Client, DELETE, LIST, LOGIN, MINT, MODIFY, PRIVATE, PUBLIC, PUBLIC_ONLY, REMOVE,
+    World, url,
 };
 use idnode_proto::handle::ResponseCode;
 use idnode_tests::node::{Addresses, DataDir, Node};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Known to clients, and answered to nothing by this node: a server that backs up, site
-/// information that is out of date, a credential that was not to be read, quotas of prefixes, and
-/// numbers whose meaning nobody publishes.
-const NEVER: [u32; 6] = [7, 300, 505, 601, 602, 605];
+/// Known to clients, and answered to nothing by this node: nobody publishes what they mean.
+const NEVER: [u32; 2] = [601, 602];
 const RECURSE: u32 = 0x1000_0000;
 
 /// A node in which everything can go wrong.
@@ -102,8 +101,12 @@ fn create(name: &str) -> Value {
     json!({"handle": format!("88.118.8/{name}"), "values": [url(1, "x")]})
 }
 
-/// Codes 1 to 6.
-const GENERAL: [Case; 9] = [
+fn prefix(name: &str) -> Value {
+    json!({"handle": format!("0.NA/{name}"), "values": []})
+}
+
+/// Codes 1 to 7.
+const GENERAL: [Case; 13] = [
     (1, "a handle", |it| {
         it.stranger
             .send(1, json!({"handle": "88.118.8/here", "types": ["URL"]}))
@@ -127,11 +130,27 @@ const GENERAL: [Case; 9] = [
     (4, "operation 0", |it| {
         it.stranger.send(0, json!({"body": ""}))
     }),
-    (5, "a dump", |it| {
+    (5, "a compressed message", |it| {
+        it.stranger
+            .send(1, json!({"handle": "88.118.8/here", "compressed": true}))
+    }),
+    (402, "a dump", |it| {
+        let all = json!({"body": mirror::prefixes(&[])});
+        it.stranger.send(1002, all)
+    }),
+    (2, "a dump of what is no list of prefixes", |it| {
         it.stranger.send(1002, json!({"body": ""}))
     }),
-    (5, "a backup", |it| {
-        it.stranger.send(1003, json!({"body": ""}))
+    (401, "a backup, for an enterprise", |it| {
+        it.owner.send(1003, json!({"body": ""}))
+    }),
+    (301, "the transactions of an unknown prefix", |it| {
+        let of = mirror::prefixes(&["0.NA/88.119"]);
+        let body = format!("{:016x}{:08x}{of}", 1, 0);
+        it.owner.send(1001, json!({"body": body}))
+    }),
+    (7, "a backup while another is made", |it| {
+        mirror::a_second_backup(&it.world)
     }),
     (6, "a question that has passed through eight", |it| {
         let far = json!({"handle": "88.200/x", "flags": RECURSE | PUBLIC_ONLY, "passed": 8});
@@ -146,7 +165,7 @@ const GENERAL: [Case; 9] = [
 ];
 
 /// Codes 100 to 303.
-const HANDLES: [Case; 17] = [
+const HANDLES: [Case; 25] = [
     (100, "no such handle", |it| {
         it.stranger.send(1, json!({"handle": "88.118.8/none"}))
     }),
@@ -155,6 +174,20 @@ const HANDLES: [Case; 17] = [
     }),
     (101, "a handle that is there", |it| {
         it.owner.send(CREATE, create("here"))
+    }),
+    (101, "a prefix that is there", |it| {
+        it.owner.send(CREATE, prefix("88.118.8"))
+    }),
+    (1, "a prefix that is applied for", |it| {
+        it.owner.send(CREATE, prefix("88.118.11"))
+    }),
+    (101, "a prefix that has been applied for", |it| {
+        it.owner.send(CREATE, prefix("88.118.11"))
+    }),
+    (202, "a site of a prefix that is applied for", |it| {
+        let site = json!([[1, "HS_SITE", "here", PUBLIC]]);
+        it.owner
+            .send(CREATE, json!({"handle": "0.NA/88.118.12", "values": site}))
     }),
     (102, "no handle", |it| {
         it.stranger.send(1, json!({"handle": "no handle"}))
@@ -193,6 +226,27 @@ const HANDLES: [Case; 17] = [
     (301, "an unknown prefix", |it| {
         it.stranger.send(1, json!({"handle": "88.119/x"}))
     }),
+    (300, "an unknown prefix, by old site information", |it| {
+        it.stranger
+            .send(1, json!({"handle": "88.119/x", "serial": 4_711}))
+    }),
+    (301, "an unknown prefix, by none", |it| {
+        it.stranger
+            .send(1, json!({"handle": "88.119/x", "serial": 0}))
+    }),
+    (1, "a handle, by old site information", |it| {
+        let url = json!({"handle": "88.118.8/here", "types": ["URL"], "serial": 4_711});
+        it.stranger.send(1, url)
+    }),
+    (
+        300,
+        "an unknown prefix to write under, by old site information",
+        |it| {
+            let mut create = json!({"handle": "88.119/x", "values": [url(1, "x")]});
+            create["serial"] = 4_711.into();
+            it.owner.send(CREATE, create)
+        },
+    ),
     (301, "a suspended prefix", |it| {
         it.stranger.send(1, json!({"handle": "88.118.10/x"}))
     }),
@@ -222,7 +276,7 @@ const HANDLES: [Case; 17] = [
 ];
 
 /// Codes 400 to 406.
-const PROOFS: [Case; 12] = [
+const PROOFS: [Case; 14] = [
     (400, "another's handle", |it| {
         it.works().send(
             MODIFY,
@@ -233,11 +287,15 @@ const PROOFS: [Case; 12] = [
         it.works()
             .send(REMOVE, json!({"handle": "88.118.8/works", "indexes": [1]}))
     }),
-    (401, "a prefix as a handle", |it| {
-        it.owner.send(
-            CREATE,
-            json!({"handle": "0.NA/88.118.11", "values": [url(1, "x")]}),
-        )
+    (401, "a prefix without the right to add prefixes", |it| {
+        it.works().send(CREATE, prefix("88.118.8.1"))
+    }),
+    (400, "a prefix that nobody here is above of", |it| {
+        it.works().send(CREATE, prefix("88.118.13"))
+    }),
+    (401, "a prefix with a name that is made up", |it| {
+        let made_up = json!({"handle": "0.NA/88.118.8.", "values": [], "flags": MINT});
+        it.owner.send(CREATE, made_up)
     }),
     (402, "a stranger's change", |it| {
         it.stranger.send(DELETE, json!({"handle": "88.118.8/here"}))
@@ -291,8 +349,8 @@ const PROOFS: [Case; 12] = [
     }),
 ];
 
-/// Codes 500 to 504: the tests of sessions have more of them.
-const SESSIONS: [Case; 6] = [
+/// Codes 500 to 505: the tests of sessions have more of them.
+const SESSIONS: [Case; 7] = [
     (500, "a session that was silent", |it| {
         let text = |text: &str| {
             let octets: String = text.bytes().map(|octet| format!("{octet:02x}")).collect();
@@ -335,10 +393,17 @@ const SESSIONS: [Case; 6] = [
         it.stranger
             .run(json!({"do": "agree", "prime": "35", "generator": 5}))
     }),
+    (505, "a message that is repeated", |it| {
+        let agreed = it.stranger.run(json!({"do": "agree", "prime": PRIME}));
+        let sealed = json!({"handle": "88.118.8/none", "session": agreed["session"],
+                            "encrypt": true, "number": 77});
+        it.stranger.gets(100, 1, sealed.clone());
+        it.stranger.send(1, sealed)
+    }),
 ];
 
-/// Codes 603 and 604.
-const QUOTAS: [Case; 3] = [
+/// Codes 603 to 605.
+const QUOTAS: [Case; 5] = [
     (603, "the registrations of the day", |it| {
         it.quota(&["--registrations-per-day", "1"]);
         it.owner.gets(1, CREATE, create("first"));
@@ -347,6 +412,15 @@ const QUOTAS: [Case; 3] = [
     (604, "the registrations", |it| {
         it.quota(&["--registrations", "1"]);
         it.owner.send(CREATE, create("more"))
+    }),
+    (605, "the prefixes", |it| {
+        it.quota(&["--prefixes", "1"]);
+        it.owner.send(CREATE, prefix("88.118.14"))
+    }),
+    (605, "the prefixes, for one with values", |it| {
+        let mut with_values = prefix("88.118.14");
+        with_values["values"] = json!([[300, "HS_SECKEY", "of the works", PRIVATE]]);
+        it.owner.send(CREATE, with_values)
     }),
     (1, "no quota any more", |it| {
         it.quota(&[]);

@@ -52,7 +52,7 @@ fn assert_works(client: &mut Client, session: u64, name: &str) {
     let created = client.gets(1, CREATE, create.clone());
     assert_eq!(created["encrypted"], true, "{created}");
     let replayed = client.send(CREATE, create);
-    assert_eq!(replayed["code"], 504, "sent again: {replayed}");
+    assert_eq!(replayed["code"], 505, "sent again: {replayed}");
     let read = client.gets(1, 1, with(json!({"handle": handle})));
     assert_eq!(read["encrypted"], true, "{read}");
     // Behind them are the signatures of a node that signs.
@@ -95,7 +95,7 @@ fn an_rsa_key_opens_an_encrypted_session() {
     let created = client.gets(1, CREATE, create.clone());
     assert_eq!(created["encrypted"], true, "{created}");
     let replayed = client.send(CREATE, create);
-    assert_eq!(replayed["code"], 504, "sent again: {replayed}");
+    assert_eq!(replayed["code"], 505, "sent again: {replayed}");
     let read = json!({"handle": "88.118.8/sealed", "session": session, "encrypt": true});
     assert_eq!(client.gets(1, 1, read)["values"][0][2], "sealed");
     let listed = json!({"handle": "0.NA/88.118.8", "session": session, "encrypt": true});
@@ -294,7 +294,7 @@ fn a_mac_shows_whose_a_message_is() {
     assert_eq!(done["encrypted"], false, "{done}");
     assert_eq!(
         client.send(CREATE, create("mac", session))["code"],
-        404,
+        505,
         "sent again"
     );
     assert_eq!(

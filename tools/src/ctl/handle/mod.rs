@@ -1,6 +1,7 @@
 //! `idctl handle`: handles created, changed, deleted and listed over the Handle protocol (RFC 3652
 //! §3.6, §3.7), as any of its clients does it.
 
+mod mirror;
 mod server;
 
 use clap::Subcommand;
@@ -85,6 +86,20 @@ pub(crate) enum Command {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Print the changes of identifiers from a number on, as JSON Lines
+    ///
+    /// Where to go on is on the error output, {"next":N}.
+    Transactions(mirror::TransactionsArgs),
+    /// Write identifiers with their values as JSON Lines, as idctl export does
+    ///
+    /// The number on the error output, {"number":N}, is of the last change that is in all of it: mirrors
+    /// go on with the changes from the next one on.
+    Dump(mirror::DumpArgs),
+    /// Have the server back up its registry (the operator)
+    Backup {
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// List the prefixes at home on the server, from one down
     ListPrefixes {
         /// E.g. 88.118, which means 0.NA/88.118
@@ -156,6 +171,9 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
             let write = |head: &RequestHead| head.list_handles(&prefix);
             list("handles", write, &server, session).await
         }
+        Command::Transactions(args) => mirror::transactions(args, session).await,
+        Command::Dump(args) => mirror::dump(args, session).await,
+        Command::Backup { server } => mirror::back_up(server, session).await,
         Command::ListPrefixes { prefix, server } => {
             let prefix = handle_of(&prefix);
             let write = |head: &RequestHead| head.list_prefixes(&prefix);

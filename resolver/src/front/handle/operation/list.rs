@@ -1,13 +1,13 @@
-//! Lists of handles and prefixes (RFC 3652 §3.7): as many messages as they take, all but the last
-//! saying that more follow. Each is written before the next one is made, so that a list of millions
-//! takes no more memory than one message.
+//! Answers in as many messages as they take, all but the last saying that more follow: lists of handles
+//! and prefixes (RFC 3652 §3.7), and what mirrors read. Each is written before the next one is made, so
+//! that a list of millions takes no more memory than a page and a message.
 
 use super::super::answer::{Answerer, Scratch, expiration_s, now_s};
 use super::super::metrics::Outcome;
 use super::sessions::Session;
 use super::{Act, Client, write};
-use idnode_proto::handle::ReplyTo;
-use idnode_proto::handle::body::list::HandleList;
+use idnode_proto::handle::body::mirror::{Items, listed};
+use idnode_proto::handle::{OpFlags, ReplyTo, ResponseCode};
 use idnode_registry::prefix::PrefixState;
 use idnode_registry::read::{Page, PageRequest};
 use idnode_registry::{Registry, Result};
@@ -18,16 +18,27 @@ use std::sync::Arc;
 /// Items of a page that is read at a time.
 const PAGE: u32 = 1_000;
 
-type ReadPage = dyn Fn(&Registry, &PageRequest) -> Result<Page<String>> + Send + Sync;
+/// Some of what is listed.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// What stands in front of the items of each message from now on.
+    pub(super) head: Vec<u8>,
+    /// Encoded items.
+    pub(super) items: Vec<Vec<u8>>,
+    /// There is no more.
+    pub(super) last: bool,
+}
+
+type ReadPart = dyn FnMut(&Registry) -> Result<Part> + Send;
 
 /// A list that is being written.
 pub(super) struct Listing {
     to: ReplyTo,
-    page: Arc<ReadPage>,
+    /// Reads what comes next; `None`: there is none.
+    read: Option<Box<ReadPart>>,
+    head: Vec<u8>,
     /// Read and not written.
-    names: VecDeque<String>,
-    /// Of the next page; `None`: there is none.
-    token: Option<String>,
+    items: VecDeque<Vec<u8>>,
     /// The session that its messages are encrypted for.
     pub(super) session: Option<Arc<Session>>,
 }
@@ -39,17 +50,38 @@ impl fmt::Debug for Listing {
 }
 
 impl Listing {
-    fn new(
+    /// A list of what `read` reads, which may block on the disk.
+    pub(super) fn new(
         act: &Act<'_>,
-        page: impl Fn(&Registry, &PageRequest) -> Result<Page<String>> + Send + Sync + 'static,
+        read: impl FnMut(&Registry) -> Result<Part> + Send + 'static,
     ) -> Self {
         Self {
             to: act.to,
-            page: Arc::new(page),
-            names: VecDeque::new(),
-            token: Some(String::new()),
+            read: Some(Box::new(read)),
+            head: Vec::new(),
+            items: VecDeque::new(),
             session: None,
         }
+    }
+
+    /// A list of the names on pages.
+    fn of_names(
+        act: &Act<'_>,
+        page: impl Fn(&Registry, &PageRequest) -> Result<Page<String>> + Send + 'static,
+    ) -> Self {
+        let mut request = PageRequest {
+            size: PAGE,
+            token: String::new(),
+        };
+        Self::new(act, move |registry| {
+            let page = page(registry, &request)?;
+            request.token = page.next_token;
+            Ok(Part {
+                head: Vec::new(),
+                items: page.items.iter().map(|name| listed(name)).collect(),
+                last: request.token.is_empty(),
+            })
+        })
     }
 }
 
@@ -67,7 +99,7 @@ impl Answerer {
             Err(error) => return self.registry_error(&act.to, &error, scratch),
         };
         let caller = act.caller.clone();
-        let listing = Listing::new(act, move |registry, request| {
+        let listing = Listing::of_names(act, move |registry, request| {
             let listed = registry.list_identifiers(&caller, &prefix, request, false)?;
             let names = listed.items.into_iter();
             Ok(Page {
@@ -91,7 +123,7 @@ impl Answerer {
             Err(error) => return self.registry_error(&act.to, &error, scratch),
         };
         let caller = act.caller.clone();
-        let listing = Listing::new(act, move |registry, request| {
+        let listing = Listing::of_names(act, move |registry, request| {
             let state = Some(PrefixState::Active);
             let listed = registry.list_prefixes_at(&caller, &above, state, request)?;
             let records = listed.items.iter().filter_map(|it| it.prefix().ok());
@@ -131,49 +163,51 @@ impl Answerer {
     }
 
     /// Appends one message of a list, and keeps what is left of it with the client.
-    async fn list(
+    pub(super) async fn list(
         &self,
         mut listing: Listing,
         client: &mut Client,
         scratch: &mut Scratch,
     ) -> Outcome {
-        let mut list = HandleList::new();
+        let mut items = Items::default();
         loop {
-            while let Some(name) = listing.names.pop_front() {
-                if !list.push(&name) {
-                    listing.names.push_front(name);
-                    let outcome = self.write_list(&listing.to, &list, true, scratch);
+            while let Some(item) = listing.items.pop_front() {
+                if !items.push(&item) {
+                    listing.items.push_front(item);
+                    let body = items.encode(&listing.head);
+                    let outcome = self.write_list(&listing.to, &body, true, scratch);
                     if outcome == Outcome::Done {
                         client.listing = Some(listing);
                     }
                     return outcome;
                 }
             }
-            let Some(token) = listing.token.take() else {
-                return self.write_list(&listing.to, &list, false, scratch);
+            let Some(mut read) = listing.read.take() else {
+                let body = items.encode(&listing.head);
+                return self.write_list(&listing.to, &body, false, scratch);
             };
-            let request = PageRequest { size: PAGE, token };
-            let (registry, page) = (self.core.registry.clone(), listing.page.clone());
-            let read = tokio::task::spawn_blocking(move || page(&registry, &request));
-            let page = match read.await {
-                Ok(Ok(page)) => page,
-                Ok(Err(error)) => return self.registry_error(&listing.to, &error, scratch),
+            let registry = self.core.registry.clone();
+            let reading = tokio::task::spawn_blocking(move || {
+                let part = read(&registry);
+                (part, read)
+            });
+            let (part, read) = match reading.await {
+                Ok((Ok(part), read)) => (part, read),
+                Ok((Err(error), _)) => return self.registry_error(&listing.to, &error, scratch),
                 Err(error) => return self.failed(&listing.to, &error.to_string(), scratch),
             };
-            listing.names.extend(page.items);
-            listing.token = Some(page.next_token).filter(|token| !token.is_empty());
+            listing.head = part.head;
+            listing.items.extend(part.items);
+            listing.read = Some(read).filter(|_| !part.last);
         }
     }
 
-    fn write_list(
-        &self,
-        to: &ReplyTo,
-        list: &HandleList,
-        more: bool,
-        scratch: &mut Scratch,
-    ) -> Outcome {
-        let reply = self.reply(to, expiration_s(0, now_s()));
-        match reply.handles(&mut scratch.reply, list, more) {
+    fn write_list(&self, to: &ReplyTo, body: &[u8], more: bool, scratch: &mut Scratch) -> Outcome {
+        let mut reply = self.reply(to, expiration_s(0, now_s()));
+        if more {
+            reply.flags = reply.flags | OpFlags::CONTINUES;
+        }
+        match reply.raw(&mut scratch.reply, ResponseCode::SUCCESS, body) {
             Ok(()) => Outcome::Done,
             Err(error) => self.failed(to, &error.to_string(), scratch),
         }

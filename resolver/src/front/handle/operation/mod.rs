@@ -13,10 +13,12 @@
 //! | `agreement` | how a session gets its key, and encrypting what is answered in it |
 //! | `write` | operations as the registry's commands |
 //! | `list` | handles and prefixes, in as many messages as they take |
+//! | `mirror` | transactions, dumps and backups |
 
 mod agreement;
 mod client;
 mod list;
+mod mirror;
 mod proof;
 mod seen;
 mod sessions;
@@ -36,6 +38,7 @@ use idnode_proto::handle::{
     ResponseCode, Transport, decode_request,
 };
 use idnode_registry::{Caller, Error};
+use mirror::Mirrors;
 use sessions::{NoSession, Session, Sessions};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -43,11 +46,15 @@ use tokio::sync::OnceCell;
 
 pub(super) use client::Client;
 
+/// Why a message of a session is not taken a second time.
+const REPEATED: &str = "the session has had a message of this number";
+
 /// What the operations of all clients share.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     challenges: Challenges,
     sessions: Sessions,
+    mirrors: Mirrors,
     /// What clients encrypt the keys of sessions to.
     exchange_key: OnceCell<Arc<ExchangeKey>>,
 }
@@ -114,12 +121,15 @@ impl Answerer {
         if opened.is_err() {
             session.could_not_open();
         }
-        let opened = opened.ok().filter(|_| session.accepts(envelope.request_id));
-        let Some(opened) = opened else {
-            let text = "the message is not this session's, or not new";
+        let Ok(opened) = opened else {
+            let text = "the message is not this session's";
             self.error(&to, ResponseCode::INVALID_SESSION_KEY, text, scratch);
             return Outcome::Invalid;
         };
+        if !session.accepts(envelope.request_id) {
+            self.error(&to, ResponseCode::REPEATED_MESSAGE, REPEATED, scratch);
+            return Outcome::Invalid;
+        }
         self.within(&opened, transport, client, &session, scratch)
             .await
     }
@@ -204,7 +214,10 @@ impl Answerer {
             Ok(None) => {}
             Ok(signed) => *by = signed,
             Err(code) => {
-                let text = "the message's credential is none of this node's sessions";
+                let text = match code {
+                    ResponseCode::REPEATED_MESSAGE => REPEATED,
+                    _ => "the message's credential is none of this node's sessions",
+                };
                 self.error(&request.reply_to, code, text, scratch);
                 return Outcome::Invalid;
             }
@@ -281,7 +294,7 @@ impl Answerer {
             .map_err(|_| ResponseCode::INVALID_CREDENTIAL)?;
         match session.accepts(message.envelope.request_id) {
             true => Ok(Some(session)),
-            false => Err(ResponseCode::INVALID_CREDENTIAL),
+            false => Err(ResponseCode::REPEATED_MESSAGE),
         }
     }
 
@@ -379,7 +392,7 @@ impl Answerer {
         Outcome::Invalid
     }
 
-    /// Changes and lists.
+    /// Changes, lists, and what mirrors ask.
     async fn administer(
         &self,
         operation: &Operation<'_>,
@@ -393,6 +406,10 @@ impl Answerer {
             Operation::ListPrefixes(it) => {
                 self.list_prefixes(act, it.handle, client, scratch).await
             }
+            Operation::NextTransaction => self.next_transaction(act, scratch),
+            Operation::Transactions(it) => self.transactions(act, it, client, scratch).await,
+            Operation::Dump(it) => self.dump(act, it, client, scratch).await,
+            Operation::BackUp => self.back_up(act, scratch).await,
             operation => self.change(operation, flags, act, scratch).await,
         }
     }

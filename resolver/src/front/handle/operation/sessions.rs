@@ -118,7 +118,7 @@ impl Session {
     }
 
     /// Whether a message of this number may be taken: each once, so that nobody can send again
-    /// what a client has sent.
+    /// what a client has sent (else code 505).
     pub(super) fn accepts(&self, request_id: u32) -> bool {
         let mut state = self.state.lock();
         let is_new = state.seen.insert(request_id);

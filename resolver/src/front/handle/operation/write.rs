@@ -6,7 +6,7 @@ use idnode_proto::handle::body::change::ValuesRequest;
 use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_proto::value::Value;
 use idnode_registry::prefix::{PrefixAction, PrefixState};
-use idnode_registry::write::{Command, Draft, SetMode};
+use idnode_registry::write::{Command, Draft, PrefixDraft, SetMode};
 use idnode_registry::{Error, Object, Registry, Result};
 
 /// Random bytes of a suffix that is made here: 80 bits, 16 letters and digits.
@@ -83,11 +83,15 @@ fn create(request: &ValuesRequest<'_>, flags: OpFlags, now_s: u32) -> Result<Cha
         None
     };
     let identifier = identifier(minted.as_deref().unwrap_or(request.handle))?;
-    if identifier.prefix_handle().is_some() {
-        let text = "a prefix is applied for, and not created as a handle";
-        return Err(Error::Denied(text.into()));
-    }
     let values = values(request);
+    if let Some(prefix) = identifier.prefix_handle() {
+        if mint {
+            return Err(Error::Denied(
+                "the name of a prefix is not made here".into(),
+            ));
+        }
+        return apply(identifier, prefix, values, flags, now_s);
+    }
     let overwrite = flags.contains(OpFlags::OVERWRITE) && !mint;
     let or_else = if overwrite {
         let (of, set) = (identifier.clone(), values.clone());
@@ -102,6 +106,31 @@ fn create(request: &ValuesRequest<'_>, flags: OpFlags, now_s: u32) -> Result<Cha
         command: Command::CreateIdentifier(draft),
         or_else,
         minted,
+    })
+}
+
+/// A prefix is not created: it is applied for.
+fn apply(
+    handle: Identifier,
+    prefix: Prefix,
+    values: Vec<Value>,
+    flags: OpFlags,
+    now_s: u32,
+) -> Result<Change> {
+    let or_else = match flags.contains(OpFlags::OVERWRITE) && !values.is_empty() {
+        true => {
+            let set = values.clone();
+            let mode = SetMode::Put;
+            let update = Command::update_handle(handle, set, mode, vec![], true, None, None, now_s);
+            Some(update?)
+        }
+        false => None,
+    };
+    let draft = PrefixDraft::new(prefix, values, now_s)?;
+    Ok(Change {
+        command: Command::CreatePrefix(draft),
+        or_else,
+        minted: None,
     })
 }
 
