@@ -96,10 +96,16 @@ impl Answerer {
     }
 
     /// What the signed answer to a message takes over from it; `None`: it is not to be signed.
-    pub(super) fn to_certify(&self, message: &[u8], transport: Transport) -> Option<ReplyTo> {
+    /// `asked_before`: what the message is the last part of was to be answered so.
+    pub(super) fn to_certify(
+        &self,
+        message: &[u8],
+        transport: Transport,
+        asked_before: bool,
+    ) -> Option<ReplyTo> {
         self.site_key.as_ref()?;
         let flags = Message::decode(message).ok()?.header.flags;
-        if !self.certifies(flags) {
+        if !asked_before && !self.certifies(flags) {
             return None;
         }
         let request = decode_request(message, transport).ok()?;

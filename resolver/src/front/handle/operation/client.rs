@@ -59,6 +59,8 @@ pub(in super::super) struct Client {
     /// A log-in of its failed, or holds no longer: until it logs in anew its changes are refused, not
     /// challenged. One client takes a challenge that follows its log-in for success.
     pub(super) logged_out: bool,
+    /// The answer that is being made was to be signed when it was asked for, before a challenge.
+    pub(super) certified: bool,
     /// The log-in that it has to answer for.
     log_in: Option<Pending>,
     /// The session id of its last challenge of another kind.
@@ -96,6 +98,11 @@ impl Client {
         self.caller = Caller::Stranger;
         self.identity = None;
         self.logged_out = true;
+    }
+
+    /// Whether the answer that has been made was to be signed when it was asked for; once.
+    pub(super) fn take_certified(&mut self) -> bool {
+        std::mem::take(&mut self.certified)
     }
 
     /// Where the client of a datagram is, if it says rightly: the session id of its challenge, 32

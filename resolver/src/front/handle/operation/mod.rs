@@ -103,7 +103,7 @@ impl Answerer {
                 Some(session) if flags.contains(OpFlags::CERTIFY) && !self.certifies(flags) => {
                     self.mac_or_fail(&session, &envelope, begin, outcome, scratch)
                 }
-                _ => match self.to_certify(message, transport) {
+                _ => match self.to_certify(message, transport, client.take_certified()) {
                     Some(to) => self.certify(&to, begin, outcome, scratch).await,
                     None => outcome,
                 },
@@ -174,7 +174,7 @@ impl Answerer {
             listing.session = Some(session.clone());
         }
         self.mark_sealed(begin, scratch);
-        if let Some(to) = self.to_certify(message, transport) {
+        if let Some(to) = self.to_certify(message, transport, client.take_certified()) {
             outcome = self.certify(&to, begin, outcome, scratch).await;
             // Where that failed, another answer is in its place.
             self.mark_sealed(begin, scratch);

@@ -11,7 +11,9 @@ use idnode_proto::handle::auth::{self, ProofError};
 use idnode_proto::handle::body::challenge::{
     Challenge, ChallengeAnswer, NONCE_LEN, PasswordLogIn, VerifyRequest, encode_verified,
 };
-use idnode_proto::handle::{ReplyTo, RequestDigest, RequestMessage, ResponseCode, decode_request};
+use idnode_proto::handle::{
+    OpFlags, ReplyTo, RequestDigest, RequestMessage, ResponseCode, decode_request,
+};
 use idnode_registry::administrator::AdministratorKey;
 use idnode_registry::{Caller, Error};
 use std::net::IpAddr;
@@ -117,6 +119,16 @@ impl Answerer {
         let original = match decode_request(&pending.request, act.transport) {
             Ok(original) => original,
             Err(refused) => return self.refuse(&refused, scratch),
+        };
+        // How it is to be answered was said when it was asked; the proof need not say it again.
+        let flags = original.message.header.flags;
+        client.certified = flags.contains(OpFlags::CERTIFY);
+        let to = match flags.contains(OpFlags::TRUSTED_QUERY) {
+            true => ReplyTo {
+                flags: to.flags | OpFlags::TRUSTED_QUERY,
+                ..to
+            },
+            false => to,
         };
         let act = Act {
             to,
