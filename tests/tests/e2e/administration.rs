@@ -217,6 +217,10 @@ fn a_log_in_lets_a_connection_write() {
         CREATE,
         json!({"handle": handle, "values": values, "session": 10_001}),
     );
+    // The client writes a time of 2023; when a value changed is the node's to say.
+    let (status, _, body) = curl(&world.node.http(&format!("/api/handles/{handle}")), &[]);
+    assert_eq!(status, 200, "{body}");
+    assert!(!body.contains("\"timestamp\":\"2023"), "{body}");
     client.gets(
         101,
         CREATE,

@@ -165,7 +165,7 @@ const GENERAL: [Case; 13] = [
 ];
 
 /// Codes 100 to 303.
-const HANDLES: [Case; 25] = [
+const HANDLES: [Case; 27] = [
     (100, "no such handle", |it| {
         it.stranger.send(1, json!({"handle": "88.118.8/none"}))
     }),
@@ -226,6 +226,14 @@ const HANDLES: [Case; 25] = [
     (301, "an unknown prefix", |it| {
         it.stranger.send(1, json!({"handle": "88.119/x"}))
     }),
+    (301, "the handle of an unknown prefix", |it| {
+        it.stranger.send(1, json!({"handle": "0.NA/88.119"}))
+    }),
+    (
+        100,
+        "the handle of a prefix below one that is known",
+        |it| it.stranger.send(1, json!({"handle": "0.NA/88.118.8.1"})),
+    ),
     (300, "an unknown prefix, by old site information", |it| {
         it.stranger
             .send(1, json!({"handle": "88.119/x", "serial": 4_711}))

@@ -67,6 +67,8 @@ fn trusted_queries_are_told_whether_the_chain_holds() {
         // Asked twice: the second verdict is a remembered one.
         for _ in 0..2 {
             assert_eq!(ask(&world.node, tcp, HANDLE, DT), (3, 1));
+            // Another spelling than what was signed.
+            assert_eq!(ask(&world.node, tcp, "88.118.8/a-1", DT), (2, 1));
             assert_eq!(ask(&world.node, tcp, "88.118.8/A-2", DT), (2, 1));
             assert_eq!(ask(&world.node, tcp, "88.118.8/none", DT), (2, 100));
             assert_eq!(ask(&world.node, tcp, HANDLE, OpFlags::PUBLIC_ONLY), (0, 1));

@@ -1,5 +1,6 @@
 //! What the node signs, on every way to write.
 
+use idnode_tests::api::CODES;
 use idnode_tests::node::{DataDir, idnode};
 use idnode_tests::run::Done;
 
@@ -51,6 +52,66 @@ fn what_is_registered_and_changed_is_signed() {
         .idctl
         .refused(&[&conditional[..], &["--expected-version", "1"]].concat());
     assert_eq!(error["reason"], "VERSION_MISMATCH", "{error}");
+}
+
+#[test]
+fn what_the_signer_may_not_sign_is_left_to_who_may() {
+    let world = World::new(&[]);
+    let enterprise = world.idctl.verified_enterprise(CODES[1]);
+    world.idctl.active_prefix("88.118.9", &enterprise);
+    let (key, signer) = (world.path("own.key"), "300:0.NA/88.118.9");
+    world
+        .idctl
+        .json(&["trust-key", "generate", &key, "--algorithm", "sm2"]);
+    world.certify(
+        "88.118.9",
+        &[signer, "--public-key", &world.path("own.key.pub")],
+    );
+    let handle = "88.118.9/OWN";
+    let url = "1:URL=https://example.com/own";
+    world
+        .idctl
+        .json(&["identifier", "create", handle, "--value", url]);
+    let faults = world.faults(handle, &[]);
+    assert_eq!(faults[0], "the handle has no signature", "{faults:?}");
+    let sign = ["sign", "values", handle, "--index", "500"];
+    let made = world
+        .idctl
+        .json(&[&sign[..], &["--signer", signer, "--key", &key]].concat());
+    let file = world.path("signature.json");
+    std::fs::write(&file, made.to_string()).unwrap();
+    world
+        .idctl
+        .json(&["identifier", "update", handle, "--values-file", &file]);
+    let verdict = world.trusted(handle);
+    assert_eq!(verdict["signatures"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_nodes_signatures_are_in_nobodys_way() {
+    let world = World::new(&[]);
+    world.register(HANDLE);
+    let secret = world.path("secret");
+    std::fs::write(&secret, "a secret").unwrap();
+    let id = "301:0.NA/88.118.8";
+    let add = ["key", "add-administrator", id, "--secret-key-file", &secret];
+    world.idctl.json(&add);
+    let at = world.node.at.handle.to_string();
+    let who = ["--handle", &at, "--identity", id, "--secret-file", &secret];
+    let native = |command: &[&str]| [&["handle"], command, &who[..]].concat();
+    let add = native(&["add-values", HANDLE, "--value", "400:DESC=here"]);
+    world.idctl.json(&add);
+    let verdict = world.trusted(HANDLE);
+    assert_eq!(verdict["values"].as_array().unwrap().len(), 3);
+    assert_eq!(world.data(HANDLE, 400), "here");
+    // It is there once, for others too.
+    let (_, error) = world.idctl.refused(&add);
+    assert_eq!(error["metadata"]["response_code"], "201", "{error}");
+    // A handle of signatures alone would be none.
+    let remove = native(&["remove-values", HANDLE, "1", "2", "400"]);
+    let (_, error) = world.idctl.refused(&remove);
+    assert_eq!(error["metadata"]["response_code"], "202", "{error}");
+    world.trusted(HANDLE);
 }
 
 #[test]

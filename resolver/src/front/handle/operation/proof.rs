@@ -123,12 +123,11 @@ impl Answerer {
         // How it is to be answered was said when it was asked; the proof need not say it again.
         let flags = original.message.header.flags;
         client.certified = flags.contains(OpFlags::CERTIFY);
-        let to = match flags.contains(OpFlags::TRUSTED_QUERY) {
-            true => ReplyTo {
-                flags: to.flags | OpFlags::TRUSTED_QUERY,
-                ..to
-            },
-            false => to,
+        let wanted = [OpFlags::CERTIFY, OpFlags::TRUSTED_QUERY];
+        let wanted = wanted.into_iter().filter(|it| flags.contains(*it));
+        let to = ReplyTo {
+            flags: wanted.fold(to.flags, |all, it| all | it),
+            ..to
         };
         let act = Act {
             to,
