@@ -640,6 +640,21 @@ fn handles(session: &Session) {
         serde_json::json!(["0.NA/88.118.8"])
     );
     done(&["handle", "delete", name]);
+    let dumped = session.lines(&[&["handle", "dump", "88.118.8"][..], &who].concat());
+    assert_eq!(dumped.len(), 3, "{dumped:?}");
+    let log = ["handle", "transactions", "88.118.8", "--from", "1"];
+    let told = session.lines(&[&log[..], &who].concat());
+    let last = told.last().unwrap();
+    assert_eq!(
+        (&last["action"], &last["identifier"]),
+        (&json!("delete"), &json!(name))
+    );
+    // The operator's.
+    let (_, error) = session
+        .idctl
+        .refused(&[&["handle", "backup"][..], &who].concat());
+    session.remember(&["handle", "backup"]);
+    assert_eq!(error["metadata"]["response_code"], "401", "{error}");
 }
 
 fn dnssec(session: &Session) {
