@@ -98,7 +98,7 @@ fn the_nodes_signatures_are_in_nobodys_way() {
     world.idctl.json(&add);
     let at = world.node.at.handle.to_string();
     let who = ["--handle", &at, "--identity", id, "--secret-file", &secret];
-    let native = |command: &[&str]| [&["handle"], command, &who[..]].concat();
+    let native = |command: &[&'static str]| [&["handle"], command, &who[..]].concat();
     let add = native(&["add-values", HANDLE, "--value", "400:DESC=here"]);
     world.idctl.json(&add);
     let verdict = world.trusted(HANDLE);
