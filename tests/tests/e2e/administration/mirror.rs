@@ -222,7 +222,7 @@ fn a_backup_is_a_registry_that_a_node_starts_from() {
     let mut export = node.idctl(Some(&copy.token_file())).command();
     let restored = success(export.args(["export", "--prefix", "88.118.8"]));
     assert_eq!(lines(&restored), before);
-    assert!(Done::of(&mut node.idctl(None).command().args(["resolve", handle])).code == 0);
+    assert!(Done::of(node.idctl(None).command().args(["resolve", handle])).code == 0);
 }
 
 /// The answer to a backup while another is made.
