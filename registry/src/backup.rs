@@ -40,9 +40,13 @@ impl Registry {
                 .map_err(failed)?;
         }
         fs::rename(&unfinished, &path).map_err(failed)?;
-        File::open(dir)
-            .and_then(|it| it.sync_all())
-            .map_err(failed)?;
+        // The directory of backups may be new, too.
+        let above = dir.parent().filter(|it| !it.as_os_str().is_empty());
+        for renamed_in in std::iter::once(dir).chain(above) {
+            File::open(renamed_in)
+                .and_then(|it| it.sync_all())
+                .map_err(failed)?;
+        }
         Ok(sequence)
     }
 }
