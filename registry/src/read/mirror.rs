@@ -161,7 +161,10 @@ impl Registry {
         }
     }
 
-    #[allow(clippy::type_complexity)]
+    #[expect(
+        clippy::type_complexity,
+        reason = "ranges of keys, as exports have them"
+    )]
     fn mirror_ranges(&self, mirrored: &Mirrored) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>> {
         if mirrored.prefixes.is_empty() {
             return self.export_ranges(&mirrored.caller, None);

@@ -87,6 +87,8 @@ impl Grants {
         let name = signer.name.to_string();
         let own = values
             .filter(|value| value.value_type() == types::HS_CERT)
+            // What others are not shown they do not verify by.
+            .filter(|value| value.permissions().public_read())
             .filter_map(|value| Token::certificate(value.data()).ok())
             .filter(|token| token.claims.claims.sub == name);
         let newest = own.max_by_key(|token| token.claims.claims.iat);
