@@ -47,7 +47,7 @@ pub mod write;
 
 pub use error::{Error, Object, Result};
 pub use permission::Caller;
-pub use registry::{CommitObserver, HashedName, Options, Registry};
+pub use registry::{CommitObserver, HashedName, Options, Registry, Submission};
 
 /// A place in the change log, from 1 up without gaps; also the version of what it wrote.
 pub type Sequence = u64;

@@ -47,6 +47,8 @@ pub(crate) async fn connect(server: SocketAddr) -> io::Result<TcpStream> {
 #[derive(Debug)]
 pub(crate) struct Connection<S> {
     stream: S,
+    /// Requests that have not been sent.
+    to_send: Vec<u8>,
     /// What came and has not been read, not much more than one message.
     received: Vec<u8>,
     last_id: u32,
@@ -59,6 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self {
             stream,
+            to_send: Vec::new(),
             received: Vec::new(),
             last_id: 0,
             read_bytes: 0,
@@ -73,23 +76,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         flags: OpFlags,
         write: impl FnOnce(&RequestHead) -> Result<Vec<u8>, MessageTooLong>,
         identity: Option<Identity<'_>>,
-        mut part: impl FnMut(Response) -> ControlFlow<()>,
+        part: impl FnMut(Response) -> ControlFlow<()>,
     ) -> Result<Response, AskError> {
+        let exchange = self.begin(flags, write, identity)?;
+        self.end(exchange, part).await
+    }
+
+    /// Makes a request, which is sent when an answer is waited for.
+    pub(crate) fn begin<'k>(
+        &mut self,
+        flags: OpFlags,
+        write: impl FnOnce(&RequestHead) -> Result<Vec<u8>, MessageTooLong>,
+        identity: Option<Identity<'k>>,
+    ) -> Result<Exchange<'k>, AskError> {
         self.last_id = self.last_id.wrapping_add(1);
         let head = RequestHead {
             flags,
             ..RequestHead::new(self.last_id)
         };
         let request = write(&head).map_err(ExchangeError::from)?;
-        let mut exchange = Exchange::new(head, request, identity);
-        self.send(exchange.request()).await?;
+        let exchange = Exchange::new(head, request, identity);
+        self.to_send.extend_from_slice(exchange.request());
+        Ok(exchange)
+    }
+
+    /// Waits for the answer to the oldest request that has none, as [`Self::ask`] does.
+    pub(crate) async fn end(
+        &mut self,
+        mut exchange: Exchange<'_>,
+        mut part: impl FnMut(Response) -> ControlFlow<()>,
+    ) -> Result<Response, AskError> {
         loop {
             let length = self.whole_message().await?;
             let step = exchange.receive(self.received.get(..length).unwrap_or_default())?;
             self.received.drain(..length);
             self.read_bytes += length as u64;
             match step {
-                Step::Send(message) => self.send(&message).await?,
+                Step::Send(message) => self.to_send.extend_from_slice(&message),
                 Step::Part(response) => {
                     if part(response).is_break() {
                         return Err(AskError::Stopped);
@@ -98,6 +121,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Step::Done(response) => return Ok(response),
             }
         }
+    }
+
+    /// Whether a whole message has come that nobody has waited for.
+    pub(crate) fn has_message(&self) -> bool {
+        matches!(tcp_frame(&self.received), FrameStatus::Complete { .. })
     }
 
     /// Proves the identity once for all that follows on the connection (operation 2001). The
@@ -119,13 +147,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .await
     }
 
-    async fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        self.stream.write_all(message).await?;
+    async fn send(&mut self) -> io::Result<()> {
+        if self.to_send.is_empty() {
+            return Ok(());
+        }
+        self.stream.write_all(&self.to_send).await?;
+        self.to_send.clear();
         self.stream.flush().await
     }
 
-    /// Reads until there is a whole message; its length.
+    /// Sends what is to be sent, and reads until there is a whole message; its length.
     async fn whole_message(&mut self) -> io::Result<usize> {
+        self.send().await?;
         loop {
             match tcp_frame(&self.received) {
                 FrameStatus::Complete { len } => return Ok(len),

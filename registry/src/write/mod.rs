@@ -26,7 +26,7 @@ pub use import::{ImportMode, ImportStatus, ItemError, ItemResult};
 pub use values::SetMode;
 #[cfg(test)]
 pub(crate) use writer::PRUNE_ROWS;
-pub(crate) use writer::{Origin, Writer, WriterHandle};
+pub(crate) use writer::{Origin, Submitted, Writer, WriterHandle};
 
 use crate::credential::Credential;
 use crate::enterprise::{Enterprise, EnterpriseId, Profile, ReviewAction};

@@ -61,6 +61,18 @@ impl WriterHandle {
         command: Command,
         origin: Origin,
     ) -> Result<Receipt> {
+        let submitted = self.submit(caller, idempotency, command, origin).await?;
+        submitted.receipt().await
+    }
+
+    /// Hands a command in, behind all that were handed in before.
+    pub async fn submit(
+        &self,
+        caller: Caller,
+        idempotency: Option<Idempotency>,
+        command: Command,
+        origin: Origin,
+    ) -> Result<Submitted> {
         let (reply, answer) = oneshot::channel();
         let request = Request {
             caller,
@@ -69,10 +81,26 @@ impl WriterHandle {
             origin,
             reply,
         };
-        let closed = || Error::Unavailable("the node is shutting down".into());
         self.requests.send(request).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        Ok(Submitted { answer })
     }
+}
+
+/// A command that the writer has.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    answer: oneshot::Receiver<Result<Receipt>>,
+}
+
+impl Submitted {
+    /// When it is durable, or refused.
+    pub async fn receipt(self) -> Result<Receipt> {
+        self.answer.await.map_err(|_| closed())?
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("the node is shutting down".into())
 }
 
 /// The only writer of a registry.

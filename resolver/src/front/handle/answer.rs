@@ -315,7 +315,7 @@ impl Answerer {
         let _always_done = self.finish(Outcome::Invalid, Instant::now());
     }
 
-    fn finish(&self, outcome: Outcome, began: Instant) -> Attempt {
+    pub(super) fn finish(&self, outcome: Outcome, began: Instant) -> Attempt {
         self.metrics.request(outcome, began.elapsed());
         if outcome == Outcome::Ignored {
             Attempt::Silent

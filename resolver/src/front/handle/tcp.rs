@@ -15,26 +15,26 @@ use crate::front::desks::Desks;
 use crate::measure;
 use futures_util::FutureExt;
 use idnode_proto::handle::{FrameStatus, MAX_DATAGRAM_LEN, Transport, tcp_frame};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Room made for a read at least, bytes.
-const MIN_READ: usize = 1024;
-/// Room made for a read at most, bytes: a length is only believed as its bytes come.
-const MAX_READ: usize = 65_536;
+/// Read at once at most, bytes.
+const READ: usize = 65_536;
 /// Answers to pipelined requests are written when there are this many bytes of them.
 const FLUSH: usize = 65_536;
 /// Memory an idle connection keeps in each buffer, bytes.
 const IDLE_BUFFER: usize = 2048;
-/// How many times what a read needs the buffer of a request that has begun may have.
-const SPARE: usize = 4;
 /// Connections above the bound that are told so at the same time; any more are just closed.
 const MAX_REFUSALS: usize = 64;
 /// How long a connection above the bound may take to say what it wants.
@@ -191,8 +191,8 @@ struct Connection<S> {
 /// What to do next with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// Read, at least this many bytes.
-    Read(usize),
+    /// Read.
+    Read,
     /// Write the answers that there are, and go on.
     Flush,
     /// Ask the disk, or others, for the first request that has arrived, of this length.
@@ -233,8 +233,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn run(mut self, mut timer: Pin<&mut Sleep>, mut stopped: Pin<&mut impl Future>) {
         let mut last_bytes = None;
         loop {
-            let missing = match self.answer_received().await {
-                Next::Read(missing) => missing,
+            match self.answer_received().await {
+                Next::Read => {}
                 Next::Flush | Next::Ask(_) => continue,
                 Next::Linger => return self.linger().await,
                 Next::Close => return,
@@ -243,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 last_bytes = Some(LAST_BYTES);
             }
             let begins = self.inbound.is_empty();
-            self.make_room(missing);
+            self.give_back();
             let arrived = match &mut last_bytes {
                 None => self.read(timer.as_mut(), stopped.as_mut()).await,
                 Some(left) => self.read_last(left),
@@ -295,7 +295,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let received = self.inbound.get(answered..).unwrap_or_default();
             let length = match tcp_frame(received) {
                 FrameStatus::Complete { len } => len,
-                FrameStatus::NeedMore(missing) => break Next::Read(missing),
+                FrameStatus::NeedMore(_) => break Next::Read,
                 FrameStatus::Invalid(error) => {
                     let answerer = &self.shared.answerer;
                     answerer.refuse_stream(received, error, &mut self.scratch);
@@ -346,6 +346,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let client = self
             .client
             .get_or_insert_with(|| Box::new(Client::at(source)));
+        if self.inbound.len() > length {
+            let received = &self.inbound;
+            let caller = client.caller();
+            let changes = answerer.change_together(received, caller, &mut self.scratch);
+            let changed = Box::pin(changes).await;
+            if changed > 0 {
+                self.forget(changed);
+                return Next::Flush;
+            }
+        }
         // On the heap while it lasts: what it takes is not to be part of every idle connection.
         let answer = answerer.answer(message, Transport::Tcp, client, &mut self.scratch);
         let attempt = Box::pin(answer).await;
@@ -395,17 +405,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         written
     }
 
-    /// Makes room for a read, and gives back what long requests and answers have left: the next
-    /// request may be a minute in coming.
-    fn make_room(&mut self, missing: usize) {
+    /// Gives back what long requests and answers have left: the next request may be a minute in
+    /// coming.
+    fn give_back(&mut self) {
         self.scratch.shrink(IDLE_BUFFER);
-        let needed = self.inbound.len() + missing.clamp(MIN_READ, MAX_READ);
-        // Within a request not for a little, which would only be asked for again.
-        let spare = if self.inbound.is_empty() { 1 } else { SPARE };
-        if self.inbound.capacity() > spare * needed.max(IDLE_BUFFER) {
-            self.inbound.shrink_to(needed);
-        }
-        self.inbound.reserve(needed - self.inbound.len());
+        self.inbound.shrink_to(IDLE_BUFFER);
     }
 
     /// Reads what there is, or waits for it.
@@ -417,7 +421,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             tokio::select! {
                 biased;
-                read = self.stream.read_buf(&mut self.inbound) => return match read {
+                read = read_some(&mut self.stream, &mut self.inbound) => return match read {
                     Ok(1..) => Arrived::Some,
                     _ => Arrived::End,
                 },
@@ -436,7 +440,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if *left == 0 {
             return Arrived::End;
         }
-        match self.stream.read_buf(&mut self.inbound).now_or_never() {
+        match read_some(&mut self.stream, &mut self.inbound).now_or_never() {
             Some(Ok(count @ 1..)) => {
                 *left = left.saturating_sub(count);
                 Arrived::Some
@@ -449,13 +453,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// kernel take back the answer. The end may be a message too, which a client that does not
     /// read keeps from being written.
     async fn linger(mut self) {
-        self.inbound.clear();
-        self.inbound.reserve(MIN_READ);
         let rest = async {
             if self.stream.shutdown().await.is_err() {
                 return;
             }
-            while let Ok(1..) = self.stream.read_buf(&mut self.inbound).await {
+            self.inbound.clear();
+            while let Ok(1..) = read_some(&mut self.stream, &mut self.inbound).await {
                 self.inbound.clear();
             }
         };
@@ -463,4 +466,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             tracing::trace!("a Handle client kept its connection open");
         }
     }
+}
+
+thread_local! {
+    /// What is read into: so that a connection has memory for what has come, not for what may come.
+    static ARRIVING: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+}
+
+/// Appends what there is, or waits for it; how many bytes. 0: the end.
+async fn read_some<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    received: &mut Vec<u8>,
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        ARRIVING.with_borrow_mut(|arriving| {
+            let mut into = ReadBuf::new(arriving);
+            ready!(Pin::new(&mut *stream).poll_read(context, &mut into))?;
+            received.extend_from_slice(into.filled());
+            Poll::Ready(Ok(into.filled().len()))
+        })
+    })
+    .await
 }

@@ -86,6 +86,11 @@ impl Client {
         }
     }
 
+    /// Who it has logged in as.
+    pub(in super::super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// It has proven who it is.
     pub(super) fn log_in(&mut self, caller: Caller, identity: AdminId) {
         self.caller = caller;

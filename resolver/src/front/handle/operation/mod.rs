@@ -12,6 +12,7 @@
 //! | `sessions` | keys that only node and client have |
 //! | `agreement` | how a session gets its key, and encrypting what is answered in it |
 //! | `write` | operations as the registry's commands |
+//! | `together` | changes that come one behind the other |
 //! | `list` | handles and prefixes, in as many messages as they take |
 //! | `mirror` | transactions, dumps and backups |
 
@@ -22,6 +23,7 @@ mod mirror;
 mod proof;
 mod seen;
 mod sessions;
+mod together;
 mod write;
 
 use super::answer::{Answerer, Scratch, expiration_s, now_s};
@@ -37,6 +39,7 @@ use idnode_proto::handle::{
     Envelope, Message, OpCode, OpFlags, ReplyTo, Request, RequestFault, RequestMessage,
     ResponseCode, Transport, decode_request,
 };
+use idnode_registry::write::Receipt;
 use idnode_registry::{Caller, Error};
 use mirror::Mirrors;
 use sessions::{NoSession, Session, Sessions};
@@ -435,12 +438,23 @@ impl Answerer {
         if let (Err(Error::Exists { .. }), Some(instead)) = (&written, change.or_else) {
             written = registry.write(act.caller, None, instead).await;
         }
+        self.changed(&act.to, written, change.minted, scratch)
+    }
+
+    /// What became of a change.
+    fn changed(
+        &self,
+        to: &ReplyTo,
+        written: Result<Receipt, Error>,
+        minted: Option<String>,
+        scratch: &mut Scratch,
+    ) -> Outcome {
         match written {
             Ok(_) => {
-                let body = change.minted.map(|handle| encode_created(&handle));
-                self.done(&act.to, &body.unwrap_or_default(), scratch)
+                let body = minted.map(|handle| encode_created(&handle));
+                self.done(to, &body.unwrap_or_default(), scratch)
             }
-            Err(error) => self.registry_error(&act.to, &error, scratch),
+            Err(error) => self.registry_error(to, &error, scratch),
         }
     }
 

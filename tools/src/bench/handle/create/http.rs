@@ -1,5 +1,6 @@
 //! PUT /api/handles over HTTP/1.1 (RFC 9112), on a connection that is kept.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
@@ -29,7 +30,10 @@ pub(super) struct Target {
 pub(super) struct Writer<'t> {
     target: &'t Target,
     stream: TcpStream,
+    /// Requests that have not been sent.
     out: Vec<u8>,
+    /// The handles of requests without an answer.
+    begun: VecDeque<String>,
     received: Vec<u8>,
 }
 
@@ -50,23 +54,30 @@ impl Target {
             target: self,
             stream: connect(self.server).await.map_err(Failure::io(what))?,
             out: Vec::new(),
+            begun: VecDeque::new(),
             received: Vec::new(),
         })
     }
 }
 
 impl Writer<'_> {
-    /// Registers one handle and waits for the answer.
-    pub(super) async fn create(&mut self, record: &Record) -> Result<Acknowledged, Broken> {
+    /// Makes a request that registers one handle; it is sent when an answer is waited for.
+    pub(super) fn begin(&mut self, record: &Record) {
         let body = body_of(record);
-        self.out.clear();
         self.out.extend_from_slice(b"PUT /api/handles/");
         push_path(&mut self.out, &record.handle);
         self.out.extend_from_slice(self.target.fields.as_bytes());
         let length = format!("{}\r\n\r\n", body.len());
         self.out.extend_from_slice(length.as_bytes());
         self.out.extend_from_slice(body.as_bytes());
+        self.begun.push_back(record.handle.clone());
+    }
+
+    /// Waits for the answer to the oldest request.
+    pub(super) async fn acknowledged(&mut self) -> Result<Acknowledged, Broken> {
+        let handle = self.begun.pop_front().unwrap_or_default();
         self.stream.write_all(&self.out).await?;
+        self.out.clear();
         let (head, length) = self.whole_answer().await?;
         let answer = self.received.get(..head + length).unwrap_or_default();
         let code = status_of(answer)
@@ -74,11 +85,17 @@ impl Writer<'_> {
         let body = answer.get(head..).unwrap_or_default();
         let acknowledged = Acknowledged {
             code,
-            is_right: code == 201 && is_success(body, &record.handle),
+            is_right: code == 201 && is_success(body, &handle),
             length: answer.len(),
         };
         self.received.drain(..head + length);
         Ok(acknowledged)
+    }
+
+    /// Whether an answer has come that nobody has waited for.
+    pub(super) fn has_answer(&self) -> bool {
+        let lengths = answer_lengths(&self.received);
+        matches!(lengths, Ok(Some((head, body))) if self.received.len() - head >= body)
     }
 
     /// Reads until there is a whole answer; the lengths of its head and its body.

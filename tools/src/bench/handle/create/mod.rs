@@ -33,7 +33,7 @@ use writers::Target;
 /// Registers handles, each writer as fast as its creates are acknowledged.
 ///
 /// A closed loop: every writer has one connection and waits for the acknowledgement of one create
-/// before it sends the next. Over TCP it speaks the Handle protocol and has proven --identity
+/// before it sends the next, or has up to --in-flight of them unanswered. Over TCP it speaks the Handle protocol and has proven --identity
 /// before the clock starts; over HTTP it sends the bearer token with every request. A create that
 /// is answered with anything but success is mismatched and not counted in the rate: handles that
 /// are there already are refused, so runs on one registry need a --first of their own. With --rate
@@ -71,6 +71,9 @@ pub(in crate::bench) struct Args {
     /// Writers, each with a connection
     #[arg(long, value_name = "N", default_value = "8", value_parser = count)]
     writers: usize,
+    /// Creates that each writer sends without having the answers of those before: pipelined
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count, conflicts_with = "rate")]
+    in_flight: usize,
     /// Who registers (TCP), e.g. 300:0.NA/88.118.8
     #[arg(
         long,
@@ -128,6 +131,7 @@ pub(in crate::bench) fn run(args: &Args) -> Result<(), Failure> {
         records,
         first: args.first,
         writers: args.writers,
+        in_flight: args.in_flight,
         limits: Limits {
             duration_ns: seconds.map_or(u64::MAX, |seconds| (seconds * 1e9) as u64),
             queries: args.count.unwrap_or(u64::MAX),
@@ -161,6 +165,11 @@ pub(in crate::bench) fn run(args: &Args) -> Result<(), Failure> {
 
 impl Args {
     fn target(&self) -> Result<Target, Failure> {
+        if self.in_flight > 1 && self.transport == Transport::Tcp && self.proof == Proof::Challenge
+        {
+            let words = "a challenge is answered before the next create is sent: --in-flight is 1";
+            return Err(Failure::Usage(words.to_owned()));
+        }
         match (
             self.transport,
             &self.identity,
@@ -197,6 +206,7 @@ impl Args {
                 }),
             ),
             ("writers", json!(self.writers)),
+            ("in_flight", json!(self.in_flight)),
             ("values", json!(self.values)),
         ];
         if self.transport == Transport::Tcp {

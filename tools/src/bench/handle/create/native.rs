@@ -1,9 +1,10 @@
 //! Creates over the Handle protocol (RFC 3652 §3.6.4).
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use idnode_proto::handle::auth::ClientKey;
-use idnode_proto::handle::{AdminId, OpCode, OpFlags};
+use idnode_proto::handle::{AdminId, Exchange, OpCode, OpFlags};
 use tokio::net::TcpStream;
 
 use super::record::Record;
@@ -25,6 +26,8 @@ pub(super) struct Target {
 #[derive(Debug)]
 pub(super) struct Writer<'t> {
     connection: Connection<TcpStream>,
+    /// Requests without an answer.
+    begun: VecDeque<Exchange<'t>>,
     /// Who answers the challenges of creates.
     identity: Option<Identity<'t>>,
 }
@@ -40,6 +43,7 @@ impl Target {
             let identity = Some(identity);
             return Ok(Writer {
                 connection,
+                begun: VecDeque::new(),
                 identity,
             });
         }
@@ -53,32 +57,48 @@ impl Target {
         let identity = None;
         Ok(Writer {
             connection,
+            begun: VecDeque::new(),
             identity,
         })
     }
 }
 
 impl Writer<'_> {
-    /// Registers one handle and waits for the answer.
-    pub(super) async fn create(&mut self, record: &Record) -> Result<Acknowledged, Broken> {
+    /// Makes a request that registers one handle; it is sent when an answer is waited for.
+    pub(super) fn begin(&mut self, record: &Record) -> Result<(), Broken> {
+        let exchange = self.connection.begin(
+            OpFlags::KEEP_ALIVE,
+            |head| head.create(&record.handle, &record.values),
+            self.identity,
+        )?;
+        self.begun.push_back(exchange);
+        Ok(())
+    }
+
+    /// Waits for the answer to the oldest request.
+    pub(super) async fn acknowledged(&mut self) -> Result<Acknowledged, Broken> {
+        let nothing = || Broken::Answer("nothing was asked".to_owned());
+        let exchange = self.begun.pop_front().ok_or_else(nothing)?;
         let read_before = self.connection.read_bytes;
-        let answer = self
-            .connection
-            .ask(
-                OpFlags::KEEP_ALIVE,
-                |head| head.create(&record.handle, &record.values),
-                self.identity,
-                one_message,
-            )
-            .await;
-        let answer = answer.map_err(|error| match error {
-            AskError::Io(error) => Broken::Connection(error),
-            error => Broken::Answer(error.to_string()),
-        })?;
+        let answer = self.connection.end(exchange, one_message).await?;
         Ok(Acknowledged {
             code: u16::try_from(answer.code.0).unwrap_or(u16::MAX),
             is_right: answer.code.is_success() && answer.header.op_code == OpCode::CREATE,
             length: (self.connection.read_bytes - read_before) as usize,
         })
+    }
+
+    /// Whether an answer has come that nobody has waited for.
+    pub(super) fn has_answer(&self) -> bool {
+        self.connection.has_message()
+    }
+}
+
+impl From<AskError> for Broken {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Io(error) => Self::Connection(error),
+            error => Self::Answer(error.to_string()),
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! Writers that wait for each acknowledgement: a closed loop, or by the clock.
+//! Writers that wait for acknowledgements: a closed loop, or by the clock.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub(super) enum Broken {
     Connection(io::Error),
     /// What came is no answer.
     Answer(String),
+    /// Nothing came in time.
+    Overdue,
 }
 
 impl From<io::Error> for Broken {
@@ -74,6 +77,8 @@ pub(super) struct Load {
     /// The first record's number.
     pub(super) first: u64,
     pub(super) writers: usize,
+    /// Creates of each that may be without an answer.
+    pub(super) in_flight: usize,
     pub(super) limits: Limits,
     /// Creates a second, of all writers together; none: as many as are acknowledged.
     pub(super) rate: Option<f64>,
@@ -129,35 +134,65 @@ impl Load {
 impl<'l> Shared<'l> {
     /// Registers one handle after the other until it is enough.
     async fn write(&self, mut writer: Writer<'l>) -> Result<(), Failure> {
-        let mut answered = false;
-        while let Some((number, due_ns)) = self.next_number() {
+        let (mut answered, mut due) = (false, VecDeque::new());
+        loop {
+            let ended = match self.ask(&mut writer, &mut due).await {
+                Ok(()) if due.is_empty() => return Ok(()),
+                Ok(()) => self.hear(&mut writer, &mut due, &mut answered).await,
+                Err(broken) => Err(broken),
+            };
+            match ended {
+                Ok(()) => continue,
+                Err(Broken::Answer(words)) => return Err(Failure::Protocol(words)),
+                Err(Broken::Connection(error)) if !answered => {
+                    let closed = "connections are closed without an answer";
+                    return Err(Failure::io(closed)(error));
+                }
+                Err(Broken::Connection(_) | Broken::Overdue) => {}
+            }
+            self.tally.borrow_mut().lost += due.len() as u64;
+            due.clear();
+            writer = self.load.connect().await?;
+            self.tally.borrow_mut().reconnects += 1;
+            answered = false;
+        }
+    }
+
+    /// Asks as much as may be without an answer. `due`: when each was due that has none.
+    async fn ask(&self, writer: &mut Writer<'l>, due: &mut VecDeque<u64>) -> Result<(), Broken> {
+        while due.len() < self.load.in_flight
+            && let Some((number, due_ns)) = self.next_number()
+        {
             let record = self.load.records.get(number);
             let early_ns = due_ns.saturating_sub(self.clock.now_ns());
             if early_ns > 0 {
                 tokio::time::sleep(Duration::from_nanos(early_ns)).await;
             }
-            // By the clock, a create's latency counts from when it was due.
-            let sent_ns = due_ns;
-            let created = timeout(self.load.timeout, writer.create(&record)).await;
-            match created {
-                Ok(Ok(acknowledged)) => {
-                    answered = true;
-                    self.count(&acknowledged, sent_ns);
-                    continue;
-                }
-                Ok(Err(Broken::Answer(words))) => return Err(Failure::Protocol(words)),
-                Ok(Err(Broken::Connection(error))) if !answered => {
-                    let closed = "connections are closed without an answer";
-                    return Err(Failure::io(closed)(error));
-                }
-                Ok(Err(Broken::Connection(_))) | Err(_) => {}
-            }
-            self.tally.borrow_mut().lost += 1;
-            writer = self.load.connect().await?;
-            self.tally.borrow_mut().reconnects += 1;
-            answered = false;
+            due.push_back(due_ns);
+            writer.begin(&record)?;
         }
         Ok(())
+    }
+
+    /// Waits for an answer and takes all that have come with it.
+    async fn hear(
+        &self,
+        writer: &mut Writer<'l>,
+        due: &mut VecDeque<u64>,
+        answered: &mut bool,
+    ) -> Result<(), Broken> {
+        loop {
+            let acknowledged = timeout(self.load.timeout, writer.acknowledged()).await;
+            let acknowledged = acknowledged.unwrap_or(Err(Broken::Overdue))?;
+            *answered = true;
+            // By the clock, a create's latency counts from when it was due.
+            if let Some(due_ns) = due.pop_front() {
+                self.count(&acknowledged, due_ns);
+            }
+            if due.is_empty() || !writer.has_answer() {
+                return Ok(());
+            }
+        }
     }
 
     /// The number of the next record, which counts as sent, and when it is due.
@@ -188,10 +223,27 @@ impl<'l> Shared<'l> {
 }
 
 impl Writer<'_> {
-    async fn create(&mut self, record: &Record) -> Result<Acknowledged, Broken> {
+    fn begin(&mut self, record: &Record) -> Result<(), Broken> {
         match self {
-            Self::Native(writer) => writer.create(record).await,
-            Self::Http(writer) => writer.create(record).await,
+            Self::Native(writer) => writer.begin(record),
+            Self::Http(writer) => {
+                writer.begin(record);
+                Ok(())
+            }
+        }
+    }
+
+    async fn acknowledged(&mut self) -> Result<Acknowledged, Broken> {
+        match self {
+            Self::Native(writer) => writer.acknowledged().await,
+            Self::Http(writer) => writer.acknowledged().await,
+        }
+    }
+
+    fn has_answer(&self) -> bool {
+        match self {
+            Self::Native(writer) => writer.has_answer(),
+            Self::Http(writer) => writer.has_answer(),
         }
     }
 }
