@@ -346,10 +346,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let client = self
             .client
             .get_or_insert_with(|| Box::new(Client::at(source)));
-        if self.inbound.len() > length {
-            let received = &self.inbound;
+        if client.may_change(message) {
             let caller = client.caller();
-            let changes = answerer.change_together(received, caller, &mut self.scratch);
+            let changes = answerer.change_together(&self.inbound, caller, &mut self.scratch);
             let changed = Box::pin(changes).await;
             if changed > 0 {
                 self.forget(changed);

@@ -86,6 +86,15 @@ impl Client {
         }
     }
 
+    /// Whether it has logged in, and a message asks for a change.
+    pub(in super::super) fn may_change(&self, message: &[u8]) -> bool {
+        if self.caller == Caller::Stranger {
+            return false;
+        }
+        let changes = OpCode::CREATE.0..=OpCode::MODIFY_VALUE.0;
+        Message::decode(message).is_ok_and(|it| changes.contains(&it.header.op_code.0))
+    }
+
     /// Who it has logged in as.
     pub(in super::super) fn caller(&self) -> &Caller {
         &self.caller
