@@ -4,7 +4,8 @@
 //! An administrator with a [`crate::credential::Credential`] is that credential's enterprise or
 //! the operator. One whose key is a value registered here is [`Caller::Administrator`] and has
 //! the rights that the handle in question gives it, asked for anew with every command and every
-//! reading: `rights` finds them, `values` is where they are read.
+//! reading: `rights` finds them, `values` is where they are read. The public key of one whose handle
+//! others serve is what they show; its rights are what handles here give it all the same.
 
 mod rights;
 mod values;
@@ -23,7 +24,11 @@ pub use rights::{MAX_GROUP_DEPTH, MAX_GROUP_READS};
 pub(crate) use rights::{require_right, rights_of};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 pub(crate) use values::{Committed, HandleValues, Handles};
+
+/// How long a key that another node has shown is taken for its present one.
+const SHOWN_HOLDS: Duration = Duration::from_secs(600);
 
 /// The key that a value holds; `None`: it is of another type, or a secret that anybody may read.
 fn key_of_value(value: &ValueRef<'_>) -> Option<ProofKey> {
@@ -57,7 +62,29 @@ pub struct AdministratorKey {
     pub caller: Caller,
 }
 
-/// Who holds a key that is a value registered here.
+impl AdministratorKey {
+    /// That of an administrator whose handle others serve, by the values of it that they have just
+    /// shown: a public key, since a secret that is shown is none.
+    pub fn shown<'v>(id: &AdminId, values: impl Iterator<Item = ValueRef<'v>>) -> Option<Self> {
+        let (index, key) = key_among(values, id.index)?;
+        let until = Instant::now() + SHOWN_HOLDS;
+        matches!(key, ProofKey::Public(_)).then(|| Self::of(id, index, key, Some(until)))
+    }
+
+    fn of(id: &AdminId, index: u32, key: ProofKey, shown_until: Option<Instant>) -> Self {
+        let id = AdminId {
+            handle: id.handle.clone(),
+            index,
+        };
+        let administrator = Administrator::new(id, &key, shown_until);
+        Self {
+            caller: Caller::Administrator(Arc::new(administrator)),
+            key,
+        }
+    }
+}
+
+/// Who holds a key that is a value registered here, or at another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Administrator {
     id: AdminId,
@@ -65,14 +92,17 @@ pub struct Administrator {
     name: String,
     /// Of the key that was proven: another one at the same place is another administrator.
     key_digest: [u8; 32],
+    /// Until when the key is believed that another node has shown; `None`: it is registered here.
+    shown_until: Option<Instant>,
 }
 
 impl Administrator {
-    fn new(id: AdminId, key: &ProofKey) -> Self {
+    fn new(id: AdminId, key: &ProofKey, shown_until: Option<Instant>) -> Self {
         Self {
             name: id.to_string(),
             key_digest: digest_of(key),
             id,
+            shown_until,
         }
     }
 
@@ -98,15 +128,26 @@ impl Administrator {
 
 /// The key at a place, with its index; index 0: the only one the handle has.
 fn key_at(handles: &impl Handles, id: &AdminId) -> Result<Option<(u32, ProofKey)>> {
-    let Some(values) = handles.values_of(&id.handle)? else {
-        return Ok(None);
-    };
+    let values = handles.values_of(&id.handle)?;
+    Ok(values.and_then(|values| key_among(values.iter(), id.index)))
+}
+
+/// The key at an index of these values; index 0: the only one there is.
+fn key_among<'v>(
+    values: impl Iterator<Item = ValueRef<'v>>,
+    index: u32,
+) -> Option<(u32, ProofKey)> {
     let mut keys = values
-        .iter()
-        .filter(|value| id.index == 0 || value.index() == id.index)
+        .filter(|value| index == 0 || value.index() == index)
         .filter_map(|value| Some((value.index(), key_of_value(&value)?)));
     let key = keys.next();
-    Ok(key.filter(|_| keys.next().is_none()))
+    key.filter(|_| keys.next().is_none())
+}
+
+/// Whether the keys of a handle are here or nowhere: its prefix is registered here and served here.
+fn is_served_here(handles: &impl Handles, handle: &Identifier) -> Result<bool> {
+    let prefix = prefix_of_handle(handles, handle)?;
+    Ok(prefix.is_some_and(|prefix| prefix.delegation.is_none()))
 }
 
 /// Err if the key that the administrator proved is no longer where it was.
@@ -114,9 +155,16 @@ pub(crate) fn require_standing(
     handles: &impl Handles,
     administrator: &Administrator,
 ) -> Result<()> {
-    match key_at(handles, &administrator.id)? {
-        Some((_, key)) if digest_of(&key) == administrator.key_digest => Ok(()),
-        _ => Err(Error::Unauthenticated(format!(
+    let stands = match administrator.shown_until {
+        Some(until) => {
+            Instant::now() < until && !is_served_here(handles, &administrator.id.handle)?
+        }
+        None => key_at(handles, &administrator.id)?
+            .is_some_and(|(_, key)| digest_of(&key) == administrator.key_digest),
+    };
+    match stands {
+        true => Ok(()),
+        false => Err(Error::Unauthenticated(format!(
             "the key of administrator {} is no longer valid",
             administrator.name
         ))),
@@ -143,17 +191,16 @@ impl Registry {
             let caller = credential.caller();
             return Ok(key.map(|key| AdministratorKey { key, caller }));
         }
-        Ok(key_at(&self.committed(), id)?.map(|(index, key)| {
-            let id = AdminId {
-                handle: id.handle.clone(),
-                index,
-            };
-            let administrator = Administrator::new(id, &key);
-            AdministratorKey {
-                caller: Caller::Administrator(Arc::new(administrator)),
-                key,
-            }
-        }))
+        Ok(key_at(&self.committed(), id)?
+            .map(|(index, key)| AdministratorKey::of(id, index, key, None)))
+    }
+
+    /// Whether the keys of a handle are here or nowhere.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn has_keys_of(&self, handle: &Identifier) -> Result<bool> {
+        is_served_here(&self.committed(), handle)
     }
 
     fn administrator_credential(&self, id: &AdminId) -> Result<Option<Credential>> {

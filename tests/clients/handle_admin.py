@@ -6,6 +6,7 @@ It reads commands as JSON lines from standard input and answers each with a JSON
 
     {"do": "connect"}                        a new connection
     {"do": "send", "op": 100, "handle": …, "values": [[index, type, data, permissions]], …}
+    {"do": "burst", "messages": […]}         what "send" takes, all sent before an answer is read
     {"do": "prove"}                          answers the last challenge
     {"do": "take_key", "body": hex}          the session's key, out of the answer to a set-up
     {"do": "agree", "prime": hex, …}         a session by Diffie-Hellman
@@ -192,6 +193,16 @@ class Client:
         return body
 
     def send(self, command):
+        number, message = self.message(command)
+        self.socket.sendall(message)
+        return self.answers(number)
+
+    def burst(self, command):
+        messages = [self.message(one) for one in command["messages"]]
+        self.socket.sendall(b"".join(message for _, message in messages))
+        return {"answers": [self.answers(number) for number, _ in messages]}
+
+    def message(self, command):
         body = self.body(command)
         flags = command.get("flags", 0)
         if command.get("encrypt"):
@@ -214,8 +225,7 @@ class Client:
             envelope_flags |= 0x40
         envelope = ENVELOPE.pack(
             major, minor, envelope_flags, self.arguments.suggests, command.get("session", 0), number, 0, len(contents))
-        self.socket.sendall(envelope + contents)
-        return self.answers(number)
+        return number, envelope + contents
 
     def answers(self, number):
         answer = self.answer(number)

@@ -189,7 +189,7 @@ sections! {
         /// UDP sockets, each with a thread of its own; 0 takes one for each core.
         udp_threads: u32 = 0, [0 to 1024 threads];
         /// Whether its UDP threads go before others, such as those of a bulk load, where the system
-        /// permits it (CAP_SYS_NICE, or RLIMIT_RTPRIO of 1); not while they are flooded.
+        /// permits it (CAP_SYS_NICE, or RLIMIT_RTPRIO of 1); not one that is busy, or asked 20,000 times a second.
         udp_realtime: bool = true, [true or false];
         /// Memory for encoded answers of UDP, and as much for those of TCP and TLS.
         answer_cache_mib: u32 = 64, [1 to 65536 MiB];
@@ -246,10 +246,10 @@ sections! {
         /// UDP sockets, each with a thread of its own; 0 takes one for each core.
         udp_threads: u32 = 0, [0 to 1024 threads];
         /// Whether its UDP threads go before others, such as those of a bulk load, where the system
-        /// permits it (CAP_SYS_NICE, or RLIMIT_RTPRIO of 1); not while they are flooded.
+        /// permits it (CAP_SYS_NICE, or RLIMIT_RTPRIO of 1); not one that is busy, or asked 20,000 times a second.
         udp_realtime: bool = true, [true or false];
         /// Memory for encoded answers of UDP, and as much for those of TCP and TLS.
-        answer_cache_mib: u32 = 64, [1 to 65536 MiB];
+        answer_cache_mib: u32 = 128, [1 to 65536 MiB];
         /// UDP answers in several datagrams to one network (IPv4 /24, IPv6 /56) in a second; further ones are dropped, and clients go on to TCP; 0 sets no limit.
         udp_long_answer_kib_per_s: u32 = 1024, [0 to 1000000 KiB];
         /// Networks that this limit leaves alone.

@@ -2,10 +2,12 @@
 //! core, and strangers choose how long: so many are checked at once as there are cores, so many
 //! wait, and whoever goes away leaves a place only when the work for it is done.
 
+use super::Core;
 use super::guesses::{GuessLimits, Guesses};
+use crate::resolve::{Answer, Filter, Query};
 use idnode_proto::handle::admin::AdminId;
 use idnode_registry::administrator::AdministratorKey;
-use idnode_registry::{Error, Registry};
+use idnode_registry::{Caller, Error, Registry};
 use metrics::{Counter, counter};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -71,17 +73,19 @@ impl Proofs {
 
     /// Looks an administrator's key up and checks something with it, where it may take its time.
     /// What that says is counted, and that there is no such administrator is a wrong key; `source`:
-    /// where it comes from, if that cannot be forged.
-    pub(super) async fn check<T: Send + 'static>(
+    /// where it comes from, if that cannot be forged; `shown`: the key that others show, where they
+    /// serve the administrator's handle.
+    async fn check<T: Send + 'static>(
         &self,
         id: AdminId,
         source: Option<IpAddr>,
+        shown: Option<AdministratorKey>,
         check: impl FnOnce(AdministratorKey) -> (Says, T) + Send + 'static,
     ) -> Result<T, Unchecked> {
-        let source = source.map(|source| source.to_canonical());
-        if !self.guesses.allows(&id, source) {
+        if !self.allows(&id, source) {
             return Err(Unchecked::Guessing);
         }
+        let source = source.map(|source| source.to_canonical());
         let (registry, guesses) = (self.registry.clone(), self.guesses.clone());
         let checked = self.work(move || {
             // Those that were sent at once have waited for each other here.
@@ -89,7 +93,7 @@ impl Proofs {
                 return Err(Unchecked::Guessing);
             }
             let known = registry.administrator(&id).map_err(Unchecked::Registry)?;
-            let Some(known) = known else {
+            let Some(known) = known.or(shown) else {
                 guesses.failed(&id, source);
                 return Err(Unchecked::Unknown);
             };
@@ -102,6 +106,12 @@ impl Proofs {
             Ok(checked)
         });
         checked.await?
+    }
+
+    /// Whether not too many proofs have failed.
+    fn allows(&self, id: &AdminId, source: Option<IpAddr>) -> bool {
+        let source = source.map(|source| source.to_canonical());
+        self.guesses.allows(id, source)
     }
 
     /// Does something with an administrator's key where nobody proves or guesses anything: nothing is
@@ -138,5 +148,48 @@ impl Proofs {
             work()
         });
         done.await.map_err(|_| Unchecked::Busy)
+    }
+}
+
+impl Core {
+    /// Checks something with an administrator's key as [`Proofs::check`] does, asking others for the key
+    /// if they serve the administrator's handle.
+    pub(super) async fn check_key<T: Send + 'static>(
+        &self,
+        id: AdminId,
+        source: Option<IpAddr>,
+        check: impl FnOnce(AdministratorKey) -> (Says, T) + Send + 'static,
+    ) -> Result<T, Unchecked> {
+        let shown = self.key_elsewhere(&id, source).await;
+        self.proofs.check(id, source, shown, check).await
+    }
+
+    /// `None` also if others do not answer: then there is no such administrator.
+    async fn key_elsewhere(
+        &self,
+        id: &AdminId,
+        source: Option<IpAddr>,
+    ) -> Option<AdministratorKey> {
+        let recursion = self.recursion.as_ref()?;
+        let is_here = self.registry.has_keys_of(&id.handle).unwrap_or(true);
+        if is_here || !self.proofs.allows(id, source) {
+            return None;
+        }
+        let query = Query {
+            identifier: &id.handle,
+            filter: &Filter::default(),
+            caller: &Caller::Stranger,
+            public_only: true,
+        };
+        let asked = async {
+            let here = self.resolver.resolve(&query).await.ok()?;
+            let start = recursion.start(&id.handle, &here, self.registry.prefixes())?;
+            recursion.resolve(&id.handle, &start, 0).await.ok()
+        };
+        let shown = tokio::time::timeout(self.request_deadline, asked).await;
+        match shown.ok()?? {
+            Answer::Found(found) => AdministratorKey::shown(id, found.values(&query)),
+            _ => None,
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod codes;
 mod guesses;
 mod mirror;
+mod pipelined;
 mod sessions;
 
 use std::io::{BufRead, BufReader, Write};

@@ -101,7 +101,7 @@ impl Default for HandleOptions {
                 IpNet::from(IpAddr::from(Ipv4Addr::LOCALHOST)),
                 IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
             ],
-            answer_cache_bytes: 64 << 20,
+            answer_cache_bytes: 128 << 20,
             verdicts: None,
             site_key: None,
             backups: PathBuf::from("backups"),

@@ -130,7 +130,7 @@ pub(super) async fn check<T: Send + 'static>(
 ) -> Result<T> {
     let of = id.clone();
     let source = Some(peer.address.ip()).filter(|source| !source.is_unspecified());
-    let checked = shared.core.proofs.check(id, source, check);
+    let checked = shared.core.check_key(id, source, check);
     told(deadline.run(shared, checked).await, &of)
 }
 

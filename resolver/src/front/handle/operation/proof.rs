@@ -173,7 +173,7 @@ impl Answerer {
         source: Option<IpAddr>,
         check: impl FnOnce(AdministratorKey) -> (Says, Result<T, ProofError>) + Send + 'static,
     ) -> Result<T, Refused> {
-        let checked = self.core.proofs.check(id, source, check).await?;
+        let checked = self.core.check_key(id, source, check).await?;
         checked.map_err(Refused::Proof)
     }
 
