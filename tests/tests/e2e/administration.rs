@@ -1,6 +1,7 @@
 //! Handles administered over the Handle protocol, by a client that shares no code with the node.
 
 mod codes;
+mod elsewhere;
 mod guesses;
 mod mirror;
 mod pipelined;
@@ -311,6 +312,13 @@ fn a_log_in_lets_a_connection_write() {
     );
 }
 
+/// The data of an HS_ADMIN value (RFC 3651 §3.2.1), as the client takes it.
+fn hs_admin(handle: &str, index: u32, rights: u32) -> String {
+    let length = format!("{:08x}", handle.len());
+    let text: String = handle.bytes().map(|octet| format!("{octet:02x}")).collect();
+    format!("hex:{rights:04x}{length}{text}{index:08x}")
+}
+
 /// The string in a hexadecimal body: its length, then its bytes.
 fn data_of(hex: &str) -> Vec<u8> {
     let octets: Vec<u8> = (0..hex.len())
@@ -381,24 +389,14 @@ fn a_challenge_is_answered_on_its_connection_or_another_and_once() {
 fn rights_come_from_hs_admin_values() {
     let world = World::new();
     // Identity 300 has a key in the prefix's values; HS_ADMIN 100 lets it add and list handles.
-    let admin = |rights: u32, index: u32| {
-        let handle = "0.NA/88.118.8";
-        let length = format!("{:08x}", handle.len());
-        let text: String = handle.bytes().map(|octet| format!("{octet:02x}")).collect();
-        format!("{rights:04x}{length}{text}{index:08x}")
-    };
+    let admin = |rights, index| hs_admin("0.NA/88.118.8", index, rights);
     let secret = world.file("secret", "open sesame");
     world.has_administrator("300:0.NA/88.118.8", ["--secret-key-file", &secret]);
     let mut owner = world.client(&["--secret", "open sesame"]);
     owner.log_in("0.NA/88.118.8", 300);
     let values = json!([
         [400, "HS_SECKEY", "of the works", PRIVATE],
-        [
-            100,
-            "HS_ADMIN",
-            format!("hex:{}", admin(0x0801, 400)),
-            PUBLIC
-        ],
+        [100, "HS_ADMIN", admin(0x0801, 400), PUBLIC],
     ]);
     owner.gets(1, ADD, json!({"handle": "0.NA/88.118.8", "values": values}));
     let works = [
@@ -409,15 +407,7 @@ fn rights_come_from_hs_admin_values() {
     ];
     let mut works = world.client(&works);
     works.log_in("0.NA/88.118.8", 400);
-    let own = json!([
-        url(1, "x"),
-        [
-            100,
-            "HS_ADMIN",
-            format!("hex:{}", admin(0x0012, 400)),
-            PUBLIC
-        ]
-    ]);
+    let own = json!([url(1, "x"), [100, "HS_ADMIN", admin(0x0012, 400), PUBLIC]]);
     works.gets(1, CREATE, json!({"handle": "88.118.8/own", "values": own}));
     works.gets(
         1,
@@ -450,7 +440,7 @@ fn rights_come_from_hs_admin_values() {
     // Prefixes are another right.
     let below = json!({"handle": "0.NA/88.118.8"});
     works.gets(401, LIST_PREFIXES, below.clone());
-    let more = format!("hex:{}", admin(0x1801, 400));
+    let more = admin(0x1801, 400);
     let more = json!({"handle": "0.NA/88.118.8", "values": [[100, "HS_ADMIN", more, PUBLIC]]});
     owner.gets(1, MODIFY, more);
     let listed = works.gets(1, LIST_PREFIXES, below);

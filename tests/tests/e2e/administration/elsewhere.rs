@@ -1,0 +1,94 @@
+//! Administrators whose handles another node serves.
+
+use super::*;
+
+/// Who writes here, and is registered there.
+const ALICE: &str = "88.119/alice";
+
+/// A world in which 88.119 is served by another node.
+fn beside(there: &Node) -> World {
+    let here = World::with(DataDir::init(), &["handle.recursion_deny="]);
+    let idctl = here.idctl();
+    idctl.active_prefix("88.119", &here.enterprise);
+    let service = format!("127.0.0.1,tcp:{}", there.at.handle.port());
+    idctl.json(&["prefix", "delegate", "88.119", "--service", &service]);
+    here
+}
+
+fn rights(rights: u32) -> Value {
+    json!([100, "HS_ADMIN", hs_admin(ALICE, 300, rights), PUBLIC])
+}
+
+#[test]
+fn they_prove_the_public_keys_that_it_shows() {
+    let there = World::new();
+    there.idctl().active_prefix("88.119", &there.enterprise);
+    let (private, public) = there.rsa_keys();
+    let public = std::fs::read_to_string(public).unwrap();
+    let mut registrar = there.logged_in();
+    registrar.gets(
+        401,
+        CREATE,
+        json!({"handle": ALICE, "values": [url(1, "x")]}),
+    );
+    let secret = there.file("their-secret", "sesame");
+    there.has_administrator("300:0.NA/88.119", ["--secret-key-file", &secret]);
+    let theirs = ["--secret", "sesame", "--identity", "300:0.NA/88.119"];
+    let mut registrar = there.client(&theirs);
+    registrar.log_in("0.NA/88.119", 300);
+    let keys = json!([
+        [300, "HS_PUBKEY", public, PUBLIC],
+        [301, "HS_SECKEY", "hidden", PRIVATE]
+    ]);
+    registrar.gets(1, CREATE, json!({"handle": ALICE, "values": keys}));
+
+    let here = beside(&there.node);
+    let mut owner = here.logged_in();
+    let shared = json!({"handle": "88.118.8/shared", "values": [url(1, "x"), rights(0x0010)]});
+    owner.gets(1, CREATE, shared);
+    owner.gets(
+        1,
+        CREATE,
+        json!({"handle": "88.118.8/own", "values": [url(1, "x")]}),
+    );
+
+    let identity = format!("300:{ALICE}");
+    let mut alice = here.client(&["--key", &private, "--identity", &identity]);
+    alice.log_in(ALICE, 300);
+    let change = |handle: &str| json!({"handle": handle, "values": [url(1, "by Alice")]});
+    alice.gets(1, MODIFY, change("88.118.8/shared"));
+    alice.gets(400, MODIFY, change("88.118.8/own"));
+    alice.gets(401, DELETE, json!({"handle": "88.118.8/shared"}));
+    // Challenged for a single change, too.
+    let mut alice = here.client(&["--key", &private, "--identity", &identity]);
+    alice.gets(402, MODIFY, change("88.118.8/shared"));
+    assert_eq!(alice.prove()["code"], 1);
+    // Another key is another's; a secret is shown to nobody; who is not there is nobody.
+    let (other, _) = here.rsa_keys();
+    for (key, identity, index) in [
+        (["--key", &other], ALICE, 300),
+        (["--secret", "hidden"], ALICE, 301),
+        (["--key", &private], "88.119/bob", 300),
+    ] {
+        let name = format!("{index}:{identity}");
+        let mut nobody = here.client(&[&key[..], &["--identity", &name]].concat());
+        nobody.gets(402, MODIFY, change("88.118.8/shared"));
+        assert_eq!(nobody.prove()["code"], 403, "{name}");
+    }
+    // Once the prefix is served here, its keys are here, and there is none.
+    here.idctl().json(&["prefix", "undelegate", "88.119"]);
+    alice.gets(402, MODIFY, change("88.118.8/shared"));
+    assert_eq!(alice.prove()["code"], 403);
+}
+
+#[test]
+fn without_an_answer_there_is_no_such_administrator() {
+    let there = World::new();
+    let here = beside(&there.node);
+    there.node.stop();
+    let (private, _) = here.rsa_keys();
+    let identity = format!("300:{ALICE}");
+    let mut alice = here.client(&["--key", &private, "--identity", &identity]);
+    alice.gets(402, DELETE, json!({"handle": "88.118.8/shared"}));
+    assert_eq!(alice.prove()["code"], 403);
+}
