@@ -26,16 +26,6 @@ fn they_prove_the_public_keys_that_it_shows() {
     let (private, public) = there.rsa_keys();
     let public = std::fs::read_to_string(public).unwrap();
     let mut registrar = there.logged_in();
-    registrar.gets(
-        401,
-        CREATE,
-        json!({"handle": ALICE, "values": [url(1, "x")]}),
-    );
-    let secret = there.file("their-secret", "sesame");
-    there.has_administrator("300:0.NA/88.119", ["--secret-key-file", &secret]);
-    let theirs = ["--secret", "sesame", "--identity", "300:0.NA/88.119"];
-    let mut registrar = there.client(&theirs);
-    registrar.log_in("0.NA/88.119", 300);
     let keys = json!([
         [300, "HS_PUBKEY", public, PUBLIC],
         [301, "HS_SECKEY", "hidden", PRIVATE]
