@@ -44,8 +44,8 @@ impl Resolver {
         Place::Here(entry)
     }
 
-    /// `0.NA/<prefix>`: the prefix's service sites, its own when it is delegated, else this
-    /// node's; behind them the values that the prefix has itself. Below a delegated prefix its node knows: a referral.
+    /// `0.NA/<prefix>`: where the prefix is served, by its delegation's sites or service handle, else
+    /// by this node's site; behind them the values that the prefix has itself. Below a delegated prefix its node knows: a referral.
     fn describe_prefix(&self, identifier: &Identifier, prefix: &Prefix) -> Answer {
         let Some(entry) = self.registry.prefixes().get(prefix.key()) else {
             let above: Vec<_> = std::iter::successors(prefix.parent(), Prefix::parent)
@@ -65,20 +65,15 @@ impl Resolver {
         if !entry.record.is_active() {
             return Answer::Missing(Missing::PrefixNotActive(entry.record.state()));
         }
-        let sites = match &entry.record.delegation {
-            Some(delegation) => delegation.sites.iter().map(|site| site.to_vec()).collect(),
-            None => vec![self.own_site.clone()],
-        };
         let updated_at_ms = entry.record.updated_at_ms;
-        let values: Vec<Value> = sites
-            .into_iter()
-            .zip(1..)
-            .map(|(site, index)| Value {
+        let values = match &entry.record.delegation {
+            Some(_) => entry.record.delegation_values(),
+            None => vec![Value {
                 ttl: Ttl::DEFAULT,
                 timestamp_s: (updated_at_ms / 1_000) as u32,
-                ..Value::new(index, types::HS_SITE, site)
-            })
-            .collect();
+                ..Value::new(1, types::HS_SITE, self.own_site.clone())
+            }],
+        };
         let mut encoded = encode_values(&values);
         encoded.extend_from_slice(&entry.record.values);
         let record = Record {
