@@ -10,21 +10,26 @@ use std::sync::Arc;
 
 /// Where an identifier's answer is.
 pub(super) enum Place {
-    /// The prefix alone decided, and counts it if it is registered.
+    /// The prefix alone decided; these are its counters, or those of all that are not registered.
     Answered(Answer, Option<Arc<Traffic>>),
-    /// In the store, under this prefix.
+    /// In the store, under this prefix, which counts what is found there.
     Here(Arc<PrefixEntry>),
 }
 
 impl Resolver {
-    /// What the prefix alone decides.
+    /// What the prefix alone decides, which it counts.
     pub(super) fn place(&self, identifier: &Identifier) -> Place {
-        let prefixes = self.registry.prefixes();
-        let elsewhere = |answer: Answer| {
-            let traffic = prefixes.elsewhere();
+        let place = self.place_uncounted(identifier);
+        if let Place::Answered(answer, Some(traffic)) = &place {
             measure::count(traffic, !matches!(answer, Answer::Missing(_)));
-            Place::Answered(answer, Some(traffic.clone()))
-        };
+        }
+        place
+    }
+
+    /// The same for what nobody has asked this node for.
+    pub(super) fn place_uncounted(&self, identifier: &Identifier) -> Place {
+        let prefixes = self.registry.prefixes();
+        let elsewhere = |answer| Place::Answered(answer, Some(prefixes.elsewhere().clone()));
         if let Some(prefix) = identifier.prefix_handle() {
             return elsewhere(self.describe_prefix(identifier, &prefix));
         }
@@ -32,14 +37,12 @@ impl Resolver {
             return elsewhere(Answer::Missing(Missing::Prefix));
         };
         if !entry.record.is_active() {
-            measure::count(&entry.traffic, false);
             let missing = Missing::PrefixNotActive(entry.record.state());
             return Place::Answered(Answer::Missing(missing), Some(entry.traffic.clone()));
         }
         if entry.record.delegation.is_some() {
-            measure::count(&entry.traffic, true);
-            let traffic = entry.traffic.clone();
-            return Place::Answered(Answer::Referral(entry), Some(traffic));
+            let traffic = Some(entry.traffic.clone());
+            return Place::Answered(Answer::Referral(entry), traffic);
         }
         Place::Here(entry)
     }

@@ -142,8 +142,7 @@ pub(super) async fn recursed(
     let Some(recursion) = shared.core.recursion.as_ref().filter(|_| wanted) else {
         return Ok(said);
     };
-    let registered = shared.core.registry.prefixes();
-    let asked = match recursion.start(identifier, &said, registered) {
+    let asked = match recursion.start(identifier, &said) {
         None => return Ok(said),
         Some(start) => {
             let asking = recursion.resolve(identifier, &start, 0);
