@@ -1,25 +1,22 @@
 //! Prefixes (前缀): who owns a part of an identifier scheme, its lifecycle
 //! 待审核 → 审核中 → 启用 | 驳回; 停用, 待删除, and where it is served.
 
+mod delegation;
+
+pub use self::delegation::{
+    Delegation, DelegationSigner, MAX_DS, MAX_GLUE, MAX_NAME_SERVERS, NameServer,
+};
+
 use crate::enterprise::EnterpriseId;
 use crate::{Error, Result};
 use bytes::Bytes;
-use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::Prefix;
-use idnode_proto::value::{ValueRef, Values};
-use std::net::IpAddr;
+use idnode_proto::value::{Value, ValueRef, Values};
 
 /// Most service sites of one delegation.
 pub const MAX_SITES: usize = 16;
 /// The least index of a prefix's own values: those of its sites come before.
 pub const FIRST_VALUE_INDEX: u32 = MAX_SITES as u32 + 1;
-/// Most DNS name servers of one delegation.
-pub const MAX_NAME_SERVERS: usize = 16;
-/// Most addresses of one DNS name server.
-pub const MAX_GLUE: usize = 8;
-/// Most DS records of a delegation.
-pub const MAX_DS: usize = 8;
-
 /// Where a prefix stands in its lifecycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
@@ -143,179 +140,6 @@ impl PrefixState {
     }
 }
 
-/// A DNS server a prefix's zone is delegated to.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct NameServer {
-    /// Fully qualified host name, with its trailing dot.
-    #[prost(string, tag = "1")]
-    pub name: String,
-    /// Its addresses (glue).
-    #[prost(string, repeated, tag = "2")]
-    pub addresses: Vec<String>,
-}
-
-/// A DS record of a zone below a cut (RFC 4034 §5): which key that zone is signed with.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct DelegationSigner {
-    /// Tag of the key, at most 65,535.
-    #[prost(uint32, tag = "1")]
-    pub key_tag: u32,
-    /// The key's algorithm, 1 to 255.
-    #[prost(uint32, tag = "2")]
-    pub algorithm: u32,
-    /// How the digest is made: 1 (SHA-1), 2 (SHA-256) or 4 (SHA-384).
-    #[prost(uint32, tag = "3")]
-    pub digest_type: u32,
-    /// The digest.
-    #[prost(bytes = "bytes", tag = "4")]
-    pub digest: Bytes,
-}
-
-impl DelegationSigner {
-    fn check(&self) -> std::result::Result<(), String> {
-        if self.key_tag > u16::MAX.into() {
-            return Err(format!("key tag {} is above {}", self.key_tag, u16::MAX));
-        }
-        if !(1..=255).contains(&self.algorithm) {
-            return Err(format!("algorithm {} is not 1 to 255", self.algorithm));
-        }
-        let length = match self.digest_type {
-            1 => 20,
-            2 => 32,
-            4 => 48,
-            other => return Err(format!("digest type {other} is not 1, 2 or 4")),
-        };
-        if self.digest.len() != length {
-            let (kind, has) = (self.digest_type, self.digest.len());
-            return Err(format!(
-                "a digest of type {kind} has {length} bytes, not {has}"
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// Where a prefix is served when it is not served here.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct Delegation {
-    /// Service sites, each the data of an HS_SITE value (RFC 3651 §3.2.2).
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    pub sites: Vec<Bytes>,
-    /// Name servers of the prefix's own DNS zone.
-    #[prost(message, repeated, tag = "2")]
-    pub name_servers: Vec<NameServer>,
-    /// DS records of that zone; none: it is not signed.
-    #[prost(message, repeated, tag = "3")]
-    pub ds: Vec<DelegationSigner>,
-}
-
-impl Delegation {
-    /// Checks sites and name servers, and gives names their final dot. Errors name the part.
-    pub fn validated(mut self) -> Result<Self> {
-        if self.sites.is_empty() && self.name_servers.is_empty() {
-            return Err(Error::invalid(
-                "delegation",
-                "has neither a site nor a name server",
-            ));
-        }
-        if self.sites.len() > MAX_SITES {
-            return Err(Error::invalid(
-                "delegation.sites",
-                format!("more than {MAX_SITES}"),
-            ));
-        }
-        if self.name_servers.len() > MAX_NAME_SERVERS {
-            return Err(Error::invalid(
-                "delegation.name_servers",
-                format!("more than {MAX_NAME_SERVERS}"),
-            ));
-        }
-        self.check_ds()?;
-        // A referral over the Handle protocol carries all of them in one message.
-        if self.sites.iter().map(Bytes::len).sum::<usize>() > crate::write::MAX_RECORD_BYTES {
-            let reason = format!(
-                "are more than {} bytes encoded",
-                crate::write::MAX_RECORD_BYTES
-            );
-            return Err(Error::invalid("delegation.sites", reason));
-        }
-        for (position, site) in self.sites.iter().enumerate() {
-            Site::decode(site).map_err(|e| {
-                Error::invalid(format!("delegation.sites[{position}]"), e.to_string())
-            })?;
-        }
-        for (position, server) in self.name_servers.iter_mut().enumerate() {
-            let field = format!("delegation.name_servers[{position}]");
-            check_host_name(&server.name)
-                .map_err(|reason| Error::invalid(format!("{field}.name"), reason))?;
-            if !server.name.ends_with('.') {
-                server.name.push('.');
-            }
-            server.name.make_ascii_lowercase();
-            if server.addresses.len() > MAX_GLUE {
-                return Err(Error::invalid(
-                    format!("{field}.addresses"),
-                    format!("more than {MAX_GLUE}"),
-                ));
-            }
-            for address in &server.addresses {
-                address.parse::<IpAddr>().map_err(|_| {
-                    Error::invalid(
-                        format!("{field}.addresses"),
-                        format!("{address:?} is no IP address"),
-                    )
-                })?;
-            }
-        }
-        Ok(self)
-    }
-
-    fn check_ds(&self) -> Result<()> {
-        if self.ds.len() > MAX_DS {
-            let reason = format!("more than {MAX_DS}");
-            return Err(Error::invalid("delegation.ds", reason));
-        }
-        if self.name_servers.is_empty() && !self.ds.is_empty() {
-            let reason = "without a name server there is no zone that could be signed";
-            return Err(Error::invalid("delegation.ds", reason));
-        }
-        for (position, ds) in self.ds.iter().enumerate() {
-            ds.check()
-                .map_err(|reason| Error::invalid(format!("delegation.ds[{position}]"), reason))?;
-            if self.ds.iter().take(position).any(|other| other == ds) {
-                let reason = "is listed twice";
-                return Err(Error::invalid(format!("delegation.ds[{position}]"), reason));
-            }
-        }
-        Ok(())
-    }
-
-    /// The service sites, decoded.
-    pub fn decoded_sites(&self) -> impl Iterator<Item = Site> + '_ {
-        self.sites.iter().filter_map(|site| Site::decode(site).ok())
-    }
-}
-
-/// A host name as RFC 1123 §2.1 has it, with or without the final dot.
-fn check_host_name(name: &str) -> std::result::Result<(), String> {
-    let bare = name.strip_suffix('.').unwrap_or(name);
-    if bare.is_empty() || bare.len() > 253 {
-        return Err(format!("{name:?} is not a host name of 1 to 253 bytes"));
-    }
-    for label in bare.split('.') {
-        let fits = (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-');
-        if !fits {
-            return Err(format!("{label:?} is not a label of a host name"));
-        }
-    }
-    Ok(())
-}
-
 /// A prefix as stored.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct PrefixRecord {
@@ -375,11 +199,19 @@ impl PrefixRecord {
         Values::new(&self.values, self.value_count).map_while(std::result::Result::ok)
     }
 
-    /// Bytes of what `0.NA/<prefix>` resolves to while it is delegated: sites and own values.
+    /// What `0.NA/<prefix>` has of its delegation: the sites (HS_SITE), or the handle of the service
+    /// that has them (HS_SERV), indexes from 1. None where it is served here.
+    pub fn delegation_values(&self) -> Vec<Value> {
+        let timestamp_s = (self.updated_at_ms / 1_000) as u32;
+        let delegation = self.delegation.as_ref();
+        delegation.map_or_else(Vec::new, |it| it.values(timestamp_s))
+    }
+
+    /// Bytes of what `0.NA/<prefix>` resolves to while it is delegated: sites or service, and own
+    /// values.
     pub fn described_len(&self) -> usize {
         let delegation = self.delegation.as_ref();
-        let sites = delegation.map_or(0, |d| d.sites.iter().map(Bytes::len).sum::<usize>());
-        sites + self.values.len()
+        delegation.map_or(0, Delegation::described_len) + self.values.len()
     }
 
     /// Whether it is behind its review: active, suspended or to be deleted.
@@ -451,23 +283,5 @@ mod tests {
             [A::Withdraw, A::Regrant, A::CancelDeletion, A::Remove]
         );
         assert_eq!(S::PendingDeletion.after(A::Remove), Some(Step::Gone));
-    }
-
-    #[test]
-    fn host_names_are_checked() {
-        for good in ["ns1.example.", "NS1.example.com", "a"] {
-            assert_eq!(check_host_name(good), Ok(()), "{good}");
-        }
-        for bad in [
-            "",
-            ".",
-            "a..b",
-            "-a.example",
-            "a_b.example",
-            "ä.example",
-            &"a".repeat(64),
-        ] {
-            assert!(check_host_name(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -173,12 +173,13 @@ impl Node {
         let public_key = public_key.transpose().map_err(NodeError::SiteKey)?;
         let own_site = own_site(config, ports, &public_key.unwrap_or_default());
         let uplink = Arc::new(Uplink::new(registry.journal()));
+        let resolver = Resolver::new(registry.clone(), cache, own_site);
         let core = Arc::new(Core {
-            resolver: Resolver::new(registry.clone(), cache, own_site),
+            recursion: recursion(config, handle_port, uplink.siblings(), &resolver),
+            resolver,
             registry: registry.clone(),
             zones,
             dnssec: Arc::new(dnssec),
-            recursion: recursion(config, handle_port, uplink.siblings()),
             directory: Arc::new(Directory::open(
                 registry.clone(),
                 directory_options(config),

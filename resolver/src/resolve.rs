@@ -30,6 +30,7 @@ use self::templated::{Namespaces, Templates};
 use crate::cache::{CacheEntry, HotCache, RecordStamp};
 use crate::measure;
 use crate::odds::Odds;
+use idnode_proto::identifier::Identifier;
 use idnode_registry::change::{Change, LogEntry};
 use idnode_registry::prefix_table::{PrefixEntry, Traffic};
 use idnode_registry::{Caller, CommitObserver, Registry, Result};
@@ -169,21 +170,42 @@ impl Resolver {
         let answer = match self.place(query.identifier) {
             Place::Answered(answer, _) => answer,
             Place::Here(prefix) => {
-                let key = query.identifier.key();
-                let entry = match self.lookup_in_memory(key)? {
-                    Some(entry) => entry,
-                    None => self.read_from_disk(key).await?,
-                };
-                let answer = if self.may_be_templated(&prefix, query.identifier, &entry) {
-                    self.answer_elsewhere(prefix.clone(), query.identifier, entry)
-                        .await?
-                } else {
-                    answer_from(&prefix, &entry)
-                };
+                let answer = self.answer_under(&prefix, query.identifier).await?;
                 counted(&prefix, answer)
             }
         };
         self.as_seen(query, answer).await
+    }
+
+    /// The answer to a question of the node's own, on the way to another answer: no prefix counts
+    /// it.
+    ///
+    /// # Errors
+    /// [`idnode_registry::Error::Storage`].
+    pub async fn look_up(self: &Arc<Self>, identifier: &Identifier) -> Result<Answer> {
+        match self.place_uncounted(identifier) {
+            Place::Answered(answer, _) => Ok(answer),
+            Place::Here(prefix) => self.answer_under(&prefix, identifier).await,
+        }
+    }
+
+    /// What the store has of an identifier whose prefix is served here.
+    async fn answer_under(
+        self: &Arc<Self>,
+        prefix: &Arc<PrefixEntry>,
+        identifier: &Identifier,
+    ) -> Result<Answer> {
+        let key = identifier.key();
+        let entry = match self.lookup_in_memory(key)? {
+            Some(entry) => entry,
+            None => self.read_from_disk(key).await?,
+        };
+        if self.may_be_templated(prefix, identifier, &entry) {
+            return self
+                .answer_elsewhere(prefix.clone(), identifier, entry)
+                .await;
+        }
+        Ok(answer_from(prefix, &entry))
     }
 
     /// The answer, read on this thread if memory does not know it: for whoever has threads of its

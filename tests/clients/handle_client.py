@@ -26,6 +26,7 @@ PIECE = 492  # payload of a datagram
 LIMIT = 262144  # longest message
 RESOLVE = 1
 RECURSE = 0x10000000
+NO_REFERRAL = 0x00100000
 PUBLIC_ONLY = 0x01000000
 REQUEST_DIGEST = 0x00800000
 
@@ -74,6 +75,7 @@ def request(arguments, request_id):
     major, minor = (int(part) for part in arguments.version.split("."))
     flags = PUBLIC_ONLY if arguments.public else 0
     flags |= RECURSE if arguments.recurse else 0
+    flags |= NO_REFERRAL if arguments.no_referral else 0
     body = sized(arguments.handle.encode("utf-8"))
     body += struct.pack(">I", len(arguments.index))
     for index in arguments.index:
@@ -219,6 +221,7 @@ def main():
     parser.add_argument("--tls", metavar="FILE", help="over TLS; certificates that vouch for the server's")
     parser.add_argument("--public", action="store_true", help="ask for public values only")
     parser.add_argument("--recurse", action="store_true", help="let the server ask others")
+    parser.add_argument("--no-referral", action="store_true", help="want an error instead of a referral")
     parser.add_argument("--hops", default=0, type=int, help="servers the question has passed through")
     parser.add_argument("--type", action="append", default=[], help="a value type asked for")
     parser.add_argument("--index", action="append", default=[], type=int, help="a value index asked for")

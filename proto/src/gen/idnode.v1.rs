@@ -62,6 +62,9 @@ pub struct Delegation {
     /// of the keys that zone is signed with; empty: it is not signed
     #[prost(message, repeated, tag = "3")]
     pub ds: ::prost::alloc::vec::Vec<DsRecord>,
+    /// instead of sites: the handle whose HS_SITE values say where, HS_SERV
+    #[prost(string, tag = "4")]
+    pub service_handle: ::prost::alloc::string::String,
 }
 /// A DS record (RFC 4034 section 5): which key a zone below a cut is signed with.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -471,7 +474,8 @@ pub mod resolution_service_client {
         /// deleted_at, version) or PREFIX_NOT_FOUND, FAILED_PRECONDITION with PREFIX_NOT_ACTIVE,
         /// UNAUTHENTICATED for a credential that is not valid. With `recurse` also what others have come
         /// to: UNAVAILABLE with RECURSION_BUSY, RECURSION_UNREACHABLE or RECURSION_REFUSED,
-        /// FAILED_PRECONDITION with RECURSION_LIMIT (a circle, or too many services).
+        /// FAILED_PRECONDITION with RECURSION_LIMIT (a circle, or too many services) or
+        /// SERVICE_NOT_FOUND (the handle of a service leads to no site).
         pub async fn resolve(
             &mut self,
             request: impl tonic::IntoRequest<super::ResolveRequest>,
@@ -546,7 +550,8 @@ pub mod resolution_service_server {
         /// deleted_at, version) or PREFIX_NOT_FOUND, FAILED_PRECONDITION with PREFIX_NOT_ACTIVE,
         /// UNAUTHENTICATED for a credential that is not valid. With `recurse` also what others have come
         /// to: UNAVAILABLE with RECURSION_BUSY, RECURSION_UNREACHABLE or RECURSION_REFUSED,
-        /// FAILED_PRECONDITION with RECURSION_LIMIT (a circle, or too many services).
+        /// FAILED_PRECONDITION with RECURSION_LIMIT (a circle, or too many services) or
+        /// SERVICE_NOT_FOUND (the handle of a service leads to no site).
         async fn resolve(
             &self,
             request: tonic::Request<super::ResolveRequest>,

@@ -99,7 +99,7 @@ fn prefixes() {
             name: "ns.example.".into(),
             addresses: Vec::new(),
         }],
-        ds: Vec::new(),
+        ..Delegation::default()
     };
     let delegated = check(&node, approved.sequence, |expected_version| {
         Command::SetDelegation {

@@ -201,7 +201,7 @@ pub struct PrefixUpdate {
 
 impl PrefixUpdate {
     /// Checks an update, whose parts mean what they mean to [`IdentifierUpdate::new`]. Indexes are
-    /// from [`FIRST_VALUE_INDEX`] on, and there is no HS_SITE value: the delegation has those.
+    /// from [`FIRST_VALUE_INDEX`] on, and there is no HS_SITE or HS_SERV value: the delegation has those.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the part.
@@ -218,10 +218,11 @@ impl PrefixUpdate {
             let reason = format!("is below {FIRST_VALUE_INDEX}: these are the sites'");
             return Err(Error::invalid(format!("set_values[{place}].index"), reason));
         }
-        if let Some(place) = set
-            .iter()
-            .position(|value| value.value_type.eq_ignore_ascii_case(types::HS_SITE))
-        {
+        let says_where = |value: &Value| {
+            let mut where_served = [types::HS_SITE, types::HS_SERV].into_iter();
+            where_served.any(|it| value.value_type.eq_ignore_ascii_case(it))
+        };
+        if let Some(place) = set.iter().position(says_where) {
             let reason = "the delegation of a prefix says where it is served";
             return Err(Error::invalid(format!("set_values[{place}].type"), reason));
         }

@@ -243,7 +243,8 @@ pub(super) fn delegate(
     let mut record = owned(txn, caller, prefix)?;
     expect_version(Object::Prefix, prefix, expected_version, record.version)?;
     let replaced = record.clone();
-    record.delegation = delegation.cloned().map(Delegation::validated).transpose()?;
+    let delegation = delegation.cloned().map(|it| it.validated(prefix));
+    record.delegation = delegation.transpose()?;
     require_one_message(&record, "delegation.sites")?;
     Ok(store(txn, caller, Some(replaced), record))
 }
@@ -273,14 +274,14 @@ pub(super) fn update_values(
     Ok(store(txn, caller, Some(replaced), record))
 }
 
-/// Err if the sites and the values of a prefix together do not fit one answer.
+/// Err if where a prefix is served and its values together do not fit one answer.
 fn require_one_message(record: &PrefixRecord, field: &str) -> Result<()> {
     let (length, most) = (record.described_len(), draft::MAX_RECORD_BYTES);
     if length <= most {
         return Ok(());
     }
     let reason = format!(
-        "with its sites, the prefix has {length} bytes of values, at most {most} are taken"
+        "with where it is served, the prefix has {length} bytes of values, at most {most} are taken"
     );
     Err(Error::invalid(field, reason))
 }

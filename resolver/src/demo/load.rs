@@ -337,7 +337,7 @@ fn delegation_to(site: &ExampleSite) -> Delegation {
             name: site.name_server.into(),
             addresses: vec![site.name_server_address.to_string()],
         }],
-        ds: Vec::new(),
+        ..Delegation::default()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::front::http::{HttpOptions, Monitor};
 use crate::front::tls::CertificateFiles;
 use crate::front::whois::{WhoisFront, WhoisOptions};
 use crate::recursion::{Recursion, RecursionOptions};
+use crate::resolve::Resolver;
 use crate::trust::read_text;
 use crate::upward::UpwardError;
 use idnode_proto::handle::site::{NodePorts, Server, Site};
@@ -228,11 +229,12 @@ pub(super) fn recursion(
     config: &Config,
     own_port: u16,
     siblings: &Arc<Siblings>,
+    core: &Arc<Resolver>,
 ) -> Option<Recursion> {
     let handle = &config.handle;
     let upstream = handle.upstream.iter();
     handle.recursion.then(|| {
-        Recursion::new(RecursionOptions {
+        let options = RecursionOptions {
             // The configuration's rule has them read once already.
             upstream: upstream.filter_map(|it| it.parse().ok()).collect(),
             timeout: Duration::from_millis(handle.recursion_timeout_ms.into()),
@@ -242,7 +244,8 @@ pub(super) fn recursion(
             own: own_addresses(config).collect(),
             own_port,
             siblings: siblings.clone(),
-        })
+        };
+        Recursion::new(options, core.clone())
     })
 }
 

@@ -16,7 +16,7 @@ const TTL_S: std::ops::RangeInclusive<u32> = 1..=86_400;
 const NEGATIVE_TTL_S: u32 = 30;
 /// Servers kept of one prefix.
 pub(super) const MAX_SERVERS: usize = 8;
-/// Prefixes whose servers are kept.
+/// Prefixes whose servers are kept, and services.
 const MAX_PREFIXES: u64 = 65_536;
 /// What an entry takes beside its values, about, bytes.
 const ENTRY_BYTES: usize = 500;
@@ -81,11 +81,24 @@ impl Remote {
     }
 }
 
-/// The servers of a prefix.
+/// The servers of a prefix or a service.
 #[derive(Debug, Clone)]
 pub(super) struct Served {
     pub(super) servers: Arc<[Server]>,
+    since: Instant,
     lasts: Duration,
+}
+
+impl Served {
+    fn for_s(servers: Arc<[Server]>, ttl_s: u32) -> Self {
+        let lasts_s = ttl_s.clamp(*TTL_S.start(), *TTL_S.end());
+        let lasts = Duration::from_secs(lasts_s.into());
+        Self {
+            servers,
+            since: Instant::now(),
+            lasts,
+        }
+    }
 }
 
 struct AsLongAsTheySay;
@@ -102,11 +115,19 @@ impl Expiry<Box<[u8]>, Served> for AsLongAsTheySay {
     }
 }
 
-/// Answers by the identifier's key, servers by the prefix's.
+/// Answers by the identifier's key, servers by the prefix's or by what names their service.
 #[derive(Debug)]
 pub(super) struct Kept {
     answers: Cache<Box<[u8]>, Remote>,
     servers: Cache<Box<[u8]>, Served>,
+    services: Cache<Box<[u8]>, Served>,
+}
+
+fn served() -> Cache<Box<[u8]>, Served> {
+    Cache::builder()
+        .max_capacity(MAX_PREFIXES)
+        .expire_after(AsLongAsTheySay)
+        .build()
 }
 
 #[allow(
@@ -125,10 +146,8 @@ impl Kept {
                 .weigher(weight_of)
                 .expire_after(AsLongAsTheySay)
                 .build(),
-            servers: Cache::builder()
-                .max_capacity(MAX_PREFIXES)
-                .expire_after(AsLongAsTheySay)
-                .build(),
+            servers: served(),
+            services: served(),
         }
     }
 
@@ -148,14 +167,29 @@ impl Kept {
     }
 
     pub(super) fn keep_servers(&self, prefix: &[u8], servers: Arc<[Server]>, ttl_s: u32) {
-        let lasts_s = ttl_s.clamp(*TTL_S.start(), *TTL_S.end());
-        let lasts = Duration::from_secs(lasts_s.into());
         self.servers
-            .insert(prefix.into(), Served { servers, lasts });
+            .insert(prefix.into(), Served::for_s(servers, ttl_s));
     }
 
     /// They do not serve the prefix any more.
     pub(super) fn forget_servers(&self, prefix: &[u8]) {
         self.servers.invalidate(prefix);
+    }
+
+    /// The servers of a service, by its handle and who was asked for that, and how long they hold
+    /// still, seconds.
+    pub(super) fn service(&self, key: &[u8]) -> Option<(Arc<[Server]>, u32)> {
+        let kept = self.services.get(key)?;
+        let left = kept.lasts.saturating_sub(kept.since.elapsed());
+        Some((kept.servers, left.as_secs() as u32))
+    }
+
+    pub(super) fn keep_service(&self, key: Box<[u8]>, servers: Arc<[Server]>, ttl_s: u32) {
+        self.services.insert(key, Served::for_s(servers, ttl_s));
+    }
+
+    /// They do not serve for it any more.
+    pub(super) fn forget_service(&self, key: &[u8]) {
+        self.services.invalidate(key);
     }
 }

@@ -9,28 +9,31 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `way` | one question's way from service to service |
+//! | `walk` | where a question starts, and how it follows referrals |
+//! | `service` | the servers of a service, by its handle |
+//! | `way` | one question's way from service to service: who was asked, and the time that is left |
 //! | `exchange` | one question to one server |
 //! | `under_way` | questions that are asked at the moment, and how many may be |
 //! | `kept` | answers and servers, kept |
 
 mod exchange;
 mod kept;
+mod service;
 #[cfg(test)]
 mod tests;
 mod under_way;
+mod walk;
 mod way;
 
-use crate::clock::now_s;
-use crate::resolve::{Answer, Missing};
+use crate::resolve::{Answer, Missing, Resolver};
 use bytes::Bytes;
 use exchange::Server;
-use idnode_proto::handle::{Response, ResponseCode, Site};
+use idnode_proto::handle::{Response, ResponseCode};
 use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_registry::prefix_table::PrefixTable;
 use idnode_registry::upward::routes::{SiblingRoute, Siblings};
 use ipnet::IpNet;
-use kept::{Kept, Remote};
+use kept::Kept;
 use metrics::Counter;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
@@ -38,7 +41,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use under_way::{Asked, Places, UnderWay};
-use way::Way;
 
 /// Services that one question may pass through, this one among them.
 pub const MAX_HOPS: u8 = 8;
@@ -70,6 +72,8 @@ pub struct RecursionOptions {
 pub enum Start<'a> {
     /// To the sites of a delegation, HS_SITE data.
     Sites(&'a [Bytes]),
+    /// To the service that a delegation names by its handle (HS_SERV, RFC 3651 §3.2.4).
+    Service(&'a str),
     /// To the secondary node that has announced the prefix, or one above it; if it gives no answer,
     /// once to the national resolver, which may know better.
     Sibling(Arc<SiblingRoute>),
@@ -86,9 +90,17 @@ pub enum RecursionError {
     /// The question has passed through [`MAX_HOPS`] services.
     #[error("the question passed through {MAX_HOPS} services without an answer")]
     TooDeep,
-    /// It came back to who was asked before.
+    /// It came back to who was asked before, or a service's handle leads to itself.
     #[error("the services refer to each other in a circle")]
     Circle,
+    /// The handle of a service does not say where that is.
+    #[error("the service {handle} is not found: {cause}")]
+    Service {
+        /// The service's handle.
+        handle: String,
+        /// What happened.
+        cause: String,
+    },
     /// The last one asked does not answer.
     #[error("{server} does not answer: {cause}")]
     Unreachable {
@@ -122,7 +134,9 @@ impl RecursionError {
             Self::Refused { code, .. } if *code == ResponseCode::NOT_RESPONSIBLE.0 => {
                 ResponseCode::NOT_RESPONSIBLE
             }
-            Self::Unreachable { .. } | Self::Refused { .. } => ResponseCode::ERROR,
+            Self::Service { .. } | Self::Unreachable { .. } | Self::Refused { .. } => {
+                ResponseCode::ERROR
+            }
         }
     }
 }
@@ -131,7 +145,7 @@ impl RecursionError {
     /// Whether whoever was asked just does not know, or cannot be asked.
     fn is_ignorance(&self) -> bool {
         match self {
-            Self::NoWay | Self::Circle | Self::Unreachable { .. } => true,
+            Self::NoWay | Self::Circle | Self::Service { .. } | Self::Unreachable { .. } => true,
             Self::Refused { code, .. } => *code == ResponseCode::NOT_RESPONSIBLE.0,
             Self::TooDeep | Self::Busy => false,
         }
@@ -144,6 +158,8 @@ type Outcome = Result<Answer, RecursionError>;
 #[derive(Debug)]
 pub struct Recursion {
     options: RecursionOptions,
+    /// What is registered here.
+    core: Arc<Resolver>,
     kept: Kept,
     under_way: UnderWay,
     places: Places,
@@ -157,8 +173,8 @@ pub struct Recursion {
 }
 
 impl Recursion {
-    /// Of this node. Its metrics go to the recorder that is installed by then.
-    pub fn new(options: RecursionOptions) -> Self {
+    /// Of the node with this core. Its metrics go to the recorder that is installed by then.
+    pub fn new(options: RecursionOptions, core: Arc<Resolver>) -> Self {
         let outcome = |outcome| metrics::counter!("idnode_recursion_total", "outcome" => outcome);
         let sibling = |outcome| metrics::counter!("idnode_sibling_total", "outcome" => outcome);
         Self {
@@ -171,32 +187,37 @@ impl Recursion {
             from_memory: outcome("kept"),
             by_sibling: sibling("answered"),
             past_sibling: sibling("failed"),
+            core,
             options,
         }
     }
 
     /// Where others are asked after an answer of the core's; `None`: that stands.
-    pub fn start<'a>(
-        &self,
-        identifier: &Identifier,
-        answer: &'a Answer,
-        registered: &PrefixTable,
-    ) -> Option<Start<'a>> {
+    pub fn start<'a>(&self, identifier: &Identifier, answer: &'a Answer) -> Option<Start<'a>> {
         match answer {
-            Answer::Referral(entry) => Some(Start::Sites(&entry.record.delegation.as_ref()?.sites)),
-            Answer::Missing(Missing::Prefix) => Some(self.beyond(identifier, registered)),
+            Answer::Referral(entry) => {
+                let delegation = entry.record.delegation.as_ref()?;
+                let service = delegation.service().map(Start::Service);
+                Some(service.unwrap_or(Start::Sites(&delegation.sites)))
+            }
+            Answer::Missing(Missing::Prefix) => Some(self.beyond(identifier)),
             // 0.NA/88.119, a prefix that is not registered here.
             Answer::Missing(Missing::Identifier) => {
                 let prefix = identifier.prefix_handle()?;
-                let is_ours = registered.get(prefix.key()).is_some();
-                (!is_ours).then(|| self.beyond(identifier, registered))
+                let is_ours = self.registered().get(prefix.key()).is_some();
+                (!is_ours).then(|| self.beyond(identifier))
             }
             _ => None,
         }
     }
 
-    fn beyond(&self, identifier: &Identifier, registered: &PrefixTable) -> Start<'static> {
-        let sibling = self.options.siblings.covering(identifier, registered);
+    fn registered(&self) -> &PrefixTable {
+        self.core.registry().prefixes()
+    }
+
+    fn beyond(&self, identifier: &Identifier) -> Start<'static> {
+        let siblings = &self.options.siblings;
+        let sibling = siblings.covering(identifier, self.registered());
         sibling.map_or(Start::Upstream, Start::Sibling)
     }
 
@@ -249,6 +270,7 @@ impl Recursion {
     fn origin(&self, start: &Start<'_>) -> u64 {
         match start {
             Start::Sites(sites) => self.hasher.hash_one(sites),
+            Start::Service(handle) => self.hasher.hash_one(("service", handle)),
             Start::Sibling(route) => self.hasher.hash_one(route),
             Start::Upstream => 0,
         }
@@ -258,109 +280,10 @@ impl Recursion {
     /// those of a prefix.
     fn delegate(&self, identifier: &Identifier, start: &Start<'_>) -> u64 {
         match start {
-            Start::Sites(_) | Start::Sibling(_) => self.origin(start),
+            Start::Sites(_) | Start::Service(_) | Start::Sibling(_) => self.origin(start),
             Start::Upstream => {
                 let prefix = identifier.prefix_handle().or_else(|| identifier.prefix());
                 self.hasher.hash_one(prefix.as_ref().map(Prefix::key))
-            }
-        }
-    }
-
-    async fn walk(&self, identifier: &Identifier, start: &Start<'_>, hops: u8) -> Outcome {
-        // As it is recognised: others take what is around it for a part of the handle.
-        let handle = identifier.display();
-        let mut way = Way::new(self, hops);
-        let (known, mut servers) = self.first(identifier, start);
-        // What is answered if those above know nothing better than who is asked first.
-        let mut otherwise: Option<Outcome> = None;
-        // Whom a referral has named may be gone, in which case those above need time.
-        let mut others = usize::from(known.may_be_gone() && !self.options.upstream.is_empty());
-        loop {
-            let answered = way.ask(&servers, &handle, &[], others).await;
-            others = 0;
-            let at_first = way.hops() == hops + 1 && otherwise.is_none();
-            let (server, response) = match answered {
-                answered if at_first && known.is_outdated(identifier, &answered) => {
-                    otherwise = self.past(&known, &handle, answered);
-                    servers = self.upstream();
-                    if servers.is_empty() {
-                        return otherwise.unwrap_or(Err(RecursionError::NoWay));
-                    }
-                    continue;
-                }
-                Ok(answered) => answered,
-                Err(error) => return better(otherwise, error),
-            };
-            let remote = match response.code {
-                ResponseCode::SUCCESS => Remote::values(response.values(), now_s()),
-                ResponseCode::VALUES_NOT_FOUND => Remote::values(&[], now_s()),
-                ResponseCode::HANDLE_NOT_FOUND => Remote::missing(&handle),
-                ResponseCode::SERVICE_REFERRAL | ResponseCode::PREFIX_REFERRAL => {
-                    let ttl_s;
-                    (servers, ttl_s) = match way.referred(server, &response).await {
-                        Ok(referred) => referred,
-                        Err(error) => return better(otherwise, error),
-                    };
-                    // Kept for the prefix that was asked for and no other, whatever the referral
-                    // says that it is for: who was asked must not speak for others.
-                    if let (Some(prefix), Start::Upstream) = (named_prefix(identifier), start) {
-                        self.kept
-                            .keep_servers(prefix.key(), servers.as_slice().into(), ttl_s);
-                    }
-                    continue;
-                }
-                code => return Err(refused(server.address, code, &response)),
-            };
-            if at_first && matches!(known, Known::Sibling(_)) {
-                self.by_sibling.increment(1);
-            }
-            let answer = remote.answer.clone();
-            let origin = self.origin(start);
-            self.kept.keep(identifier.key(), remote.from(origin));
-            return Ok(answer);
-        }
-    }
-
-    /// Those who were asked first do not know: what is answered if nobody knows better.
-    fn past(
-        &self,
-        known: &Known,
-        handle: &str,
-        answered: Result<(Server, Response), RecursionError>,
-    ) -> Option<Outcome> {
-        match known {
-            Known::Nobody => None,
-            Known::Kept(prefix) => {
-                self.kept.forget_servers(prefix.key());
-                None
-            }
-            Known::Sibling(_) => {
-                self.past_sibling.increment(1);
-                Some(answered.map(|_| Remote::missing(handle).answer))
-            }
-        }
-    }
-
-    /// Who is asked first.
-    fn first(&self, identifier: &Identifier, start: &Start<'_>) -> (Known, Vec<Server>) {
-        match start {
-            Start::Sites(sites) => {
-                let sites = sites.iter().filter_map(|site| Site::decode(site).ok());
-                let servers = sites.flat_map(|site| Server::of_site(&site).collect::<Vec<_>>());
-                (Known::Nobody, servers.collect())
-            }
-            Start::Sibling(route) => {
-                let servers = route.servers.iter();
-                let servers = servers.map(|(address, ports)| Server::at(*address, ports));
-                (Known::Sibling(route.prefix.clone()), servers.collect())
-            }
-            Start::Upstream => {
-                let prefix = named_prefix(identifier);
-                let kept = prefix.and_then(|it| Some((self.kept.servers(it.key())?, it)));
-                match kept {
-                    Some((servers, prefix)) => (Known::Kept(prefix), servers.to_vec()),
-                    None => (Known::Nobody, self.upstream()),
-                }
             }
         }
     }
@@ -382,56 +305,6 @@ impl Recursion {
     fn is_own(&self, server: &Server) -> bool {
         self.options.own.contains(&server.address) && server.is_on(self.options.own_port)
     }
-}
-
-/// What is answered where those above have failed: what was answered before, if they just do not
-/// know.
-fn better(otherwise: Option<Outcome>, error: RecursionError) -> Outcome {
-    let otherwise = otherwise.filter(|_| error.is_ignorance());
-    otherwise.unwrap_or(Err(error))
-}
-
-/// What who is asked first rests on.
-#[derive(Debug)]
-enum Known {
-    /// A delegation, or nothing but the configuration.
-    Nobody,
-    /// A referral that was kept for this prefix.
-    Kept(Prefix),
-    /// What a sibling has announced for this prefix.
-    Sibling(Prefix),
-}
-
-impl Known {
-    /// Whether it may have changed without this node's knowing: those above know then.
-    fn may_be_gone(&self) -> bool {
-        !matches!(self, Self::Nobody)
-    }
-
-    /// Whether an answer, or that there is none, is a reason to ask those above.
-    fn is_outdated(
-        &self,
-        identifier: &Identifier,
-        answered: &Result<(Server, Response), RecursionError>,
-    ) -> bool {
-        match (self, answered) {
-            (Self::Nobody, _) | (_, Err(RecursionError::TooDeep)) => false,
-            (_, Err(_)) => true,
-            // A node need not have its own prefix registered: whoever gave it knows that handle.
-            (Self::Sibling(prefix), Ok((_, response))) => {
-                response.code == ResponseCode::HANDLE_NOT_FOUND
-                    && identifier.prefix_handle().as_ref() == Some(prefix)
-            }
-            (Self::Kept(_), Ok(_)) => false,
-        }
-    }
-}
-
-/// The prefix whose servers an identifier's referral is about; none of `0.NA/88.118`, which is
-/// about another one.
-fn named_prefix(identifier: &Identifier) -> Option<Prefix> {
-    let is_prefix = identifier.prefix_handle().is_some();
-    identifier.prefix().filter(|_| !is_prefix)
 }
 
 fn refused(server: IpAddr, code: ResponseCode, response: &Response) -> RecursionError {

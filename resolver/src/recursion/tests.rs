@@ -2,14 +2,17 @@
 //! The guards, and ways through services that say what a test wants; the ways through real nodes
 //! are in the end-to-end tests.
 
+mod services;
 mod siblings;
 
 use super::*;
-use crate::resolve::Missing;
+use crate::cache::HotCache;
 use idnode_proto::handle::{
-    NodePorts, Reply, ReplyTo, Request, Server as SiteServer, Transport, Version, decode_request,
+    NodePorts, Reply, ReplyTo, Request, Server as SiteServer, Site, Transport, Version,
+    decode_request,
 };
 use idnode_proto::value::{Value, types};
+use idnode_registry::{Options, Registry};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,8 +22,27 @@ use tokio::net::{TcpListener, UdpSocket};
 const TIMEOUT: Duration = Duration::from_millis(1_200);
 const HANDLE: &str = "88.119.1/A";
 
-fn recursion(upstream: &[SocketAddr], deny: &[&str]) -> Arc<Recursion> {
-    Arc::new(Recursion::new(RecursionOptions {
+/// What asks others for a node with nothing registered.
+#[derive(Clone)]
+struct Asking {
+    recursion: Arc<Recursion>,
+    _dir: Arc<tempfile::TempDir>,
+}
+
+impl std::ops::Deref for Asking {
+    type Target = Recursion;
+
+    fn deref(&self) -> &Recursion {
+        &self.recursion
+    }
+}
+
+fn recursion(upstream: &[SocketAddr], deny: &[&str]) -> Asking {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Arc::new(HotCache::new(1 << 20));
+    let registry = Registry::open(dir.path(), &Options::default(), cache.clone()).unwrap();
+    let core = Resolver::new(Arc::new(registry), cache, Vec::new());
+    let options = RecursionOptions {
         upstream: upstream.to_vec(),
         timeout: TIMEOUT,
         max_in_flight: 8,
@@ -29,7 +51,11 @@ fn recursion(upstream: &[SocketAddr], deny: &[&str]) -> Arc<Recursion> {
         own: vec!["192.0.2.1".parse().unwrap()],
         own_port: 2641,
         siblings: Arc::default(),
-    }))
+    };
+    Asking {
+        recursion: Arc::new(Recursion::new(options, core)),
+        _dir: Arc::new(dir),
+    }
 }
 
 fn at(address: &str) -> SocketAddr {
@@ -250,7 +276,7 @@ async fn a_referral_to_a_handle_is_followed_at_whoever_names_it() {
     });
     let itself = service(Duration::ZERO, itself).await;
     let outcome = ask(&recursion(&[itself.address], &[]), 0).await;
-    assert_eq!(outcome.unwrap_err(), RecursionError::TooDeep);
+    assert_eq!(outcome.unwrap_err(), RecursionError::Circle);
 }
 
 #[tokio::test]

@@ -3,19 +3,18 @@
 use super::exchange::{Question, Server};
 use super::kept::MAX_SERVERS;
 use super::{MAX_HOPS, Recursion, RecursionError, refused};
-use crate::clock::now_s;
-use idnode_proto::handle::{
-    OpFlags, RequestHead, Response, ResponseBody, ResponseCode, Site, decode_handle_data,
-};
-use idnode_proto::value::{Value, types};
+use idnode_proto::handle::{OpFlags, RequestHead, Response, ResponseCode};
+use idnode_proto::identifier::Identifier;
 use std::io;
 use std::time::{Duration, Instant};
 
 /// A question's way.
 pub(super) struct Way<'a> {
     recursion: &'a Recursion,
-    /// Who was asked for the handle.
-    visited: Vec<Server>,
+    /// Who was asked for which handle.
+    visited: Vec<(Box<str>, Server)>,
+    /// Keys of the services that are looked for: each for the one before it.
+    services: Vec<Box<[u8]>>,
     /// Services it has passed through, those before this node among them.
     hops: u8,
     /// When it must be at its end.
@@ -28,14 +27,10 @@ impl<'a> Way<'a> {
         Self {
             recursion,
             visited: Vec::new(),
+            services: Vec::new(),
             hops,
             until: Instant::now() + recursion.options.timeout,
         }
-    }
-
-    /// Services it has passed through, those before this node among them.
-    pub(super) fn hops(&self) -> u8 {
-        self.hops
     }
 
     /// The first answer that one of the servers gives to a resolution of public values. One that
@@ -52,13 +47,11 @@ impl<'a> Way<'a> {
         if self.hops > MAX_HOPS {
             return Err(RecursionError::TooDeep);
         }
-        let (servers, mut failure) = self.askable(servers, value_types.is_empty());
+        let (servers, mut failure) = self.askable(servers, handle);
         for (place, server) in servers.iter().enumerate() {
             let share = (servers.len() - place + others) as u32;
             let within = self.until.saturating_duration_since(Instant::now()) / share;
-            if value_types.is_empty() {
-                self.visited.push(*server);
-            }
+            self.visited.push((handle.into(), *server));
             match self.exchange(server, handle, value_types, within).await {
                 Ok(response) if response.code == ResponseCode::NOT_RESPONSIBLE => {
                     failure = refused(server.address, response.code, &response);
@@ -76,15 +69,17 @@ impl<'a> Way<'a> {
     }
 
     /// Those of the servers that may be asked, and why there is no answer if none of them may.
-    /// Who refers to a handle is asked for that one too, so that only the one that the client
-    /// wants (`for_the_handle`) goes in circles.
-    fn askable(&self, servers: &[Server], for_the_handle: bool) -> (Vec<Server>, RecursionError) {
+    /// Who refers to a handle is asked for that one too: a circle is to be asked for the same one
+    /// again.
+    fn askable(&self, servers: &[Server], handle: &str) -> (Vec<Server>, RecursionError) {
         let (mut askable, mut failure) = (Vec::new(), RecursionError::NoWay);
         for server in servers.iter().take(MAX_SERVERS) {
             if !self.recursion.may_ask(server) || askable.contains(server) {
                 continue;
             }
-            let was_asked = for_the_handle && self.visited.contains(server);
+            let mut visited = self.visited.iter();
+            let was_asked =
+                visited.any(|(asked, it)| it == server && asked.eq_ignore_ascii_case(handle));
             if self.recursion.is_own(server) || was_asked {
                 failure = RecursionError::Circle;
             } else {
@@ -119,49 +114,23 @@ impl<'a> Way<'a> {
         server.ask(&question, within).await
     }
 
-    /// The servers that a referral of `by` names, and how long it holds, seconds.
-    pub(super) async fn referred(
-        &mut self,
-        by: Server,
-        referral: &Response,
-    ) -> Result<(Vec<Server>, u32), RecursionError> {
-        let ResponseBody::Referral { handle, sites } = &referral.body else {
-            return Err(RecursionError::NoWay);
-        };
-        let mut values = sites.clone();
-        let mut of = handle.clone();
-        // A handle alone: whoever names it resolves it, to sites or to the service that has them.
-        while !values.iter().any(is_site) {
-            let next = service(&values).unwrap_or(of);
-            if next.is_empty() {
-                return Err(RecursionError::NoWay);
-            }
-            let wanted = [types::HS_SITE, types::HS_SERV];
-            let (_, response) = self.ask(&[by], &next, &wanted, 0).await?;
-            if response.values().is_empty() {
-                return Err(RecursionError::NoWay);
-            }
-            values = response.values().to_vec();
-            of = next;
+    /// Begins to look for a service, on the way to another one if that is not at its end.
+    ///
+    /// # Errors
+    /// [`RecursionError::Circle`]: it is being looked for; [`RecursionError::TooDeep`].
+    pub(super) fn enter(&mut self, service: &Identifier) -> Result<(), RecursionError> {
+        if self.services.iter().any(|it| **it == *service.key()) {
+            return Err(RecursionError::Circle);
         }
-        let servers: Vec<_> = values
-            .iter()
-            .filter(|value| is_site(value))
-            .filter_map(|value| Site::decode(&value.data).ok())
-            .flat_map(|site| Server::of_site(&site).collect::<Vec<_>>())
-            .take(MAX_SERVERS)
-            .collect();
-        let ttl_s = values.iter().map(|value| value.ttl.remaining_s(now_s()));
-        Ok((servers, ttl_s.min().unwrap_or(0)))
+        if self.services.len() >= usize::from(MAX_HOPS) {
+            return Err(RecursionError::TooDeep);
+        }
+        self.services.push(service.key().into());
+        Ok(())
     }
-}
 
-fn is_site(value: &Value) -> bool {
-    value.value_type == types::HS_SITE
-}
-
-/// The handle of a service, HS_SERV.
-fn service(values: &[Value]) -> Option<String> {
-    let value = values.iter().find(|it| it.value_type == types::HS_SERV)?;
-    decode_handle_data(&value.data).ok().map(str::to_owned)
+    /// The last one that was entered is found, or not.
+    pub(super) fn leave(&mut self) {
+        self.services.pop();
+    }
 }

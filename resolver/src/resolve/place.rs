@@ -10,21 +10,26 @@ use std::sync::Arc;
 
 /// Where an identifier's answer is.
 pub(super) enum Place {
-    /// The prefix alone decided, and counts it if it is registered.
+    /// The prefix alone decided; these are its counters, or those of all that are not registered.
     Answered(Answer, Option<Arc<Traffic>>),
-    /// In the store, under this prefix.
+    /// In the store, under this prefix, which counts what is found there.
     Here(Arc<PrefixEntry>),
 }
 
 impl Resolver {
-    /// What the prefix alone decides.
+    /// What the prefix alone decides, which it counts.
     pub(super) fn place(&self, identifier: &Identifier) -> Place {
-        let prefixes = self.registry.prefixes();
-        let elsewhere = |answer: Answer| {
-            let traffic = prefixes.elsewhere();
+        let place = self.place_uncounted(identifier);
+        if let Place::Answered(answer, Some(traffic)) = &place {
             measure::count(traffic, !matches!(answer, Answer::Missing(_)));
-            Place::Answered(answer, Some(traffic.clone()))
-        };
+        }
+        place
+    }
+
+    /// The same for what nobody has asked this node for.
+    pub(super) fn place_uncounted(&self, identifier: &Identifier) -> Place {
+        let prefixes = self.registry.prefixes();
+        let elsewhere = |answer| Place::Answered(answer, Some(prefixes.elsewhere().clone()));
         if let Some(prefix) = identifier.prefix_handle() {
             return elsewhere(self.describe_prefix(identifier, &prefix));
         }
@@ -32,20 +37,18 @@ impl Resolver {
             return elsewhere(Answer::Missing(Missing::Prefix));
         };
         if !entry.record.is_active() {
-            measure::count(&entry.traffic, false);
             let missing = Missing::PrefixNotActive(entry.record.state());
             return Place::Answered(Answer::Missing(missing), Some(entry.traffic.clone()));
         }
         if entry.record.delegation.is_some() {
-            measure::count(&entry.traffic, true);
-            let traffic = entry.traffic.clone();
-            return Place::Answered(Answer::Referral(entry), Some(traffic));
+            let traffic = Some(entry.traffic.clone());
+            return Place::Answered(Answer::Referral(entry), traffic);
         }
         Place::Here(entry)
     }
 
-    /// `0.NA/<prefix>`: the prefix's service sites, its own when it is delegated, else this
-    /// node's; behind them the values that the prefix has itself. Below a delegated prefix its node knows: a referral.
+    /// `0.NA/<prefix>`: where the prefix is served, by its delegation's sites or service handle, else
+    /// by this node's site; behind them the values that the prefix has itself. Below a delegated prefix its node knows: a referral.
     fn describe_prefix(&self, identifier: &Identifier, prefix: &Prefix) -> Answer {
         let Some(entry) = self.registry.prefixes().get(prefix.key()) else {
             let above: Vec<_> = std::iter::successors(prefix.parent(), Prefix::parent)
@@ -65,20 +68,15 @@ impl Resolver {
         if !entry.record.is_active() {
             return Answer::Missing(Missing::PrefixNotActive(entry.record.state()));
         }
-        let sites = match &entry.record.delegation {
-            Some(delegation) => delegation.sites.iter().map(|site| site.to_vec()).collect(),
-            None => vec![self.own_site.clone()],
-        };
         let updated_at_ms = entry.record.updated_at_ms;
-        let values: Vec<Value> = sites
-            .into_iter()
-            .zip(1..)
-            .map(|(site, index)| Value {
+        let values = match &entry.record.delegation {
+            Some(_) => entry.record.delegation_values(),
+            None => vec![Value {
                 ttl: Ttl::DEFAULT,
                 timestamp_s: (updated_at_ms / 1_000) as u32,
-                ..Value::new(index, types::HS_SITE, site)
-            })
-            .collect();
+                ..Value::new(1, types::HS_SITE, self.own_site.clone())
+            }],
+        };
         let mut encoded = encode_values(&values);
         encoded.extend_from_slice(&entry.record.values);
         let record = Record {

@@ -127,7 +127,7 @@ async fn delegate(operator: &Api) {
         delegation: Some(pb::Delegation {
             sites: vec![site],
             name_servers: vec![name_server],
-            ds: Vec::new(),
+            ..pb::Delegation::default()
         }),
         ..pb::SetDelegationRequest::default()
     });

@@ -1,5 +1,7 @@
 //! Recursion over the Handle protocol: nodes that ask each other on a client's behalf.
 
+mod services;
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 

@@ -176,7 +176,7 @@ impl Writer {
                     &["192.0.2.12", "2001:db8::12"],
                 ),
             ],
-            ds: Vec::new(),
+            ..pb::Delegation::default()
         }
     }
 
@@ -225,7 +225,7 @@ fn to_site() -> pb::Delegation {
             description: String::new(),
         }],
         name_servers: Vec::new(),
-        ds: Vec::new(),
+        ..pb::Delegation::default()
     }
 }
 

@@ -132,7 +132,7 @@ fn to_servers() -> pb::Delegation {
                 &["192.0.2.11", "2001:db8::11"],
             ),
         ],
-        ds: Vec::new(),
+        ..pb::Delegation::default()
     }
 }
 
@@ -158,6 +158,6 @@ fn to_site() -> pb::Delegation {
     pb::Delegation {
         sites: vec![site],
         name_servers: Vec::new(),
-        ds: Vec::new(),
+        ..pb::Delegation::default()
     }
 }

@@ -132,7 +132,12 @@ pub(crate) fn delegation(delegation: &api::Delegation) -> Value {
             })
         })
         .collect();
-    json!({"sites": sites, "name_servers": name_servers, "ds": ds})
+    json!({
+        "sites": sites,
+        "name_servers": name_servers,
+        "ds": ds,
+        "service_handle": delegation.service_handle,
+    })
 }
 
 fn site(site: &api::Site) -> Value {

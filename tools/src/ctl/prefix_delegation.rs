@@ -24,12 +24,16 @@ pub(crate) struct DelegateArgs {
     /// administration as well as resolution
     #[arg(long = "service", value_name = "ADDRESS,PROTOCOL:PORT,…", value_parser = service)]
     services: Vec<Server>,
+    /// Instead of servers, the handle of the service that serves the prefix: its HS_SITE values say
+    /// where, wherever it is registered (HS_SERV)
+    #[arg(long, value_name = "HANDLE", conflicts_with = "services")]
+    service_handle: Option<String>,
     /// A DS record of the prefix's zone, as its data stands in a zone file:
     /// "KEYTAG ALGORITHM DIGESTTYPE DIGEST"
     #[arg(long = "ds", value_name = "DATA", value_parser = ds, requires = "name_servers")]
     ds: Vec<DsRecord>,
     /// The whole delegation as JSON, as `prefix get --json` shows it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["name_servers", "services", "ds"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name_servers", "services", "service_handle", "ds"])]
     file: Option<PathBuf>,
 }
 
@@ -64,6 +68,7 @@ impl DelegateArgs {
             },
             name_servers: self.name_servers,
             ds: self.ds,
+            service_handle: self.service_handle.unwrap_or_default(),
         })
     }
 }
@@ -162,6 +167,8 @@ struct DelegationIn {
     name_servers: Vec<NameServerIn>,
     #[serde(default)]
     ds: Vec<DsIn>,
+    #[serde(default)]
+    service_handle: String,
 }
 
 #[derive(Deserialize)]
@@ -242,6 +249,7 @@ impl DelegationIn {
             sites,
             name_servers,
             ds: ds.collect::<Result<_, _>>()?,
+            service_handle: self.service_handle,
         })
     }
 }
@@ -306,6 +314,10 @@ pub(crate) fn table(delegation: &Delegation) -> Table {
             ]);
         }
     }
+    if !delegation.service_handle.is_empty() {
+        let handle = format!("service {}", delegation.service_handle);
+        table.row([handle, String::new(), String::new()]);
+    }
     for server in &delegation.name_servers {
         let addresses = server.addresses.join(" ");
         table.row([
@@ -366,6 +378,7 @@ mod tests {
             }],
             name_servers: vec![name_server("ns.example.com=192.0.2.2").unwrap()],
             ds: vec![ds("54321 13 2 0a0B FF").unwrap()],
+            service_handle: "88.119/SVC".into(),
         };
         assert_eq!(delegation.ds[0].digest, [0x0a, 0x0b, 0xff]);
         for refused in ["", "1 2", "1 2 3", "1 2 3 4", "x 13 2 00"] {

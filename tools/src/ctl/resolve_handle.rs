@@ -9,8 +9,9 @@ use idnode_proto::api::value::{Data, Ttl};
 use idnode_proto::api::{self, ResolveRequest, ResolveResponse};
 use idnode_proto::handle::{
     FrameStatus, InterfaceProtocol, OpFlags, Reassembler, ReassemblyLimits, RequestHead, Response,
-    ResponseBody, Site, datagrams, tcp_frame,
+    ResponseBody, ResponseCode, Site, datagrams, tcp_frame,
 };
+use idnode_proto::identifier::Identifier;
 use idnode_proto::value::{self, types};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
@@ -151,14 +152,18 @@ fn translate(request: &ResolveRequest, response: Response) -> Result<ResolveResp
                 .filter_map(|value| Site::decode(&value.data).ok())
                 .map(api_site)
                 .collect();
-            let delegation = Some(api::Delegation {
-                sites,
-                name_servers: Vec::new(),
-                ds: Vec::new(),
-            });
+            // A service's handle is no prefix's.
+            let (prefix, service_handle) = match response.code {
+                ResponseCode::SERVICE_REFERRAL => (prefix_of(&request.identifier), handle),
+                _ => (handle, String::new()),
+            };
             let referral = api::Referral {
-                prefix: handle,
-                delegation,
+                prefix,
+                delegation: Some(api::Delegation {
+                    sites,
+                    service_handle,
+                    ..api::Delegation::default()
+                }),
             };
             (request.identifier.clone(), Outcome::Referral(referral))
         }
@@ -171,15 +176,21 @@ fn translate(request: &ResolveRequest, response: Response) -> Result<ResolveResp
             return Err(Failure::Refused(Box::new(refusal)));
         }
     };
-    let scheme = idnode_proto::identifier::Identifier::parse(&identifier)
-        .map_or(api::Scheme::Unspecified, |parsed| {
-            api_scheme(parsed.scheme())
-        });
+    let scheme = Identifier::parse(&identifier).map_or(api::Scheme::Unspecified, |parsed| {
+        api_scheme(parsed.scheme())
+    });
     Ok(ResolveResponse {
         identifier,
         scheme: scheme.into(),
         outcome: Some(outcome),
     })
+}
+
+/// The prefix of an identifier, empty if there is none.
+fn prefix_of(identifier: &str) -> String {
+    let identifier = Identifier::parse(identifier).ok();
+    let prefix = identifier.and_then(|it| it.prefix());
+    prefix.map_or_else(String::new, |it| it.canonical())
 }
 
 fn api_scheme(scheme: idnode_proto::identifier::Scheme) -> api::Scheme {

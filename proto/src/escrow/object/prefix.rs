@@ -42,6 +42,8 @@ pub struct Delegation {
     pub name_servers: Vec<NameServer>,
     /// Keys of the DNS zone they serve.
     pub ds: Vec<DelegationSigner>,
+    /// The handle that has the sites, HS_SERV; empty: none.
+    pub service_handle: String,
 }
 
 /// A DNS name server.
@@ -131,7 +133,8 @@ impl Prefix {
 
 impl Delegation {
     fn write(&self, out: &mut String) {
-        Tag::new(out, "delegation").around(|out| {
+        let tag = Tag::new(out, "delegation").text("serviceHandle", &self.service_handle);
+        tag.around(|out| {
             for site in &self.sites {
                 Tag::new(out, "site").bytes(site);
             }
@@ -156,7 +159,10 @@ impl Delegation {
 
     fn read(node: &Node) -> Result<Self, EscrowError> {
         let mut fields = Fields::of(node)?;
-        let mut delegation = Self::default();
+        let mut delegation = Self {
+            service_handle: fields.text("serviceHandle")?,
+            ..Self::default()
+        };
         for node in fields.children("site") {
             let site = Fields::of(node)?;
             delegation.sites.push(site.bytes()?);

@@ -108,6 +108,7 @@ pub(super) fn prefix() -> Prefix {
                 digest_type: 2,
                 digest: vec![7; 32],
             }],
+            service_handle: "88.119/服务".into(),
         }),
         values: odd_values(),
     }

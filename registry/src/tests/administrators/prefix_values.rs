@@ -28,11 +28,13 @@ fn sites_and_their_indexes_are_the_delegation_s() {
         invalid(update(vec![text_value(16, "x")], vec![], false)),
         "set_values[0].index"
     );
-    let site = Value::new(17, "hs_site", "");
-    assert_eq!(
-        invalid(update(vec![site], vec![], false)),
-        "set_values[0].type"
-    );
+    for value_type in ["hs_site", "HS_SERV"] {
+        let elsewhere = Value::new(17, value_type, "88.119/SVC");
+        assert_eq!(
+            invalid(update(vec![elsewhere], vec![], false)),
+            "set_values[0].type"
+        );
+    }
     assert_eq!(invalid(update(vec![], vec![], false)), "set_values");
     let fresh = text_value(0, "x");
     assert_eq!(

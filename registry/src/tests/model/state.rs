@@ -406,6 +406,7 @@ fn delegation() -> Delegation {
             name: "ns.example.".into(),
             addresses: Vec::new(),
         }],
-        ds: Vec::new(),
+        service_handle: "88.200/SVC".into(),
+        ..Delegation::default()
     }
 }

@@ -41,13 +41,13 @@ pub fn wish(record: Option<&PrefixRecord>, site: Option<&Site>) -> Wish {
         PrefixState::Suspended | PrefixState::PendingDeletion => return Wish::AsItIs,
         _ => return Wish::Nothing,
     }
-    let (Ok(prefix), false) = (
-        record.prefix(),
-        record.delegation.is_none() && site.is_none(),
-    ) else {
+    // The draft has no word for a service's handle: this node is told, which refers to it.
+    let elsewhere = record.delegation.as_ref();
+    let elsewhere = elsewhere.filter(|it| it.service().is_none());
+    let (Ok(prefix), false) = (record.prefix(), elsewhere.is_none() && site.is_none()) else {
         return Wish::AsItIs;
     };
-    let sites = match &record.delegation {
+    let sites = match elsewhere {
         Some(delegation) => sites(delegation.decoded_sites()),
         None => sites(site.cloned()),
     };
@@ -311,6 +311,19 @@ mod tests {
             ("http", "admin", 8080),
         ];
         assert_eq!(ways, expected);
+    }
+
+    #[test]
+    fn of_a_prefix_with_a_service_this_node_is_told() {
+        let own = site("192.0.2.1");
+        let mut record = record(PrefixState::Active);
+        let served = object(&record, &own);
+        record.delegation = Some(Delegation {
+            service_handle: "88.119/SVC".into(),
+            ..Delegation::default()
+        });
+        assert_eq!(object(&record, &own), served);
+        assert_eq!(wish(Some(&record), None), Wish::AsItIs);
     }
 
     #[test]

@@ -73,6 +73,7 @@ pub(super) fn prefix(record: &PrefixRecord) -> Result<object::Prefix, MakeError>
                     digest: ds.digest.to_vec(),
                 })
                 .collect(),
+            service_handle: it.service_handle.clone(),
         }),
         values: object::Values::new(record.value_count, record.values.clone())?,
     })
@@ -106,6 +107,7 @@ pub(super) fn prefix_record(prefix: object::Prefix) -> crate::Result<PrefixRecor
                     digest: ds.digest.into(),
                 })
                 .collect(),
+            service_handle: it.service_handle,
         }),
         version: prefix.version,
         created_at_ms: prefix.created_at_ms,

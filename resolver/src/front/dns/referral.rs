@@ -180,14 +180,19 @@ impl Place {
     }
 }
 
-/// What a prefix's name says first: `prefix=88.118.8 state=active`.
+/// What a prefix's name says first: `prefix=88.118.8 state=active`; of one that is delegated by a
+/// service's handle also that handle, which is no name that DNS could lead to.
 pub(super) fn prefix_heading(prefix: &Prefix, record: &PrefixRecord) -> String {
     let served = if record.delegation.is_some() {
         " served=elsewhere"
     } else {
         ""
     };
-    format!("prefix={prefix} state=active{served}")
+    let delegation = record.delegation.as_ref();
+    let service = delegation.and_then(Delegation::service);
+    let service = service.map(|handle| format!(" service={handle}"));
+    let service = service.unwrap_or_default();
+    format!("prefix={prefix} state=active{served}{service}")
 }
 
 /// The identifier to ask a delegated prefix's sites for, as text.

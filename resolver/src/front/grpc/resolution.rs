@@ -85,9 +85,8 @@ impl Api {
         query: &Query<'_>,
     ) -> Result<api::ResolveResponse> {
         let recursion = self.core.recursion.as_ref().filter(|_| asked.recurse);
-        let registered = self.core.registry.prefixes();
         let further = recursion.and_then(|it| {
-            let start = it.start(query.identifier, &answer, registered)?;
+            let start = it.start(query.identifier, &answer)?;
             Some((it, start))
         });
         let Some((recursion, start)) = further else {

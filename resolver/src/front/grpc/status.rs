@@ -286,6 +286,7 @@ fn recursion_code(error: &RecursionError) -> (Code, &'static str) {
             (Code::FailedPrecondition, "RECURSION_LIMIT")
         }
         RecursionError::Busy => (Code::Unavailable, "RECURSION_BUSY"),
+        RecursionError::Service { .. } => (Code::FailedPrecondition, "SERVICE_NOT_FOUND"),
         RecursionError::Unreachable { .. } => (Code::Unavailable, "RECURSION_UNREACHABLE"),
         RecursionError::Refused { .. } if error.code() == ResponseCode::NOT_RESPONSIBLE => {
             (Code::NotFound, "PREFIX_NOT_FOUND")

@@ -5,8 +5,7 @@ use super::metrics::Outcome;
 use crate::resolve::{Answer, Missing, Resolved};
 use idnode_proto::handle::{OpFlags, ResponseCode, Version};
 use idnode_proto::identifier::Scheme;
-use idnode_proto::value::{Ttl, Value, types};
-use idnode_registry::prefix::PrefixRecord;
+use idnode_registry::prefix::{Delegation, PrefixRecord};
 use jiff::Timestamp;
 
 /// From here on clients know referrals for a prefix, code 303.
@@ -105,8 +104,8 @@ impl Answerer {
         }
     }
 
-    /// Sends the client to the sites that serve the prefix, unless it wants no referral or none
-    /// of them speaks this protocol.
+    /// Sends the client to the sites that serve the prefix, or to the service that has them, unless
+    /// it wants no referral or none of them speaks this protocol.
     fn referral(
         &self,
         question: &Question<'_>,
@@ -114,36 +113,38 @@ impl Answerer {
         scratch: &mut Scratch,
     ) -> Outcome {
         let to = &question.to;
-        let sites = record
-            .delegation
-            .as_ref()
-            .map_or(&[][..], |delegation| &delegation.sites);
-        if to.flags.contains(OpFlags::NO_REFERRAL) || sites.is_empty() {
-            let text = match sites.is_empty() {
+        let service = record.delegation.as_ref().and_then(Delegation::service);
+        let is_for_dns = record.delegation_values().is_empty();
+        if to.flags.contains(OpFlags::NO_REFERRAL) || is_for_dns {
+            let text = match is_for_dns {
                 true => "the prefix is delegated, to DNS name servers only",
                 false => "the prefix is delegated, and a referral is not wanted",
             };
             self.error(to, ResponseCode::NOT_RESPONSIBLE, text, scratch);
             return Outcome::NotResponsible;
         }
-        scratch.values.clear();
-        let mut count = 0;
-        for site in sites {
-            count += 1;
-            let value = Value {
-                timestamp_s: (record.updated_at_ms / 1_000) as u32,
-                ttl: Ttl::DEFAULT,
-                ..Value::new(count, types::HS_SITE, site.to_vec())
-            };
-            value.encode(&mut scratch.values);
-        }
-        let code = if to.version >= PREFIX_REFERRAL_SINCE {
-            ResponseCode::PREFIX_REFERRAL
-        } else {
-            ResponseCode::SERVICE_REFERRAL
+        // A service's handle says where it is: with that a body has no values (RFC 3652 §3.4).
+        let (code, handle, sites) = match service {
+            Some(service) => (
+                ResponseCode::SERVICE_REFERRAL,
+                service.to_owned(),
+                Vec::new(),
+            ),
+            None => {
+                let code = if to.version >= PREFIX_REFERRAL_SINCE {
+                    ResponseCode::PREFIX_REFERRAL
+                } else {
+                    ResponseCode::SERVICE_REFERRAL
+                };
+                (code, referral_handle(record), record.delegation_values())
+            }
         };
+        scratch.values.clear();
+        for site in &sites {
+            site.encode(&mut scratch.values);
+        }
         let reply = self.reply(to, expiration_s(MAX_EXPIRATION_S, now_s()));
-        let handle = referral_handle(record);
+        let count = sites.len() as u32;
         match reply.referral(
             &mut scratch.reply,
             code,

@@ -24,8 +24,7 @@ impl Answerer {
             return None;
         }
         let recursion = self.core.recursion.as_ref()?;
-        let registered = self.core.registry.prefixes();
-        let start = recursion.start(&question.identifier, answer, registered)?;
+        let start = recursion.start(&question.identifier, answer)?;
         Some(Beyond { recursion, start })
     }
 

@@ -16,8 +16,9 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use freshness::Freshness;
 use idnode_proto::handle::ResponseCode;
 use idnode_proto::identifier::Identifier;
-use idnode_proto::value::{Ttl, Value, ValueRef, Values, encode_values, types};
+use idnode_proto::value::{ValueRef, Values, encode_values};
 use idnode_registry::Error;
+use idnode_registry::prefix::Delegation;
 use idnode_registry::prefix_table::PrefixEntry;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -141,8 +142,7 @@ pub(super) async fn recursed(
     let Some(recursion) = shared.core.recursion.as_ref().filter(|_| wanted) else {
         return Ok(said);
     };
-    let registered = shared.core.registry.prefixes();
-    let asked = match recursion.start(identifier, &said, registered) {
+    let asked = match recursion.start(identifier, &said) {
         None => return Ok(said),
         Some(start) => {
             let asking = recursion.resolve(identifier, &start, 0);
@@ -221,22 +221,28 @@ pub(super) fn location(entry: &PrefixEntry, call: &Call) -> Option<HeaderValue> 
     target::at_node(&address, call.uri.path(), call.uri.query())
 }
 
-/// 300 with the sites of the node that knows more, and its HTTP address where it has one.
+/// 300 with the sites of the node that knows more, or the handle of its service, and its HTTP
+/// address where it has one.
 pub(super) fn referral(
     handle: &str,
     entry: &PrefixEntry,
     style: Style<'_>,
     location: Option<HeaderValue>,
 ) -> Response<Body> {
-    let encoded = encode_values(&sites(entry));
+    let encoded = encode_values(&entry.record.delegation_values());
     let shown: Vec<ValueRef<'_>> = Values::all(&encoded).map_while(Result::ok).collect();
     let message = format!(
         "prefix: {} is served elsewhere{}",
         name_of(entry),
         name_servers(entry)
     );
+    let delegation = entry.record.delegation.as_ref();
+    let code = match delegation.and_then(Delegation::service) {
+        Some(_) => ResponseCode::SERVICE_REFERRAL,
+        None => ResponseCode::PREFIX_REFERRAL,
+    };
     let answer = Answer {
-        code: ResponseCode::PREFIX_REFERRAL,
+        code,
         handle,
         message: Some(message),
         values: Some(&shown),
@@ -248,27 +254,10 @@ pub(super) fn referral(
     response
 }
 
-fn sites(entry: &PrefixEntry) -> Vec<Value> {
-    let timestamp_s = (entry.record.updated_at_ms / 1_000) as u32;
-    let sites = entry
-        .record
-        .delegation
-        .iter()
-        .flat_map(|delegation| &delegation.sites);
-    sites
-        .zip(1..)
-        .map(|(site, index)| Value {
-            ttl: Ttl::DEFAULT,
-            timestamp_s,
-            ..Value::new(index, types::HS_SITE, site.to_vec())
-        })
-        .collect()
-}
-
-/// The DNS names of who knows more, for a delegation that names no site.
+/// The DNS names of who knows more, for a delegation to nobody else.
 fn name_servers(entry: &PrefixEntry) -> String {
     match &entry.record.delegation {
-        Some(delegation) if delegation.sites.is_empty() => {
+        Some(delegation) if delegation.sites.is_empty() && delegation.service().is_none() => {
             let names: Vec<&str> = delegation
                 .name_servers
                 .iter()

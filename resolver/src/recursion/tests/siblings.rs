@@ -35,8 +35,7 @@ async fn ask_siblings(recursion: &Recursion, handle: &str) -> Outcome {
         Some(_) => Answer::Missing(Missing::Identifier),
         None => Answer::Missing(Missing::Prefix),
     };
-    let registered = PrefixTable::default();
-    let start = recursion.start(&identifier, &said, &registered).unwrap();
+    let start = recursion.start(&identifier, &said).unwrap();
     recursion.resolve(&identifier, &start, 0).await
 }
 

@@ -165,7 +165,7 @@ const GENERAL: [Case; 13] = [
 ];
 
 /// Codes 100 to 303.
-const HANDLES: [Case; 27] = [
+const HANDLES: [Case; 29] = [
     (100, "no such handle", |it| {
         it.stranger.send(1, json!({"handle": "88.118.8/none"}))
     }),
@@ -188,6 +188,18 @@ const HANDLES: [Case; 27] = [
         let site = json!([[1, "HS_SITE", "here", PUBLIC]]);
         it.owner
             .send(CREATE, json!({"handle": "0.NA/88.118.12", "values": site}))
+    }),
+    (202, "a service of a prefix that is applied for", |it| {
+        let service = json!([[17, "HS_SERV", "88.119/SVC", PUBLIC]]);
+        let handle = "0.NA/88.118.12";
+        it.owner
+            .send(CREATE, json!({"handle": handle, "values": service}))
+    }),
+    (202, "a service of a prefix", |it| {
+        let service = json!([[17, "HS_SERV", "88.119/SVC", PUBLIC]]);
+        let handle = "0.NA/88.118.8";
+        it.owner
+            .send(ADD, json!({"handle": handle, "values": service}))
     }),
     (102, "no handle", |it| {
         it.stranger.send(1, json!({"handle": "no handle"}))

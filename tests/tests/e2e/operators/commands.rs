@@ -264,6 +264,18 @@ fn prefixes(session: &Session, enterprise: &str) {
     let file = session.file("delegation.json", &delegation.to_string());
     let again = session.once(&["prefix", "delegate", "88.118.8", "--file", &file]);
     assert_eq!(&again["prefix"]["delegation"], delegation);
+    let service = session.once(&[
+        "prefix",
+        "delegate",
+        "88.118.8",
+        "--service-handle",
+        "88.119/SVC",
+    ]);
+    let delegation = &service["prefix"]["delegation"];
+    assert_eq!(delegation["service_handle"], "88.119/SVC");
+    let file = session.file("service.json", &delegation.to_string());
+    let again = session.once(&["prefix", "delegate", "88.118.8", "--file", &file]);
+    assert_eq!(&again["prefix"]["delegation"], delegation);
     let back = session.once(&["prefix", "undelegate", "88.118.8"]);
     assert_eq!(back["prefix"]["delegation"], Value::Null);
     let listed = session.read(&["prefix", "list", "--state", "active"], "88.118.8");

@@ -292,6 +292,14 @@ fn a_registry_restored_from_full_deposits_and_diffs_is_the_same() {
         name: "old".into(),
         expected_version: None,
     });
+    node.write(Command::SetDelegation {
+        prefix: "oid:1.2.156.3001.7".parse().unwrap(),
+        delegation: Some(Delegation {
+            service_handle: "88.119/服务 <&>\"'".into(),
+            ..Delegation::default()
+        }),
+        expected_version: None,
+    });
     let made = depositor.deposit(&node);
     assert!(made.values().all(|it| !it.full), "{made:?}");
     assert_eq!(made["88.118.8"].identifiers, 4);

@@ -131,6 +131,26 @@ async fn names_at_and_below_a_hashed_cut_are_referred() {
     node.stop().await;
 }
 
+/// DNS has no name for the service: its handle is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_under_a_service_tell_its_handle() {
+    let node = Node::start().await;
+    node.filling
+        .delegate_to_service("88.118.12", "88.200/SVC")
+        .await;
+    for name in [
+        "88-118-12.hdl.id.example.cn.",
+        "x.88-118-12.hdl.id.example.cn.",
+    ] {
+        let answer = node.ask(name, RecordType::TXT).await;
+        let texts = texts(&answer.answers);
+        let said = "prefix=88.118.12 state=active served=elsewhere service=88.200/SVC";
+        assert_eq!(texts, [said], "{name}");
+        assert_nodata(&node.ask(name, RecordType::NAPTR).await, ZONE);
+    }
+    node.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ds_records_belong_to_the_parent() {
     let node = Node::start().await;

@@ -156,8 +156,21 @@ impl Filling {
         let delegation = Delegation {
             sites: sites.iter().map(|site| site.encode().into()).collect(),
             name_servers: name_servers.collect(),
-            ds: Vec::new(),
+            ..Delegation::default()
         };
+        self.set_delegation(prefix, delegation).await;
+    }
+
+    pub async fn delegate_to_service(&self, prefix: &str, handle: &str) {
+        self.prefix(prefix).await;
+        let delegation = Delegation {
+            service_handle: handle.to_owned(),
+            ..Delegation::default()
+        };
+        self.set_delegation(prefix, delegation).await;
+    }
+
+    async fn set_delegation(&self, prefix: &str, delegation: Delegation) {
         let (prefix, delegation) = (Prefix::parse(prefix).unwrap(), Some(delegation));
         self.write(Command::SetDelegation {
             prefix,

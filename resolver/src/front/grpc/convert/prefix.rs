@@ -97,6 +97,7 @@ pub(in super::super) fn parse_delegation(delegation: api::Delegation) -> Result<
         sites: sites.collect::<Result<_>>()?,
         name_servers: name_servers.collect(),
         ds: delegation.ds.into_iter().map(parse_ds).collect(),
+        service_handle: delegation.service_handle,
     })
 }
 
@@ -203,6 +204,7 @@ pub(in super::super) fn shown_delegation(delegation: &Delegation) -> api::Delega
         sites: delegation.decoded_sites().map(shown_site).collect(),
         name_servers: delegation.name_servers.iter().map(name_server).collect(),
         ds: delegation.ds.iter().map(shown_ds).collect(),
+        service_handle: delegation.service_handle.clone(),
     }
 }
 

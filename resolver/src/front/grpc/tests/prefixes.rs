@@ -180,6 +180,7 @@ fn delegation() -> api::Delegation {
             digest_type: 2,
             digest: vec![7; 32],
         }],
+        service_handle: String::new(),
     }
 }
 
@@ -241,6 +242,26 @@ async fn a_delegation_comes_back_as_it_was_set_and_refers() {
         "delegation.sites[0].servers[0].address"
     );
 
+    let by_service = api::Delegation {
+        sites: Vec::new(),
+        service_handle: "88.119/Svc".into(),
+        ..delegation()
+    };
+    let answered = node
+        .prefixes()
+        .set_delegation(with(&token, set(Some(by_service.clone()))))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(answered.prefix.unwrap().delegation, Some(by_service));
+    let mut wrong = delegation();
+    wrong.service_handle = "88.119/Svc".into();
+    let refused = node
+        .prefixes()
+        .set_delegation(with(&token, set(Some(wrong))))
+        .await
+        .unwrap_err();
+    assert_eq!(refusal(&refused).2, "delegation.service_handle");
     let cleared = node
         .prefixes()
         .set_delegation(with(&token, set(None)))

@@ -150,7 +150,7 @@ impl Filling {
             Delegation {
                 sites: sites.clone(),
                 name_servers: Vec::new(),
-                ds: Vec::new(),
+                ..Delegation::default()
             },
         )
         .await;
@@ -159,7 +159,7 @@ impl Filling {
             Delegation {
                 sites,
                 name_servers: Vec::new(),
-                ds: Vec::new(),
+                ..Delegation::default()
             },
         )
         .await;
@@ -172,7 +172,15 @@ impl Filling {
             Delegation {
                 sites: Vec::new(),
                 name_servers,
-                ds: Vec::new(),
+                ..Delegation::default()
+            },
+        )
+        .await;
+        self.delegate(
+            "88.118.12",
+            Delegation {
+                service_handle: "88.119/SVC".into(),
+                ..Delegation::default()
             },
         )
         .await;

@@ -206,6 +206,33 @@ async fn a_delegated_prefix_is_a_referral_in_the_clients_version() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prefix_with_a_service_is_a_referral_to_that_in_every_version() {
+    let node = Node::start().await;
+    for minor in [1, 4, 5, 9, 10, 11] {
+        let none = OpFlags::NONE;
+        let response = node.ask(&in_version(minor, "88.118.12/x", none)).await;
+        assert_eq!(code(&response), 302, "2.{minor}");
+        let named = response.referral().unwrap();
+        assert_eq!((named.0, named.1.len()), ("88.119/SVC", 0), "2.{minor}");
+    }
+    let unwanted = node
+        .ask(&in_version(11, "88.118.12/x", OpFlags::NO_REFERRAL))
+        .await;
+    assert_eq!(code(&unwanted), 301);
+    let described = node.resolve("0.NA/88.118.12").await;
+    let [service] = described.values() else {
+        panic!("{described:?}");
+    };
+    assert_eq!(
+        (service.index, &*service.value_type, &*service.data),
+        (1, types::HS_SERV, b"88.119/SVC".as_slice())
+    );
+    // What is below it the service knows.
+    let below = node.resolve("0.NA/88.118.12.1").await;
+    assert_eq!(code(&below), 302);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn site_information_is_given_to_any_session_and_lists_tcp_first() {
     let node = Node::start().await;
     let head = RequestHead {

@@ -361,6 +361,7 @@ async fn fill(path: &std::path::Path, operator_token: &str) -> [String; 2] {
         "88.118.12",
         "01",
         "oid:1.2.156.3001",
+        "oid:1.2.156.3002",
         "gs1:9506000",
         "did:bid:efnn",
     ] {
@@ -378,7 +379,7 @@ async fn fill(path: &std::path::Path, operator_token: &str) -> [String; 2] {
         delegation: Some(Delegation {
             sites: sites.iter().map(|site| site.encode().into()).collect(),
             name_servers,
-            ds: Vec::new(),
+            ..Delegation::default()
         }),
         expected_version: None,
     };
@@ -395,6 +396,15 @@ async fn fill(path: &std::path::Path, operator_token: &str) -> [String; 2] {
     };
     write(delegate("88.118.11", Vec::new(), vec![name_server])).await;
     write(transition("88.118.12", PrefixAction::Suspend)).await;
+    write(Command::SetDelegation {
+        prefix: "oid:1.2.156.3002".parse().unwrap(),
+        delegation: Some(Delegation {
+            service_handle: "88.119/SVC".into(),
+            ..Delegation::default()
+        }),
+        expected_version: None,
+    })
+    .await;
 
     write(draft("88.118.8/full", full_record())).await;
     for (identifier, target) in [

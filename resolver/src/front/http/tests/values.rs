@@ -272,6 +272,12 @@ fn a_delegated_prefix_is_a_referral_with_its_sites() {
     let named = node.handle("88.118.11/x");
     named.assert_code(300, 303, "ns.example.");
     assert_eq!(named.indexes(), [] as [u64; 0]);
+    let service = node.handle("1.2.156.3002.5");
+    service.assert_code(300, 302, "served elsewhere");
+    assert_eq!(service.field("location"), None);
+    let value = &service.json()["values"][0];
+    assert_eq!(value["type"], "HS_SERV");
+    assert_eq!(value["data"]["value"], "88.119/SVC");
     node.handle("88.118.9/x?doNotRefer")
         .assert_code(400, 301, "doNotRefer");
 }

@@ -75,6 +75,9 @@ fn a_node_deposits_and_a_registry_is_restored_from_it() {
         &["URL=https://example.com/gone"],
     );
     create(&operator, "1.2.156.3001.7", &["DESC=arc"]);
+    // Served elsewhere since.
+    let service = ["--service-handle", "88.119/服务 1"];
+    operator.json(&[&["prefix", "delegate", "oid:1.2.156.3001"][..], &service].concat());
     operator.json(&["escrow", "deposit"]);
     let prefixes = ["88.118.8", "oid:1.2.156.3001"];
     // One is due when a prefix is new, and one was asked for: they may be one.
@@ -204,6 +207,8 @@ fn a_node_deposits_and_a_registry_is_restored_from_it() {
     let operator = again.idctl(Some(&restored.token_file()));
     let copy = everything(&operator);
     assert_eq!(copy, source);
+    let elsewhere = operator.json(&["prefix", "get", "oid:1.2.156.3001"]);
+    assert_eq!(elsewhere["delegation"]["service_handle"], "88.119/服务 1");
     assert_eq!(copy["export"].as_str().unwrap().lines().count(), 4);
     // And goes on: a registration, under a new number.
     create(

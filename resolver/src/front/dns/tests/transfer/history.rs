@@ -145,12 +145,16 @@ impl Dice {
             addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
         };
         let label = prefix.replace('.', "-");
-        match self.below(4) {
+        match self.below(5) {
             0 | 1 => None,
             2 => Some(Delegation {
+                service_handle: "88.200/SVC".to_owned(),
+                ..Delegation::default()
+            }),
+            3 => Some(Delegation {
                 sites: vec![site.encode().into()],
                 name_servers: Vec::new(),
-                ds: Vec::new(),
+                ..Delegation::default()
             }),
             _ => Some(Delegation {
                 sites: Vec::new(),
@@ -168,6 +172,7 @@ impl Dice {
                     digest_type: 2,
                     digest: vec![7; 32].into(),
                 }],
+                ..Delegation::default()
             }),
         }
     }
@@ -326,7 +331,7 @@ async fn a_cut_that_comes_back_stays() {
     let elsewhere = Delegation {
         sites: Vec::new(),
         name_servers: vec![server],
-        ds: Vec::new(),
+        ..Delegation::default()
     };
     let create = |identifier: &Identifier| {
         let values = vec![Value::new(1, types::URL, "https://example.cn/a")];
