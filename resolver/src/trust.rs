@@ -2,6 +2,7 @@
 //! what is registered, and verdicts for clients that ask whether an answer is trusted.
 
 mod files;
+mod own;
 
 use crate::config::TrustConfig;
 use crate::resolve::{Answer, Filter, Query, Resolved, Resolver};
@@ -33,6 +34,8 @@ const VERDICT_LASTS: Duration = Duration::from_secs(60);
 const MAX_LOOKUPS: usize = 64;
 /// Verdicts that wait or are being found.
 const MAX_VERDICTS: usize = 256;
+
+pub use own::{OWN_KEY_FILE, own_key};
 
 /// The text of a file of a key; of a secret one nobody else may know the content.
 ///

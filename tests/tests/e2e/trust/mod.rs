@@ -3,5 +3,6 @@
 mod certified;
 mod files;
 mod native;
+mod own_key;
 mod signing;
 mod world;
