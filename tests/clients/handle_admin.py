@@ -17,7 +17,7 @@ Fields of "send": op, handle, values, indexes, index, types, flags, session, bod
 the fields), no_credential (the message ends with its body), encrypt (by the session's key), mac (of
 the session's key), number (the request id), passed (the recursion count), serial (of site information), certify (the answer is to
 be signed).
-Answers: {"op", "code", "session", "flags", "text", "handles", "values", "challenge", "more",
+Answers: {"op", "code", "session", "flags", "length" (of the longest message, bytes), "text", "handles", "values", "challenge", "more",
 "body", "signed" (by whom, when --site-key, the key of "site" or the session's has verified it; of a list in several
 messages: all of them, else "mixed")}; {"closed": true} when the server closed.
 
@@ -228,6 +228,7 @@ class Client:
             if "handles" in parts:
                 answer["handles"] += parts["handles"]
             answer["messages"] = answer.get("messages", 1) + 1
+            answer["length"] = max(answer["length"], parts["length"])
             if parts.get("signed") != answer.get("signed"):
                 answer["signed"] = "mixed"
         return answer
@@ -247,7 +248,7 @@ class Client:
         credential = reader.sized()
         if reader.left():
             raise ValueError(f"{reader.left()} bytes behind the credential")
-        answer = {"op": op, "code": code, "session": session, "flags": flags}
+        answer = {"op": op, "code": code, "session": session, "flags": flags, "length": ENVELOPE.size + length}
         if flags & CERTIFY:
             signed = contents[: HEADER.size + body_length]
             if b"HS_MAC" in credential:

@@ -3,7 +3,7 @@
 use super::answer::{Answerer, MAX_EXPIRATION_S, Question, Scratch, expiration_s, now_s};
 use super::metrics::Outcome;
 use crate::resolve::{Answer, Missing, Resolved};
-use idnode_proto::handle::{OpFlags, ResponseCode, Version};
+use idnode_proto::handle::{OpFlags, ReplyTo, ResponseCode, Version};
 use idnode_proto::identifier::Scheme;
 use idnode_proto::value::{Ttl, Value, types};
 use idnode_registry::prefix::PrefixRecord;
@@ -23,7 +23,7 @@ impl Answerer {
         match answer {
             Ok(Answer::Found(resolved)) => self.values(question, &resolved, scratch),
             Ok(Answer::Missing(missing)) => self.missing(question, &missing, scratch),
-            Ok(Answer::Referral(entry)) => self.referral(question, &entry.record, scratch),
+            Ok(Answer::Referral(entry)) => self.referral(&question.to, &entry.record, scratch),
             Err(error) => self.failed(&question.to, &error.to_string(), scratch),
         }
     }
@@ -107,13 +107,12 @@ impl Answerer {
 
     /// Sends the client to the sites that serve the prefix, unless it wants no referral or none
     /// of them speaks this protocol.
-    fn referral(
+    pub(super) fn referral(
         &self,
-        question: &Question<'_>,
+        to: &ReplyTo,
         record: &PrefixRecord,
         scratch: &mut Scratch,
     ) -> Outcome {
-        let to = &question.to;
         let sites = record
             .delegation
             .as_ref()

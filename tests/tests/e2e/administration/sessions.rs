@@ -378,6 +378,7 @@ fn without_a_signer_answers_have_the_key_of_the_site_and_those_of_a_session_its_
         let list = client.gets(1, LIST, fields);
         assert_eq!(list["signed"], signed, "{how}");
         assert!(list["messages"].as_u64().unwrap() > 1, "{how}");
+        assert!(list["length"].as_u64().unwrap() <= 65_536, "{how}");
         assert_eq!(list["handles"].as_array().unwrap().len(), 80, "{how}");
     }
 }

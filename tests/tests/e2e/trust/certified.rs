@@ -5,6 +5,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
 use idnode_proto::handle::auth::{ClientKey, Credential, PublicKey};
+use idnode_proto::handle::body::list::MAX_LIST_MESSAGE_LEN;
 use idnode_proto::handle::{
     AdminId, FrameStatus, Message, OpFlags, Reassembler, ReassemblyLimits, RequestHead, Response,
     ResponseBody, tcp_frame,
@@ -179,6 +180,7 @@ fn every_message_of_a_list_is_signed() {
     let mut answer = tcp.ask(&proof.unwrap().unwrap());
     let (mut handles, mut messages) = (0, 0);
     loop {
+        assert!(answer.len() <= MAX_LIST_MESSAGE_LEN, "{}", answer.len());
         let part = signed(&key, &answer);
         let ResponseBody::Handles(some) = &part.body else {
             panic!("{part:?}");

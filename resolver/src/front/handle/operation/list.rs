@@ -117,6 +117,10 @@ impl Answerer {
             Ok(prefix) => prefix,
             Err(error) => return self.registry_error(&act.to, &error, scratch),
         };
+        // Whoever serves the prefix has the list, as it has the handles.
+        if let Some(elsewhere) = self.resolver().referral_under(&prefix) {
+            return self.referral(&act.to, &elsewhere.record, scratch);
+        }
         let caller = act.caller.clone();
         let listing = Listing::of_names(act, move |registry, request| {
             let listed = registry.list_identifiers(&caller, &prefix, request, false)?;
