@@ -4,5 +4,6 @@ mod certified;
 mod files;
 mod native;
 mod own_key;
+mod room;
 mod signing;
 mod world;
