@@ -1,6 +1,7 @@
 //! Backups while the node runs: the store at one moment, in a directory of its own that a node opens
 //! like any other registry.
 
+use crate::private;
 use crate::registry::Registry;
 use crate::{Error, Result, Sequence};
 use std::fs::{self, File};
@@ -18,7 +19,7 @@ impl Registry {
     /// The directory cannot be written, or there is one of that name.
     pub fn back_up(&self, dir: &Path, name: &str) -> Result<Sequence> {
         let failed = |error: std::io::Error| Error::Storage(format!("{}: {error}", dir.display()));
-        fs::create_dir_all(dir).map_err(failed)?;
+        private::make_dir(dir).map_err(failed)?;
         let (unfinished, path) = (dir.join(UNFINISHED), dir.join(name));
         if path.exists() {
             let path = path.display();

@@ -15,6 +15,7 @@
 //! | [`permission`] | who may read and write what |
 //! | [`administrator`] | handle administrators: their keys and their rights |
 //! | [`quota`] | how much an enterprise may register |
+//! | [`private`] | files and directories that are their owner's alone |
 //! | [`latency`] | how long things took, between two looks |
 //! | [`read`] | listings, exports and statistics |
 //! | [`upward`] | what the node owes the national node: the journal of what it told, and its tasks |
@@ -34,6 +35,7 @@ pub mod name_table;
 pub mod permission;
 pub mod prefix;
 pub mod prefix_table;
+pub mod private;
 pub mod quota;
 pub mod read;
 pub mod record;

@@ -117,5 +117,5 @@ impl Caller {
 }
 
 fn no_credential() -> Error {
-    Error::Unauthenticated("this needs a credential: authorization: Bearer idn_…".into())
+    Error::Unauthenticated("this needs a credential".into())
 }

@@ -2,7 +2,7 @@
 
 use crate::background;
 use crate::layout::{Family, LAYOUT_VERSION, META_LAYOUT, prefix_end};
-use crate::{Error, Result};
+use crate::{Error, Result, private};
 use bytes::Bytes;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
@@ -91,6 +91,7 @@ impl Store {
                 dir.display()
             )));
         }
+        private::make_dir(dir).map_err(|error| unusable(dir, &error))?;
         let store = Self::open_with(dir, &StoreOptions::default(), true)?;
         store.write(
             &[Mutation {
@@ -243,10 +244,11 @@ impl Store {
     }
 
     /// Writes the store as it is now into a new directory on the same disk: table files are shared, the
-    /// others copied. What memory has is flushed before.
+    /// others copied. What memory has is flushed before. The directory is its owner's alone.
     pub fn checkpoint(&self, dir: &Path) -> Result<()> {
         let checkpoint = rocksdb::checkpoint::Checkpoint::new(&self.db)?;
-        Ok(checkpoint.create_checkpoint(dir)?)
+        checkpoint.create_checkpoint(dir)?;
+        private::restrict_dir(dir).map_err(|error| unusable(dir, &error))
     }
 
     /// Bytes of live table files and memtables.
@@ -350,6 +352,10 @@ impl View<'_> {
 
 /// Why a store can't be opened. RocksDB speaks of a lock file and an error number where another
 /// process has it open.
+fn unusable(dir: &Path, error: &std::io::Error) -> Error {
+    Error::Storage(format!("{}: {error}", dir.display()))
+}
+
 fn not_opened(dir: &Path, error: rocksdb::Error) -> Error {
     let lock = dir.join("LOCK");
     let error = error.into_string();

@@ -2,19 +2,19 @@
 
 use idnode_proto::dnsname::{Zones, to_name};
 use idnode_proto::identifier::Identifier;
-use idnode_registry::Registry;
+use idnode_registry::{Registry, private};
 use idnode_resolver::cli::{self, Command, DemoArgs, EscrowRestoreArgs, InitArgs};
 use idnode_resolver::config::{self, Config, FlagSetting};
 use idnode_resolver::demo::dataset::{DataSet, Sources};
 use idnode_resolver::demo::{self, Loaded};
 use idnode_resolver::logging;
 use idnode_resolver::node::{self, Addresses, Node};
+use idnode_resolver::trust;
 use idnode_resolver::upward;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, umask};
 use std::error::Error;
-use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
@@ -31,6 +31,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
     idnode_resolver::allocator::keep_freed_memory();
+    keep_files_private();
     let result = match cli::parse().command {
         Command::Config(command) => {
             let printed = config::command::run(
@@ -70,16 +71,22 @@ fn configured(file: Option<&Path>, flags: &[FlagSetting]) -> Result<Config, Box<
 
 fn init(args: &InitArgs) -> Outcome {
     let config = configured(args.source.config.as_deref(), &args.flag_settings())?;
-    let token_file = create(&config.node.data_dir)?;
+    let token_file = create(&config)?;
     println!("registry and operator token ({token_file}) are ready");
     Ok(())
 }
 
-/// Makes an empty registry and its operator token in a directory of our own.
-fn create(data_dir: &Path) -> Result<String, Box<dyn Error>> {
-    fs::create_dir_all(data_dir).map_err(|error| format!("{}: {error}", data_dir.display()))?;
+/// Makes an empty registry, its operator token and the node's own key in a directory of our own.
+fn create(config: &Config) -> Result<String, Box<dyn Error>> {
+    let data_dir = &config.node.data_dir;
+    private::make_dir(data_dir).map_err(|error| format!("{}: {error}", data_dir.display()))?;
     let token = Registry::create(&data_dir.join("registry"))?;
-    write_token(data_dir, &token)
+    let token_file = write_token(data_dir, &token)?;
+    // So that the first start need not; where a signer is configured, its key is the node's.
+    if config.trust.signer.is_empty() {
+        trust::own_key(data_dir)?;
+    }
+    Ok(token_file)
 }
 
 /// Makes a registry of escrow deposits, and says of which, one prefix a line of JSON.
@@ -97,17 +104,16 @@ fn escrow_restore(args: &EscrowRestoreArgs) -> Outcome {
 /// Writes the operator's token beside the registry.
 fn write_token(data_dir: &Path, token: &str) -> Result<String, Box<dyn Error>> {
     let path = data_dir.join("operator.token");
-    // Never readable by others, not even for the moment between making and restricting it.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
+    private::replace(&path, format!("{token}\n").as_bytes())
         .map_err(|error| format!("{}: {error}", path.display()))?;
-    writeln!(file, "{token}")?;
-    file.sync_all()?;
     Ok(path.display().to_string())
+}
+
+/// What this process makes is its owner's alone, also what libraries make: the registry's files hold
+/// administrators' secret keys. What is there already stays as it is.
+fn keep_files_private() {
+    let before = umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    umask(before | Mode::S_IRWXG | Mode::S_IRWXO);
 }
 
 /// Takes all the open files that the system grants: every connection is one, and what a shell or
@@ -152,7 +158,7 @@ fn run_demo(config: &Config, args: &DemoArgs) -> Outcome {
         .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let data_set = DataSet::load(&Sources::default(), limit)?;
     if fresh {
-        create(data_dir)?;
+        create(config)?;
     }
     runtime(config)?.block_on(async {
         let hangup = hangup()?;

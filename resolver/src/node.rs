@@ -168,10 +168,9 @@ impl Node {
                 None => None,
             },
         };
-        let site_key = trust::endorser(&config.trust)?.map(|it| SiteKey::new(it.signer));
-        let public_key = site_key.as_ref().map(SiteKey::public);
-        let public_key = public_key.transpose().map_err(NodeError::SiteKey)?;
-        let own_site = own_site(config, ports, &public_key.unwrap_or_default());
+        let site_key = site_key(config).await?;
+        let public_key = site_key.public().map_err(NodeError::SiteKey)?;
+        let own_site = own_site(config, ports, &public_key);
         let uplink = Arc::new(Uplink::new(registry.journal()));
         let resolver = Resolver::new(registry.clone(), cache, own_site);
         let core = Arc::new(Core {
@@ -212,7 +211,7 @@ impl Node {
         let verdicts = Verdicts::open(&config.trust)?.map(Arc::new);
         let handle_options = HandleOptions {
             verdicts,
-            site_key: site_key.map(Arc::new),
+            site_key: Some(Arc::new(site_key)),
             ..handle_options(config)
         };
         let handle = HandleFront::new(sockets, core.clone(), handle_options);
@@ -288,6 +287,21 @@ impl Node {
         }
         tracing::info!("stopped");
     }
+}
+
+/// What answers are signed with: the signer's key where one is configured, else the node's own, which
+/// an older program's node makes now.
+async fn site_key(config: &Config) -> Result<SiteKey, NodeError> {
+    if let Some(endorser) = trust::endorser(&config.trust)? {
+        return Ok(SiteKey::of_signer(endorser.signer));
+    }
+    let data_dir = config.node.data_dir.clone();
+    let own = tokio::task::spawn_blocking(move || trust::own_key(&data_dir)).await;
+    let own = own.map_err(|error| NodeError::System {
+        what: "the node's own key",
+        error: error.into(),
+    })?;
+    Ok(SiteKey::own(own?))
 }
 
 fn install_metrics() -> Result<PrometheusHandle, NodeError> {

@@ -2,6 +2,8 @@
 //! what is registered, and verdicts for clients that ask whether an answer is trusted.
 
 mod files;
+mod others;
+mod own;
 
 use crate::config::TrustConfig;
 use crate::resolve::{Answer, Filter, Query, Resolved, Resolver};
@@ -33,6 +35,11 @@ const VERDICT_LASTS: Duration = Duration::from_secs(60);
 const MAX_LOOKUPS: usize = 64;
 /// Verdicts that wait or are being found.
 const MAX_VERDICTS: usize = 256;
+/// The same of what other nodes have answered, which may wait for these.
+const MAX_VERDICTS_OF_OTHERS: usize = 64;
+
+pub use others::Others;
+pub use own::{OWN_KEY_FILE, own_key};
 
 /// The text of a file of a key; of a secret one nobody else may know the content.
 ///
@@ -115,13 +122,23 @@ pub struct Verdicts {
     certificates: Vec<(String, Bytes)>,
     /// By identifier: the version of the record, and what was said of it.
     kept: Cache<Box<[u8]>, (u64, bool)>,
+    /// By the digest of what another node has answered: what was said of it.
+    kept_of_others: Cache<Box<[u8]>, bool>,
     places: Arc<Semaphore>,
+    places_of_others: Arc<Semaphore>,
     cores: Arc<Semaphore>,
     at_bound: Counter,
 }
 
-/// What a verdict under way holds: its place, and its core.
-type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+/// Where a verdict's certificates are found.
+struct Certificates<'a> {
+    verdicts: &'a Verdicts,
+    resolver: &'a Arc<Resolver>,
+    /// Who is asked for those that are not known here, if anybody is.
+    others: Option<Others<'a>>,
+    /// How many were asked for.
+    asked: usize,
+}
 
 impl Verdicts {
     /// With the root of the configuration; `None` if it names none. Its metric goes to the recorder
@@ -147,13 +164,12 @@ impl Verdicts {
         Ok(Some(Self {
             root: Arc::new(root),
             places: Arc::new(Semaphore::new(MAX_VERDICTS)),
+            places_of_others: Arc::new(Semaphore::new(MAX_VERDICTS_OF_OTHERS)),
             cores: Arc::new(Semaphore::new(cores.div_ceil(2))),
             at_bound: counter!("idnode_bound_hits_total", "bound" => "trust_verdicts"),
             certificates,
-            kept: Cache::builder()
-                .max_capacity(KEPT_VERDICTS)
-                .time_to_live(VERDICT_LASTS)
-                .build(),
+            kept: kept_for_a_minute(),
+            kept_of_others: kept_for_a_minute(),
         }))
     }
 
@@ -174,7 +190,7 @@ impl Verdicts {
             return false;
         }
         if !query.public_only && !matches!(query.caller, Caller::Stranger) {
-            let trusted = self.verify(resolver, query, resolved, now_s).await;
+            let trusted = self.verify_here(resolver, query, resolved, now_s).await;
             return trusted.unwrap_or(false);
         }
         let (identifier, version) = (query.identifier, resolved.version());
@@ -183,7 +199,7 @@ impl Verdicts {
         {
             return trusted;
         }
-        let Some(trusted) = self.verify(resolver, query, resolved, now_s).await else {
+        let Some(trusted) = self.verify_here(resolver, query, resolved, now_s).await else {
             return false;
         };
         self.kept
@@ -191,32 +207,53 @@ impl Verdicts {
         trusted
     }
 
-    /// `None`: there is no verdict, too many wait.
-    async fn verify(
+    /// What is registered here, by certificates that are known here.
+    async fn verify_here(
         &self,
         resolver: &Arc<Resolver>,
         query: &Query<'_>,
         resolved: &Resolved,
         now_s: u64,
     ) -> Option<bool> {
-        let permits = self.permits().await?;
-        let handle = resolved.spelling(query.identifier);
         let whole = Query {
             filter: &Filter::default(),
             ..query.clone()
         };
+        let mut certificates = Certificates {
+            verdicts: self,
+            resolver,
+            others: None,
+            asked: 0,
+        };
+        let handle = resolved.spelling(query.identifier);
         let own = encoded(resolved.values(&whole));
+        self.verify(&self.places, handle, own, &mut certificates, now_s)
+            .await
+    }
+
+    /// Whether a handle's encoded values are signed up to the root. `None`: there is no verdict, too
+    /// many wait.
+    async fn verify(
+        &self,
+        places: &Arc<Semaphore>,
+        handle: String,
+        own: Vec<u8>,
+        certificates: &mut Certificates<'_>,
+        now_s: u64,
+    ) -> Option<bool> {
+        let place = places.clone().try_acquire_owned();
+        let place = place.inspect_err(|_| self.at_bound.increment(1)).ok()?;
         let root = self.root.clone();
         let begin = move || {
             let values: Vec<_> = views(&own).collect();
             Verifier::new(&root, &handle, &values, now_s)
         };
-        let (mut verifier, mut step, mut permits) = stepped(permits, begin).await?;
+        let (mut verifier, mut step, mut place) = self.stepped(place, begin).await?;
         for _ in 0..MAX_LOOKUPS {
             let Step::NeedsCertificates(of) = step else {
                 break;
             };
-            let found = self.look_up(resolver, &of).await;
+            let found = certificates.look_up(&of).await;
             let go_on = move || {
                 match found {
                     Some(values) => verifier.resolved(&of, views(&values)),
@@ -224,7 +261,7 @@ impl Verdicts {
                 }
                 verifier
             };
-            (verifier, step, permits) = stepped(permits, go_on).await?;
+            (verifier, step, place) = self.stepped(place, go_on).await?;
         }
         let Step::Done(verdict) = step else {
             return Some(false);
@@ -235,46 +272,57 @@ impl Verdicts {
         Some(verdict.is_valid())
     }
 
-    async fn permits(&self) -> Option<Permits> {
-        let place = self.places.clone().try_acquire_owned();
-        let place = place.inspect_err(|_| self.at_bound.increment(1)).ok()?;
+    /// Makes a verifier's next step where it may take its time, on a core that nobody else's step has:
+    /// between steps others are, since certificates may be waited for. Who no longer waits for it
+    /// leaves its place when the step is done. `None`: the node is shutting down.
+    async fn stepped(
+        &self,
+        place: OwnedSemaphorePermit,
+        verifier: impl FnOnce() -> Verifier + Send + 'static,
+    ) -> Option<(Verifier, Step, OwnedSemaphorePermit)> {
         let core = self.cores.clone().acquire_owned().await.ok()?;
-        Some((place, core))
+        let work = move || {
+            let _until_it_is_done = core;
+            let mut verifier = verifier();
+            let step = verifier.step();
+            (verifier, step, place)
+        };
+        tokio::task::spawn_blocking(work).await.ok()
     }
+}
 
-    /// A handle's encoded certificates: those registered here, else the file's.
-    async fn look_up(&self, resolver: &Arc<Resolver>, handle: &str) -> Option<Bytes> {
+impl Certificates<'_> {
+    /// A handle's encoded certificates: those registered here, else the file's, else what others
+    /// answer, where they are asked.
+    async fn look_up(&mut self, handle: &str) -> Option<Bytes> {
         if let Ok(identifier) = Identifier::parse(handle) {
             let filter = Filter {
                 types: vec![types::HS_CERT.to_owned()],
                 indexes: Vec::new(),
             };
             let query = public(&identifier, &filter, &Caller::Stranger);
-            if let Ok(Answer::Found(resolved)) = resolver.resolve(&query).await {
+            if let Ok(Answer::Found(resolved)) = self.resolver.resolve(&query).await {
                 let found = encoded(resolved.values(&query));
                 if !found.is_empty() {
                     return Some(found.into());
                 }
             }
         }
-        let mut known = self.certificates.iter();
-        let known = known.find(|(name, _)| same_handle(name, handle));
-        known.map(|(_, encoded)| encoded.clone())
+        let mut known = self.verdicts.certificates.iter();
+        if let Some((_, encoded)) = known.find(|(name, _)| same_handle(name, handle)) {
+            return Some(encoded.clone());
+        }
+        let others = self.others?;
+        // On the heap: recursion takes many kilobytes, which would be part of every question.
+        Box::pin(self.ask(others, handle)).await
     }
 }
 
-/// Makes a verifier's next step where it may take its time. Who no longer waits for it leaves its
-/// permits when the step is done. `None`: the node is shutting down.
-async fn stepped(
-    permits: Permits,
-    verifier: impl FnOnce() -> Verifier + Send + 'static,
-) -> Option<(Verifier, Step, Permits)> {
-    let work = move || {
-        let mut verifier = verifier();
-        let step = verifier.step();
-        (verifier, step, permits)
-    };
-    tokio::task::spawn_blocking(work).await.ok()
+fn kept_for_a_minute<V: Clone + Send + Sync + 'static>() -> Cache<Box<[u8]>, V> {
+    Cache::builder()
+        .max_capacity(KEPT_VERDICTS)
+        .time_to_live(VERDICT_LASTS)
+        .build()
 }
 
 fn encoded<'v>(values: impl Iterator<Item = ValueRef<'v>>) -> Vec<u8> {

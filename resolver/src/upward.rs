@@ -13,6 +13,7 @@ use crate::node::options::own_addresses;
 use crate::node::{Addresses, NodeError};
 use idnode_proto::handle::site::Site;
 use idnode_proto::identifier::{Identifier, Prefix};
+use idnode_registry::private;
 use idnode_registry::upward::channel::ChannelOptions;
 use idnode_registry::upward::epp;
 use idnode_registry::upward::escrow::Escrow;
@@ -198,7 +199,7 @@ fn epp_options(config: &Config, core: &Core) -> Option<epp::Options> {
 pub fn restore(args: &EscrowRestoreArgs) -> Result<Restored, Box<dyn std::error::Error>> {
     let receiver = escrow::signing_key(&args.key)?;
     let signer = escrow::public_key(&args.signer)?;
-    std::fs::create_dir_all(&args.data_dir)
+    private::make_dir(&args.data_dir)
         .map_err(|error| format!("{}: {error}", args.data_dir.display()))?;
     let registry = args.data_dir.join("registry");
     Ok(restore::restore(

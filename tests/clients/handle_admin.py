@@ -11,14 +11,16 @@ It reads commands as JSON lines from standard input and answers each with a JSON
     {"do": "take_key", "body": hex}          the session's key, out of the answer to a set-up
     {"do": "agree", "prime": hex, …}         a session by Diffie-Hellman
     {"do": "exchange"}                       a session whose key is made here
+    {"do": "site"}                           site information; its key is taken for the one that signs
     {"do": "raw", "hex": …}                  bytes as they are
 
 Fields of "send": op, handle, values, indexes, index, types, flags, session, body (hex instead of
 the fields), no_credential (the message ends with its body), encrypt (by the session's key), mac (of
 the session's key), number (the request id), passed (the recursion count), serial (of site information), certify (the answer is to
 be signed).
-Answers: {"op", "code", "session", "flags", "text", "handles", "values", "challenge", "more",
-"body", "signed" (by whom, when --site-key or the session's key has verified it)}; {"closed": true} when the server closed.
+Answers: {"op", "code", "session", "flags", "length" (of the longest message, bytes), "text", "handles", "values", "challenge", "more",
+"body", "signed" (by whom, when --site-key, the key of "site" or the session's has verified it; of a list in several
+messages: all of them, else "mixed")}; {"closed": true} when the server closed.
 
 Who it is: --identity INDEX:HANDLE with --secret TEXT, or --key FILE (PEM, RSA, DSA or SM2). What Python's
 cryptography does not know of SM2 the command openssl does.
@@ -142,6 +144,7 @@ class Client:
         self.number = int.from_bytes(os.urandom(3), "big")
         self.challenge = None
         self.key, self.algorithm = None, AES  # of the session
+        self.site_key = None  # by site information
 
     def connect(self):
         if self.socket:
@@ -235,6 +238,9 @@ class Client:
             if "handles" in parts:
                 answer["handles"] += parts["handles"]
             answer["messages"] = answer.get("messages", 1) + 1
+            answer["length"] = max(answer["length"], parts["length"])
+            if parts.get("signed") != answer.get("signed"):
+                answer["signed"] = "mixed"
         return answer
 
     def answer(self, number):
@@ -252,7 +258,7 @@ class Client:
         credential = reader.sized()
         if reader.left():
             raise ValueError(f"{reader.left()} bytes behind the credential")
-        answer = {"op": op, "code": code, "session": session, "flags": flags}
+        answer = {"op": op, "code": code, "session": session, "flags": flags, "length": ENVELOPE.size + length}
         if flags & CERTIFY:
             signed = contents[: HEADER.size + body_length]
             if b"HS_MAC" in credential:
@@ -289,8 +295,9 @@ class Client:
         handle, index, kind = reader.sized(), reader.u32(), reader.sized()
         inner = Reader(reader.sized())
         digest, signature = inner.sized(), inner.sized()
-        with open(self.arguments.site_key, "rb") as file:
-            pem = file.read()
+        if not self.site_key:
+            with open(self.arguments.site_key, "rb") as file:
+                pem = file.read()
         if digest == b"SM3":
             files = {"-inkey": pem, "-in": hash_sm3(signed), "-sigfile": signature}
             sm2 = ("-verify", "-pubin", "-rawin", "-digest", "sm3")
@@ -299,7 +306,7 @@ class Client:
             from cryptography.hazmat.primitives import hashes
             from cryptography.hazmat.primitives.asymmetric import padding
             from cryptography.hazmat.primitives.serialization import load_pem_public_key
-            key = load_pem_public_key(pem)
+            key = self.site_key or load_pem_public_key(pem)
             key.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
         else:
             raise ValueError(f"signed with {digest}")
@@ -449,6 +456,21 @@ class Client:
         decryptor = self.cipher(vector).decryptor()
         plain = decryptor.update(contents) + decryptor.finalize()
         return plain[: -plain[-1]]
+
+    def site(self, command):
+        """Asks for site information, and believes the RSA key of its first server from then on."""
+        from cryptography.hazmat.primitives.asymmetric import rsa
+        answer = self.send({"op": 2, "handle": "/", **command})
+        site = Reader(bytes.fromhex(answer["body"]))
+        site.take(8), site.sized()  # format to hash option, hash filter
+        for _ in range(site.u32()):
+            site.sized(), site.sized()
+        site.u32(), site.take(20)  # servers; the first one's id and address
+        key = Reader(site.sized())
+        kind, _ = key.sized().decode(), key.u16()
+        exponent, modulus = (int.from_bytes(key.sized(), "big") for _ in range(2))
+        self.site_key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        return {**answer, "kind": kind, "bits": modulus.bit_length()}
 
     def raw(self, command):
         self.socket.sendall(bytes.fromhex(command["hex"]))

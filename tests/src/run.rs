@@ -1,6 +1,7 @@
 //! Other programs: where the node's own binaries are, and running one to its end.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -246,6 +247,21 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
             found.extend(files_below(&path));
         } else {
             found.push(path);
+        }
+    }
+    found
+}
+
+/// What of a directory and all below it others than its owner have access to.
+pub fn open_to_others(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let metadata = std::fs::metadata(directory).expect("a file");
+    if metadata.permissions().mode() & 0o077 != 0 {
+        found.push(directory.to_owned());
+    }
+    if metadata.is_dir() {
+        for entry in std::fs::read_dir(directory).expect("a directory") {
+            found.extend(open_to_others(&entry.expect("an entry").path()));
         }
     }
     found

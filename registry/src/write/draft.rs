@@ -430,7 +430,7 @@ pub(super) fn encode(values: &[Value]) -> Result<Bytes> {
 fn encode_in(values: &[ValueParts<'_>], space: &mut BytesMut) -> Result<Bytes> {
     if values.len() > MAX_VALUES {
         let count = values.len();
-        let reason = format!("are {count} with their signatures, at most {MAX_VALUES} are taken");
+        let reason = format!("are {count}, at most {MAX_VALUES} are taken");
         return Err(Error::invalid("values", reason));
     }
     let length: usize = values.iter().map(ValueParts::encoded_len).sum();

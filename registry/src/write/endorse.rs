@@ -8,7 +8,7 @@
 //! takes it no more, even if it has become allowed meanwhile: it is tried again.
 
 use super::Command;
-use super::draft::{self, Draft, IdentifierUpdate};
+use super::draft::{self, Draft, IdentifierUpdate, MAX_RECORD_BYTES};
 use super::import::ItemError;
 use crate::administrator::{HandleValues, Handles};
 use crate::record::Record;
@@ -16,7 +16,7 @@ use crate::{Error, Result, now_ms};
 use idnode_proto::identifier::{Identifier, Scheme};
 use idnode_proto::trust::claims::Token;
 use idnode_proto::trust::{Permission, Signer, Validity};
-use idnode_proto::value::{Permissions, Value, ValueRef, Values, encode_values, types};
+use idnode_proto::value::{MAX_VALUES, Permissions, Value, ValueRef, Values, encode_values, types};
 use std::thread::available_parallelism;
 
 /// The index of a signature, if it is free; else the next free one above.
@@ -77,6 +77,36 @@ impl Signatures {
     }
 }
 
+/// What a record has room for beside its other values. Signatures must not make less of what clients
+/// may register: where there is no room for them, there are none.
+struct Room {
+    values: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn beside<'v>(values: impl Iterator<Item = &'v ValueRef<'v>>) -> Self {
+        let whole = Self {
+            values: MAX_VALUES,
+            bytes: MAX_RECORD_BYTES,
+        };
+        values.fold(whole, |room, value| Self {
+            values: room.values.saturating_sub(1),
+            bytes: room.bytes.saturating_sub(value.raw().len()),
+        })
+    }
+
+    fn takes(&mut self, value: &Value) -> bool {
+        let length = value.encoded_len();
+        let fits = self.values > 0 && length <= self.bytes;
+        if fits {
+            self.values -= 1;
+            self.bytes -= length;
+        }
+        fits
+    }
+}
+
 /// What a signer's certificate lets it sign; without one that is known here, whatever it is asked to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Grants(Option<Vec<Permission>>);
@@ -130,7 +160,7 @@ impl Endorser {
     /// A draft with a signature among its values, if the signer may sign it.
     ///
     /// # Errors
-    /// The key fails; the values no longer fit one record.
+    /// The key fails.
     pub(crate) fn draft(&self, draft: Draft, grants: &Grants) -> Result<Draft> {
         let Some(handle) = signed_name(&draft.identifier, draft.identifier.spelling()) else {
             return Ok(draft);
@@ -249,16 +279,26 @@ impl Endorser {
             .collect();
         let mut free = (SIGNATURE_INDEX..).filter(|index| !taken.contains(index));
         let mut made = Vec::new();
+        let kept = values
+            .iter()
+            .filter(|value| !replaced.contains(&value.index()));
+        let mut room = Room::beside(kept);
         for (group, permissions) in [
             (public, Permissions::default()),
             (restricted.collect(), RESTRICTED),
         ] {
             if !group.is_empty() {
                 let index = free.next().unwrap_or_default();
-                made.push(Value {
+                let signature = Value {
                     permissions,
                     ..self.signature(handle, index, group)?
-                });
+                };
+                if !room.takes(&signature) {
+                    tracing::debug!(handle, "is not signed: with a signature it is too long");
+                    let made = Vec::new();
+                    return Ok(Signatures { replaced, made });
+                }
+                made.push(signature);
             }
         }
         Ok(Signatures { replaced, made })

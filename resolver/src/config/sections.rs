@@ -19,7 +19,7 @@ sections! {
     node: NodeConfig {
         /// The node's name in logs and metrics.
         id: String = "idnode".to_owned(), [node_id];
-        /// Directory of the registry and its secrets, relative to the working directory.
+        /// Directory of the registry and the node's secrets, for its owner alone where the node makes it; relative to the working directory.
         data_dir: PathBuf = PathBuf::from("./data"), [path];
         /// How long a node that was told to stop lets requests finish.
         drain_deadline_s: u32 = 20, [0 to 3600 seconds];
@@ -276,7 +276,7 @@ sections! {
 
     /// Trusted resolution: signatures over what is registered, and verdicts for clients that ask for them.
     trust: TrustConfig {
-        /// Who signs the values of handles that are registered or changed: the value that holds the public key; "" signs nothing.
+        /// Who signs the values of handles that are registered or changed: the value that holds the public key; "" signs none of them. The Handle front signs answers with the same key, else with the node's own (site.key in node.data_dir).
         signer: String = String::new(), [value name or none];
         /// File of the signer's private key: PEM, RSA or SM2, readable by the node alone.
         key_file: PathBuf = PathBuf::new(), [path or none];

@@ -183,7 +183,7 @@ impl Core {
         };
         let asked = async {
             let here = self.resolver.resolve(&query).await.ok()?;
-            let start = recursion.start(&id.handle, &here, self.registry.prefixes())?;
+            let start = recursion.start(&id.handle, &here)?;
             recursion.resolve(&id.handle, &start, 0).await.ok()
         };
         let shown = tokio::time::timeout(self.request_deadline, asked).await;

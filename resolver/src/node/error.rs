@@ -29,8 +29,8 @@ pub enum NodeError {
     /// The files of trusted resolution can't be used.
     #[error("trust: {0}")]
     Trust(#[from] TrustError),
-    /// The key that signs has no public key that can be written.
-    #[error("trust.key_file: {0}")]
+    /// The key that signs answers has no public key that can be written.
+    #[error("the site's key: {0}")]
     SiteKey(KeyError),
     /// What a channel upward needs can't be used.
     #[error("upward: {0}")]

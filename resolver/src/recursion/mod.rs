@@ -30,6 +30,7 @@ use bytes::Bytes;
 use exchange::Server;
 use idnode_proto::handle::{Response, ResponseCode};
 use idnode_proto::identifier::{Identifier, Prefix};
+use idnode_registry::prefix::Delegation;
 use idnode_registry::prefix_table::PrefixTable;
 use idnode_registry::upward::routes::{SiblingRoute, Siblings};
 use ipnet::IpNet;
@@ -79,6 +80,14 @@ pub enum Start<'a> {
     Sibling(Arc<SiblingRoute>),
     /// To the servers known of its prefix, else to the national resolver.
     Upstream,
+}
+
+impl<'a> Start<'a> {
+    /// Where a delegation leads.
+    pub fn of(delegation: &'a Delegation) -> Self {
+        let service = delegation.service().map(Self::Service);
+        service.unwrap_or(Self::Sites(&delegation.sites))
+    }
 }
 
 /// Why there is no answer.
@@ -195,11 +204,7 @@ impl Recursion {
     /// Where others are asked after an answer of the core's; `None`: that stands.
     pub fn start<'a>(&self, identifier: &Identifier, answer: &'a Answer) -> Option<Start<'a>> {
         match answer {
-            Answer::Referral(entry) => {
-                let delegation = entry.record.delegation.as_ref()?;
-                let service = delegation.service().map(Start::Service);
-                Some(service.unwrap_or(Start::Sites(&delegation.sites)))
-            }
+            Answer::Referral(entry) => entry.record.delegation.as_ref().map(Start::of),
             Answer::Missing(Missing::Prefix) => Some(self.beyond(identifier)),
             // 0.NA/88.119, a prefix that is not registered here.
             Answer::Missing(Missing::Identifier) => {

@@ -47,6 +47,19 @@ impl Resolver {
         Place::Here(entry)
     }
 
+    /// The prefix by which resolution of what is under this one is referred elsewhere, if it is.
+    pub fn referral_under(&self, prefix: &Prefix) -> Option<Arc<PrefixEntry>> {
+        let prefixes = self.registry.prefixes();
+        let above = || {
+            std::iter::successors(prefix.parent(), Prefix::parent)
+                .filter_map(|parent| prefixes.get(parent.key()))
+                .find(|entry| entry.record.delegation.is_some())
+        };
+        let governing = prefixes.get(prefix.key()).or_else(above)?;
+        let record = &governing.record;
+        (record.is_active() && record.delegation.is_some()).then_some(governing)
+    }
+
     /// `0.NA/<prefix>`: where the prefix is served, by its delegation's sites or service handle, else
     /// by this node's site; behind them the values that the prefix has itself. Below a delegated prefix its node knows: a referral.
     fn describe_prefix(&self, identifier: &Identifier, prefix: &Prefix) -> Answer {

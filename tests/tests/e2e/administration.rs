@@ -29,6 +29,7 @@ const LOGIN: u32 = 2001;
 const PUBLIC_ONLY: u32 = 0x0100_0000;
 const OVERWRITE: u32 = 0x0040_0000;
 const MINT: u32 = 0x0020_0000;
+const NO_REFERRAL: u32 = 0x0010_0000;
 /// Owner reads and writes, everybody reads.
 const PUBLIC: u32 = 0b1110;
 /// Owner reads and writes.
@@ -676,6 +677,16 @@ fn prefixes_are_homed_and_unhomed() {
         [302, 303].contains(&referred["code"].as_u64().unwrap()),
         "{referred}"
     );
+    // Who has the handles has the list of them: what resolution says of them, listing says, too.
+    for (code, flags) in [(referred["code"].as_u64().unwrap(), 0), (301, NO_REFERRAL)] {
+        let fields = json!({"handle": "88.118.8/a", "flags": flags});
+        assert_eq!(reader.send(1, fields)["code"], code);
+        for listed in ["0.NA/88.118.8", "0.NA/88.118.8.1"] {
+            let fields = json!({"handle": listed, "flags": flags});
+            let list = owner.send(LIST, fields);
+            assert_eq!(list["code"], code, "{listed}: {list}");
+        }
+    }
     owner.gets(1, HOME, prefix);
     reader.gets(1, 1, read);
     owner.gets(301, HOME, json!({"handle": "0.NA/88.118.77"}));
@@ -699,6 +710,11 @@ fn a_long_list_comes_in_several_messages() {
         listed["messages"].as_u64().unwrap() > 4,
         "{}",
         listed["messages"]
+    );
+    assert!(
+        listed["length"].as_u64().unwrap() <= 65_536,
+        "{}",
+        listed["length"]
     );
     let prefixes = client.gets(1, LIST_PREFIXES, json!({"handle": "0.NA/88.118"}));
     assert_eq!(prefixes["handles"], json!(["0.NA/88.118.8"]));

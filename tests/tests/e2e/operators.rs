@@ -5,6 +5,7 @@ mod configuration;
 mod drain;
 mod failures;
 mod observe;
+mod private;
 mod signals;
 mod start;
 

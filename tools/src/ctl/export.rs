@@ -1,7 +1,8 @@
 //! `idctl export`: identifiers as a CSV or JSON Lines file that `idctl import` reads.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use idnode_proto::api::identifier_service_client::IdentifierServiceClient;
@@ -154,7 +155,15 @@ impl Target {
     pub(super) fn open(&self) -> io::Result<Box<dyn io::Write + Send>> {
         Ok(match self {
             Self::Stdout => Box::new(io::stdout()),
-            Self::File { partial, .. } => Box::new(File::create(partial)?),
+            // What its caller may read may be secret keys.
+            Self::File { partial, .. } => Box::new(
+                OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(true)
+                    .mode(0o600)
+                    .open(partial)?,
+            ),
         })
     }
 

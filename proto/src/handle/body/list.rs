@@ -5,9 +5,15 @@ use crate::handle::message::MAX_MESSAGE_LEN;
 use crate::handle::wire::{Reader, WireError, length_field, put_sized};
 use crate::value::MAX_HANDLE_LEN;
 
-/// The longest list of one message, bytes: room for envelope, header, request digest and
-/// credential is left, and a client need not hold more than this at a time.
-pub const MAX_LIST_LEN: usize = 65_536;
+/// The longest message with a part of a list, bytes: a client need not hold more than this at a time.
+pub const MAX_LIST_MESSAGE_LEN: usize = 65_536;
+
+/// What is kept free of it for all that is around the list: envelope, header, request digest, a head,
+/// a credential with the longest signer's name and an RSA signature of 8,192 bits, and encryption.
+const AROUND_LEN: usize = 4_096;
+
+/// The longest list of one message, bytes.
+pub const MAX_LIST_LEN: usize = MAX_LIST_MESSAGE_LEN - AROUND_LEN;
 
 /// The list of one answer, being filled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

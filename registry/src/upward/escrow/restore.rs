@@ -18,7 +18,7 @@ use crate::quota::Usage;
 use crate::read::Counters;
 use crate::record::Record;
 use crate::store::{Mutation, Store, StoreOptions};
-use crate::{Error, Sequence, now_ms};
+use crate::{Error, Sequence, now_ms, private};
 use bytes::Bytes;
 use idnode_proto::dnsname;
 use idnode_proto::escrow::EscrowError;
@@ -153,7 +153,7 @@ struct Building {
 
 impl Building {
     fn begin(dir: &Path) -> Result<Self, MakeError> {
-        fs::create_dir_all(dir)?;
+        private::make_dir(dir)?;
         Store::create(dir)?;
         Ok(Self {
             store: Store::open(dir, &StoreOptions::default())?,

@@ -1,11 +1,12 @@
 //! Deposits that lie ready: a directory of each prefix, in it one of each deposit. What is being
 //! made is in a directory whose name says so.
 
+use crate::private;
 use idnode_proto::escrow::manifest::{MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest};
 use idnode_proto::escrow::part::{PartSink, part_name};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Behind the name of what is not whole.
@@ -51,10 +52,7 @@ impl Spool {
         for old in [&making, &whole] {
             remove_all(old)?;
         }
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&making)?;
+        private::make_dir(&making)?;
         Ok(Making {
             making,
             whole,
@@ -153,6 +151,10 @@ impl PartSink for Files {
 
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(private::FILE_MODE);
     options.open(path)
 }

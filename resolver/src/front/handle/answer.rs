@@ -216,7 +216,7 @@ impl Answerer {
             Ok(answer) if question.needs_proof(&answer) => return None,
             Ok(answer) => match self.beyond(&question, &answer) {
                 None => self.write(&question, Ok(answer), scratch),
-                Some(beyond) => self.recurse(&question, beyond, &answer, scratch).await,
+                Some(beyond) => self.recurse(&mut question, beyond, &answer, scratch).await,
             },
             Err(error) => self.write(&question, Err(error), scratch),
         })
@@ -224,7 +224,13 @@ impl Answerer {
 
     /// Whether it takes signatures to answer: longer than those have who answer in place.
     fn is_to_judge(&self, question: &Question<'_>) -> bool {
-        self.verdicts.is_some() && question.asks_for_trust()
+        self.verdicts_for(question).is_some()
+    }
+
+    /// Who judges the answer, if the client asks for that (DT).
+    pub(super) fn verdicts_for(&self, question: &Question<'_>) -> Option<&Arc<Verdicts>> {
+        let asked = question.to.flags.contains(OpFlags::TRUSTED_QUERY);
+        self.verdicts.as_ref().filter(|_| asked)
     }
 
     /// The answer, and whether it is trusted, where that was asked.
@@ -234,8 +240,8 @@ impl Answerer {
     ) -> (idnode_registry::Result<resolve::Answer>, bool) {
         let query = question.query();
         let answer = self.core.resolver.resolve(&query).await;
-        let trusted = match (&self.verdicts, &answer) {
-            (Some(verdicts), Ok(resolve::Answer::Found(resolved))) if question.asks_for_trust() => {
+        let trusted = match (self.verdicts_for(question), &answer) {
+            (Some(verdicts), Ok(resolve::Answer::Found(resolved))) => {
                 let resolver = &self.core.resolver;
                 verdicts
                     .is_trusted(resolver, &query, resolved, now_s())
@@ -493,11 +499,6 @@ pub(super) struct Question<'m> {
 }
 
 impl Question<'_> {
-    /// Whether the client asks if the answer is trusted (DT).
-    fn asks_for_trust(&self) -> bool {
-        self.to.flags.contains(OpFlags::TRUSTED_QUERY)
-    }
-
     /// Whether a stranger has asked, and not for public values alone, for what it may see only if
     /// it is somebody: it is to prove who it is (RFC 3652 §3.2.1).
     fn needs_proof(&self, answer: &resolve::Answer) -> bool {

@@ -21,7 +21,8 @@ const MOST: usize = 64;
 pub(super) const FIRST_FLAGS: usize = 28;
 pub(super) const CERTIFY: u8 = (OpFlags::CERTIFY.0 >> 24) as u8;
 
-/// The key that answers are signed with; its public part is in the node's site information.
+/// The key that answers are signed with; its public part is in the node's site information. It is the
+/// configured signer's, or else the node's own.
 pub struct SiteKey {
     key: Arc<PrivateKey>,
     name: ValueName,
@@ -45,10 +46,23 @@ enum Unsigned {
 
 impl SiteKey {
     /// The key that signs what is registered.
-    pub fn new(signer: Signer) -> Self {
+    pub fn of_signer(signer: Signer) -> Self {
+        Self::new(signer.key, signer.name)
+    }
+
+    /// The node's own key, which no handle has: clients know it from the site information alone.
+    pub fn own(key: PrivateKey) -> Self {
+        let nobody = ValueName {
+            index: 0,
+            handle: String::new(),
+        };
+        Self::new(key, nobody)
+    }
+
+    fn new(key: PrivateKey, name: ValueName) -> Self {
         Self {
-            key: Arc::new(signer.key),
-            name: signer.name,
+            key: Arc::new(key),
+            name,
             places: Arc::new(Semaphore::new(MOST)),
             one: Arc::new(Semaphore::new(1)),
         }
@@ -60,6 +74,11 @@ impl SiteKey {
     /// The key has none that can be written.
     pub fn public(&self) -> Result<Vec<u8>, KeyError> {
         self.key.public_key()?.encode()
+    }
+
+    /// Whether a signer is known by it, who goes before the MAC of a session.
+    fn is_signers(&self) -> bool {
+        !self.name.handle.is_empty()
     }
 
     /// Whether it is SM2's.
@@ -93,6 +112,14 @@ impl Answerer {
     /// Whether answers to requests with these options are signed.
     pub(super) fn certifies(&self, flags: OpFlags) -> bool {
         self.site_key.is_some() && flags.contains(OpFlags::CERTIFY)
+    }
+
+    /// Whether the answer to a message that a session's MAC has signed is signed by the session's, too:
+    /// the client knows that key already, and the site's would tell it no more. A configured signer
+    /// says more.
+    pub(super) fn certifies_by_session(&self, flags: OpFlags) -> bool {
+        let signer = self.site_key.as_ref().is_some_and(|it| it.is_signers());
+        flags.contains(OpFlags::CERTIFY) && !signer
     }
 
     /// What the signed answer to a message takes over from it; `None`: it is not to be signed.

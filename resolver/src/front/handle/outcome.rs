@@ -3,7 +3,7 @@
 use super::answer::{Answerer, MAX_EXPIRATION_S, Question, Scratch, expiration_s, now_s};
 use super::metrics::Outcome;
 use crate::resolve::{Answer, Missing, Resolved};
-use idnode_proto::handle::{OpFlags, ResponseCode, Version};
+use idnode_proto::handle::{OpFlags, ReplyTo, ResponseCode, Version};
 use idnode_proto::identifier::Scheme;
 use idnode_registry::prefix::{Delegation, PrefixRecord};
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ impl Answerer {
         match answer {
             Ok(Answer::Found(resolved)) => self.values(question, &resolved, scratch),
             Ok(Answer::Missing(missing)) => self.missing(question, &missing, scratch),
-            Ok(Answer::Referral(entry)) => self.referral(question, &entry.record, scratch),
+            Ok(Answer::Referral(entry)) => self.referral(&question.to, &entry.record, scratch),
             Err(error) => self.failed(&question.to, &error.to_string(), scratch),
         }
     }
@@ -106,13 +106,12 @@ impl Answerer {
 
     /// Sends the client to the sites that serve the prefix, or to the service that has them, unless
     /// it wants no referral or none of them speaks this protocol.
-    fn referral(
+    pub(super) fn referral(
         &self,
-        question: &Question<'_>,
+        to: &ReplyTo,
         record: &PrefixRecord,
         scratch: &mut Scratch,
     ) -> Outcome {
-        let to = &question.to;
         let service = record.delegation.as_ref().and_then(Delegation::service);
         let is_for_dns = record.delegation_values().is_empty();
         if to.flags.contains(OpFlags::NO_REFERRAL) || is_for_dns {

@@ -97,7 +97,9 @@ pub(super) async fn authenticate(
         let session = session.ok_or_else(|| Refusal::unauthenticated("names no session"))?;
         return Ok(session.login.map_or(Caller::Stranger, |login| login.caller));
     }
-    let token = bearer_token(field)?.to_owned();
+    let token = bearer_token(field)
+        .map_err(|_| Refusal::unauthenticated("the field is of no known form"))?
+        .to_owned();
     let core = shared.core.clone();
     // The store may have to ask the disk.
     blocking(shared, deadline, move || core.caller(Some(&token))).await

@@ -13,38 +13,33 @@ use idnode_proto::value::{MAX_VALUES, Permissions, Reference, Ttl, Value};
 use idnode_registry::Error;
 use jiff::Timestamp;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::error::Category;
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
 /// The values in a body: an array of values, an object with an array `values` (its other
 /// members say nothing), or one value. A value without an index has index 0.
 ///
 /// # Errors
-/// [`ResponseCode::PROTOCOL_ERROR`] for what is no JSON, [`ResponseCode::INVALID_VALUE`] for
-/// JSON that is no values; the message names the value and its part.
+/// [`ResponseCode::PROTOCOL_ERROR`] for what is no JSON, or JSON of another shape;
+/// [`ResponseCode::INVALID_VALUE`] for values that are wrong. The message names the value and its part.
 pub(super) fn values(body: &[u8]) -> Result<Vec<Value>, Refusal> {
     let sent: Body = parsed(body)?;
-    let read = sent.0.into_iter().enumerate().map(|(position, value)| {
-        value
-            .read()
-            .map_err(|error| error.within(&format!("values[{position}]")).into())
-    });
-    read.collect()
+    if sent.0.len() > MAX_VALUES {
+        let message = format!("values: are more than {MAX_VALUES} values");
+        return Err(Refusal::new(ResponseCode::INVALID_VALUE, message));
+    }
+    let read = sent.0.into_iter().enumerate();
+    read.map(|(position, value)| value.read(&format!("values[{position}]")))
+        .collect()
 }
 
 /// A body's JSON.
 ///
 /// # Errors
-/// As [`values`].
+/// [`ResponseCode::PROTOCOL_ERROR`].
 pub(super) fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| {
-        let code = match error.classify() {
-            Category::Data => ResponseCode::INVALID_VALUE,
-            _ => ResponseCode::PROTOCOL_ERROR,
-        };
-        Refusal::new(code, format!("body: {error}"))
-    })
+    serde_json::from_slice(body)
+        .map_err(|error| Refusal::new(ResponseCode::PROTOCOL_ERROR, format!("body: {error}")))
 }
 
 /// See [`values`].
@@ -104,17 +99,16 @@ impl<'de> Deserialize<'de> for Values {
     }
 }
 
-/// As many values as an identifier can have.
+/// As many values as an identifier can have, and one more where there are more.
 fn bounded<'de, A: SeqAccess<'de>>(mut sequence: A) -> Result<Vec<ValueJson>, A::Error> {
     let mut values = Vec::new();
-    while let Some(value) = sequence.next_element()? {
-        if values.len() == MAX_VALUES {
-            return Err(de::Error::custom(format_args!(
-                "more than {MAX_VALUES} values"
-            )));
+    while values.len() <= MAX_VALUES {
+        match sequence.next_element()? {
+            Some(value) => values.push(value),
+            None => return Ok(values),
         }
-        values.push(value);
     }
+    while sequence.next_element::<IgnoredAny>()?.is_some() {}
     Ok(values)
 }
 
@@ -131,35 +125,49 @@ struct ValueJson {
 }
 
 impl ValueJson {
-    fn read(self) -> Result<Value, Error> {
-        let Some(value_type) = self.r#type else {
-            return Err(Error::invalid("type", "is missing"));
+    /// `place`: where it is, for what is said of it.
+    fn read(self, place: &str) -> Result<Value, Refusal> {
+        let missing = |part| {
+            let message = format!("{place}.{part}: is missing");
+            Refusal::new(ResponseCode::PROTOCOL_ERROR, message)
         };
-        let Some(data) = self.data else {
-            return Err(Error::invalid("data", "is missing"));
-        };
+        let wrong = |error: Error| Refusal::from(error.within(place));
+        let value_type = self.r#type.ok_or_else(|| missing("type"))?;
+        let data = self.data.ok_or_else(|| missing("data"))?;
+        let data = data.read().map_err(|error| wrong(error.within("data")))?;
+        let index = self.index.map_or(Ok(0), |index| index.read("index"));
         let permissions = match &self.permissions {
             Some(text) => text
                 .parse()
-                .map_err(|error| Error::invalid("permissions", format!("{error}")))?,
+                .map_err(|error| wrong(Error::invalid("permissions", format!("{error}"))))?,
             None => Permissions::default(),
         };
+        let references = self.references.into_iter().map(ReferenceJson::read);
+        let references: Result<_, Error> = references.collect();
+        let references = references.map_err(|error| wrong(error.within("references")))?;
         Ok(Value {
-            ttl: self.ttl.map_or(Ok(Ttl::DEFAULT), TtlJson::read)?,
+            ttl: self
+                .ttl
+                .map_or(Ok(Ttl::DEFAULT), TtlJson::read)
+                .map_err(wrong)?,
             permissions,
-            references: self.references.into_iter().map(Into::into).collect(),
-            ..Value::new(
-                self.index.map_or(0, |index| index.0),
-                value_type,
-                data.read().map_err(|error| error.within("data"))?,
-            )
+            references,
+            ..Value::new(index.map_err(wrong)?, value_type, data)
         })
     }
 }
 
-/// A number, or its digits as text: some clients send an index so.
+/// A number, or its digits as text: some clients send an index so. `None`: one that there is no index
+/// of, which is a wrong value and no other shape.
 #[derive(Clone, Copy)]
-pub(super) struct Number(pub(super) u32);
+pub(super) struct Number(Option<u32>);
+
+impl Number {
+    fn read(self, field: &str) -> Result<u32, Error> {
+        let wrong = || Error::invalid(field, "is no number of 0 to 4294967295");
+        self.0.ok_or_else(wrong)
+    }
+}
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -172,15 +180,19 @@ impl<'de> Deserialize<'de> for Number {
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Number, E> {
-                u32::try_from(number)
-                    .map(Number)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+                Ok(Number(u32::try_from(number).ok()))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Number, E> {
+                Ok(Number(u32::try_from(number).ok()))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Number, E> {
+                Ok(Number(None))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
-                text.parse()
-                    .map(Number)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+                Ok(Number(text.parse().ok()))
             }
         }
         deserializer.deserialize_any(Digits)
@@ -189,7 +201,7 @@ impl<'de> Deserialize<'de> for Number {
 
 /// Seconds, or a moment as RFC 3339 has it.
 enum TtlJson {
-    Seconds(u32),
+    Seconds(Number),
     Moment(String),
 }
 
@@ -204,9 +216,15 @@ impl<'de> Deserialize<'de> for TtlJson {
             }
 
             fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<TtlJson, E> {
-                u32::try_from(seconds)
-                    .map(TtlJson::Seconds)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(seconds), &self))
+                Ok(TtlJson::Seconds(Number(u32::try_from(seconds).ok())))
+            }
+
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<TtlJson, E> {
+                Ok(TtlJson::Seconds(Number(u32::try_from(seconds).ok())))
+            }
+
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<TtlJson, E> {
+                Ok(TtlJson::Seconds(Number(None)))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<TtlJson, E> {
@@ -220,7 +238,7 @@ impl<'de> Deserialize<'de> for TtlJson {
 impl TtlJson {
     fn read(self) -> Result<Ttl, Error> {
         match self {
-            Self::Seconds(ttl_s) => Ok(Ttl::RelativeS(ttl_s)),
+            Self::Seconds(seconds) => Ok(Ttl::RelativeS(seconds.read("ttl")?)),
             Self::Moment(text) => {
                 let at: Timestamp = text
                     .parse()
@@ -239,12 +257,12 @@ struct ReferenceJson {
     handle: String,
 }
 
-impl From<ReferenceJson> for Reference {
-    fn from(reference: ReferenceJson) -> Self {
-        Self {
-            handle: reference.handle,
-            index: reference.index.0,
-        }
+impl ReferenceJson {
+    fn read(self) -> Result<Reference, Error> {
+        Ok(Reference {
+            index: self.index.read("index")?,
+            handle: self.handle,
+        })
     }
 }
 
@@ -297,9 +315,10 @@ impl DataJson {
                     .map_err(|error| format!("is no hex: {error}"))
             }),
             "admin" => typed(value).and_then(AdminJson::read),
-            "vlist" => typed(value).map(|list: Vec<ReferenceJson>| {
-                let list: Vec<Reference> = list.into_iter().map(Into::into).collect();
-                encode_value_list(&list)
+            "vlist" => typed(value).and_then(|list: Vec<ReferenceJson>| {
+                let list: Result<Vec<_>, _> = list.into_iter().map(ReferenceJson::read).collect();
+                list.map(|list| encode_value_list(&list))
+                    .map_err(|error| error.to_string())
             }),
             "site" => typed(value).and_then(SiteJson::read),
             "key" => typed(value).and_then(KeyJson::read),

@@ -58,11 +58,12 @@ impl Refusal {
         }
     }
 
-    /// Nobody who may do this has been named.
+    /// Nobody who may do this has been named, in one of the ways that there are.
     pub(super) fn unauthenticated(reason: &str) -> Self {
+        let ways = "taken are Bearer, Handle and, over HTTPS, Basic";
         Self::new(
             ResponseCode::AUTHENTICATION_NEEDED,
-            format!("authorization: {reason}"),
+            format!("authorization: {reason}; {ways}"),
         )
     }
 

@@ -3,9 +3,10 @@
 
 use super::{ADD, CREATE, Client, DELETE, MODIFY, PRIVATE, PUBLIC, World, url};
 use idnode_tests::node::{Addresses, DataDir, Node};
-use idnode_tests::run::{Done, success};
+use idnode_tests::run::{Done, files_below, open_to_others, success};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Barrier;
 
@@ -211,6 +212,10 @@ fn a_backup_is_a_registry_that_a_node_starts_from() {
     let copy = DataDir::empty();
     std::fs::create_dir_all(copy.path()).unwrap();
     let backup = world.dir.path().join("backups").join(name);
+    assert_eq!(open_to_others(&world.dir.path()), Vec::<PathBuf>::new());
+    let files = files_below(&backup);
+    let is_key = |file: &&PathBuf| file.extension().is_some_and(|it| it == "key");
+    assert_eq!(files.iter().find(is_key), None, "the node's own key");
     success(
         Command::new("cp")
             .arg("-r")

@@ -302,7 +302,7 @@ fn a_mac_shows_whose_a_message_is() {
         404
     );
     let read = |flags: u32| json!({"handle": "88.118.8/mac", "session": session, "mac": true, "flags": flags});
-    // A node without a key of its own signs with the session's.
+    // A node that no signer is configured for signs with the session's.
     let signed = client.gets(1, 1, read(CERTIFY));
     assert_eq!(
         (&signed["signed"], &signed["encrypted"]),
@@ -335,6 +335,52 @@ fn a_mac_shows_whose_a_message_is() {
         assert_eq!(client.send(TERMINATE, end)["code"], 501);
     }
     client.gets(1, 1, read(ENCRYPT));
+}
+
+#[test]
+fn without_a_signer_answers_have_the_key_of_the_site_and_those_of_a_session_its_mac() {
+    let world = World::new();
+    let mut client = world.logged_in();
+    let site = client.run(json!({"do": "site"}));
+    assert_eq!(
+        (&site["kind"], &site["bits"]),
+        (&json!("RSA_PUB_KEY"), &json!(2_048)),
+        "{site}"
+    );
+    for n in 0..80 {
+        let handle = format!("88.118.8/{n}{}", "x".repeat(1_500));
+        client.gets(
+            1,
+            CREATE,
+            json!({"handle": handle, "values": [url(1, "x")]}),
+        );
+    }
+    let by_site = json!("0: HS_SIGNED");
+    // The answer to Diffie-Hellman is who vouches for the session.
+    let agreed = client.run(json!({"do": "agree", "prime": PRIME, "certify": true}));
+    assert_eq!(agreed["signed"], by_site, "{agreed}");
+    for (how, signed) in [
+        (json!({}), by_site.clone()),
+        (
+            json!({"session": agreed["session"], "encrypt": true}),
+            by_site,
+        ),
+        (
+            json!({"session": agreed["session"], "mac": true}),
+            json!("HS_MAC"),
+        ),
+    ] {
+        let mut fields = json!({"handle": "0.NA/88.118.8", "certify": true});
+        fields
+            .as_object_mut()
+            .unwrap()
+            .extend(how.as_object().unwrap().clone());
+        let list = client.gets(1, LIST, fields);
+        assert_eq!(list["signed"], signed, "{how}");
+        assert!(list["messages"].as_u64().unwrap() > 1, "{how}");
+        assert!(list["length"].as_u64().unwrap() <= 65_536, "{how}");
+        assert_eq!(list["handles"].as_array().unwrap().len(), 80, "{how}");
+    }
 }
 
 /// The RFC's form: a list of attributes.

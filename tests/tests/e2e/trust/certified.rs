@@ -5,6 +5,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
 use idnode_proto::handle::auth::{ClientKey, Credential, PublicKey};
+use idnode_proto::handle::body::list::MAX_LIST_MESSAGE_LEN;
 use idnode_proto::handle::{
     AdminId, FrameStatus, Message, OpFlags, Reassembler, ReassemblyLimits, RequestHead, Response,
     ResponseBody, tcp_frame,
@@ -13,7 +14,7 @@ use idnode_tests::node::Node;
 
 use super::world::{HANDLE, SIGNER, World};
 
-fn over_udp(node: &Node, request: &[u8]) -> Vec<u8> {
+pub(super) fn over_udp(node: &Node, request: &[u8]) -> Vec<u8> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(node.at.handle).unwrap();
     let wait = Duration::from_secs(5);
@@ -29,20 +30,20 @@ fn over_udp(node: &Node, request: &[u8]) -> Vec<u8> {
     }
 }
 
-struct Connection {
+pub(super) struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 impl Connection {
-    fn new(node: &Node) -> Self {
+    pub(super) fn new(node: &Node) -> Self {
         Self {
             stream: TcpStream::connect(node.at.handle).unwrap(),
             received: Vec::new(),
         }
     }
 
-    fn ask(&mut self, request: &[u8]) -> Vec<u8> {
+    pub(super) fn ask(&mut self, request: &[u8]) -> Vec<u8> {
         self.stream.write_all(request).unwrap();
         self.receive()
     }
@@ -60,22 +61,28 @@ impl Connection {
     }
 }
 
-fn head(flags: OpFlags) -> RequestHead {
+pub(super) fn head(flags: OpFlags) -> RequestHead {
     RequestHead {
         flags,
         ..RequestHead::new(7)
     }
 }
 
-/// An answer that is signed by the key, and that a changed bit makes another's.
+/// The signer's answer.
 #[track_caller]
 fn signed(key: &PublicKey, answer: &[u8]) -> Response {
+    signed_by(SIGNER, key, answer)
+}
+
+/// An answer that is signed by the key, and that a changed bit makes another's.
+#[track_caller]
+pub(super) fn signed_by(signer: &str, key: &PublicKey, answer: &[u8]) -> Response {
     let message = Message::decode(answer).unwrap();
     assert!(message.header.flags.contains(OpFlags::CERTIFY));
     let credential = Credential::decode(message.credential).unwrap();
     assert_eq!(
         format!("{}:{}", credential.index, credential.handle),
-        SIGNER
+        signer
     );
     assert_eq!(credential.verify_signature(key, message.signed), Ok(()));
     let mut changed = message.signed.to_vec();
@@ -85,7 +92,7 @@ fn signed(key: &PublicKey, answer: &[u8]) -> Response {
 }
 
 #[track_caller]
-fn unsigned(answer: &[u8]) {
+pub(super) fn unsigned(answer: &[u8]) {
     let message = Message::decode(answer).unwrap();
     assert!(!message.header.flags.contains(OpFlags::CERTIFY));
     assert!(message.credential.is_empty());
@@ -173,6 +180,7 @@ fn every_message_of_a_list_is_signed() {
     let mut answer = tcp.ask(&proof.unwrap().unwrap());
     let (mut handles, mut messages) = (0, 0);
     loop {
+        assert!(answer.len() <= MAX_LIST_MESSAGE_LEN, "{}", answer.len());
         let part = signed(&key, &answer);
         let ResponseBody::Handles(some) = &part.body else {
             panic!("{part:?}");

@@ -3,5 +3,8 @@
 mod certified;
 mod files;
 mod native;
+mod own_key;
+mod recursion;
+mod room;
 mod signing;
 mod world;

@@ -9,7 +9,7 @@ use idnode_tests::node::Node;
 use super::world::{HANDLE, World};
 
 /// The low two flags of the answer to a resolution with these, and its code.
-fn ask(node: &Node, tcp: bool, handle: &str, flags: OpFlags) -> (u32, u32) {
+pub(super) fn ask(node: &Node, tcp: bool, handle: &str, flags: OpFlags) -> (u32, u32) {
     let head = RequestHead {
         flags,
         ..RequestHead::new(7)

@@ -10,23 +10,20 @@
 
 use super::algorithm::{Algorithm, SigningKey};
 use super::key::{Key, KeyInfo, KeySet, KeyState};
+use idnode_registry::private::{self, DIRECTORY_MODE, FILE_MODE};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The layout of the files.
 const VERSION: u32 = 1;
 const PRIVATE_KEY: &str = "pk8";
 const METADATA: &str = "json";
-/// What a file is called while it is written.
-const UNFINISHED: &str = "tmp";
 /// Longest file that is read, bytes: keys have less than 200.
 const MAX_FILE_BYTES: u64 = 16 << 10;
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 
 /// Why the keys cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -229,28 +226,9 @@ impl Store {
 
     /// Replaces a file whole: after a crash it is the old one or the new one.
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let refused = |error| StoreError::new(path, error);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(DIRECTORY_MODE)
-            .create(&self.directory)
-            .map_err(refused)?;
-        let mut name = path.as_os_str().to_owned();
-        name.push(".");
-        name.push(UNFINISHED);
-        let unfinished = PathBuf::from(name);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(FILE_MODE)
-            .open(&unfinished)
-            .map_err(refused)?;
-        file.write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::rename(&unfinished, path))
-            .map_err(refused)?;
-        self.sync_directory()
+        private::make_dir(&self.directory)
+            .and_then(|()| private::replace(path, bytes))
+            .map_err(|error| StoreError::new(path, error))
     }
 
     fn sync_directory(&self) -> Result<()> {

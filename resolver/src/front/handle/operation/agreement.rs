@@ -17,7 +17,7 @@ use idnode_proto::handle::auth::session::SessionKey;
 use idnode_proto::handle::body::session::{
     KeyAgreement, KeyExchange, NO_INDEX, SessionAnswer, SessionSetup,
 };
-use idnode_proto::handle::{Envelope, FrameStatus, OpFlags, ReplyTo, ResponseCode, tcp_frame};
+use idnode_proto::handle::{FrameStatus, OpFlags, ReplyTo, ResponseCode, tcp_frame};
 use std::sync::Arc;
 
 /// The bit of a message's first octet of options that says that the message is encrypted.
@@ -225,11 +225,11 @@ impl Answerer {
     }
 
     /// Puts the session's MAC behind the answer that begins at `begin`, for a client that wants it
-    /// signed, and has no other key of this node's (RFC 3652 §2.2.2.3).
+    /// signed (RFC 3652 §2.2.2.3).
     pub(super) fn mac_or_fail(
         &self,
         session: &Session,
-        envelope: &Envelope,
+        to: &ReplyTo,
         begin: usize,
         outcome: Outcome,
         scratch: &mut Scratch,
@@ -244,17 +244,13 @@ impl Answerer {
         let attached = session
             .agreed()
             .ok()
-            .map(|agreed| attach_mac(&mut answer, envelope.session_id, agreed.key.bytes()));
+            .map(|agreed| attach_mac(&mut answer, to.session_id, agreed.key.bytes()));
         match attached {
             Some(Ok(())) => {
                 scratch.reply.extend_from_slice(&answer);
                 outcome
             }
-            _ => self.failed(
-                &ReplyTo::envelope(envelope),
-                "an answer could not be signed",
-                scratch,
-            ),
+            _ => self.failed(to, "an answer could not be signed", scratch),
         }
     }
 

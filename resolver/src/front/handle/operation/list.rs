@@ -39,8 +39,17 @@ pub(super) struct Listing {
     head: Vec<u8>,
     /// Read and not written.
     items: VecDeque<Vec<u8>>,
-    /// The session that its messages are encrypted for.
-    pub(super) session: Option<Arc<Session>>,
+    /// The session that its messages belong to, and how they do.
+    session: Option<(Arc<Session>, Belongs)>,
+}
+
+/// How messages belong to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Belongs {
+    /// They are encrypted for it.
+    Sealed,
+    /// They have its MAC.
+    Signed,
 }
 
 impl fmt::Debug for Listing {
@@ -62,6 +71,16 @@ impl Listing {
             items: VecDeque::new(),
             session: None,
         }
+    }
+
+    /// The rest of it is encrypted for a session.
+    pub(super) fn sealed_for(&mut self, session: Arc<Session>) {
+        self.session = Some((session, Belongs::Sealed));
+    }
+
+    /// The rest of it is signed by a session's MAC.
+    pub(super) fn signed_by(&mut self, session: Arc<Session>) {
+        self.session = Some((session, Belongs::Signed));
     }
 
     /// A list of the names on pages.
@@ -98,6 +117,10 @@ impl Answerer {
             Ok(prefix) => prefix,
             Err(error) => return self.registry_error(&act.to, &error, scratch),
         };
+        // Whoever serves the prefix has the list, as it has the handles.
+        if let Some(elsewhere) = self.resolver().referral_under(&prefix) {
+            return self.referral(&act.to, &elsewhere.record, scratch);
+        }
         let caller = act.caller.clone();
         let listing = Listing::of_names(act, move |registry, request| {
             let listed = registry.list_identifiers(&caller, &prefix, request, false)?;
@@ -142,23 +165,29 @@ impl Answerer {
 
     /// Appends the next message of the answer that a client is being given.
     pub(in super::super) async fn go_on(&self, client: &mut Client, scratch: &mut Scratch) {
-        if let Some(listing) = client.listing.take() {
-            let begin = scratch.reply.len();
-            let (session, to) = (listing.session.clone(), listing.to);
-            let outcome = self.list(listing, client, scratch).await;
-            if session.is_some() {
-                self.mark_sealed(begin, scratch);
+        let Some(listing) = client.listing.take() else {
+            return;
+        };
+        let begin = scratch.reply.len();
+        let (session, to) = (listing.session.clone(), listing.to);
+        let sealed = matches!(session, Some((_, Belongs::Sealed)));
+        let outcome = self.list(listing, client, scratch).await;
+        if sealed {
+            self.mark_sealed(begin, scratch);
+        }
+        // All of it has been counted already.
+        match &session {
+            Some((session, Belongs::Signed)) => {
+                let _outcome = self.mac_or_fail(session, &to, begin, outcome, scratch);
             }
-            if self.certifies(to.flags) {
-                let _counted_already = self.certify(&to, begin, outcome, scratch).await;
+            _ if self.certifies(to.flags) => {
+                let _outcome = self.certify(&to, begin, outcome, scratch).await;
             }
-            if let Some(session) = session {
-                self.mark_sealed(begin, scratch);
-                self.seal_or_fail(&session, begin, scratch);
-                if let Some(rest) = &mut client.listing {
-                    rest.session = Some(session);
-                }
-            }
+            _ => {}
+        }
+        if let Some((session, Belongs::Sealed)) = &session {
+            self.mark_sealed(begin, scratch);
+            self.seal_or_fail(session, begin, scratch);
         }
     }
 

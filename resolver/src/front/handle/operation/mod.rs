@@ -103,8 +103,12 @@ impl Answerer {
                     )
                     .await
                 }
-                Some(session) if flags.contains(OpFlags::CERTIFY) && !self.certifies(flags) => {
-                    self.mac_or_fail(&session, &envelope, begin, outcome, scratch)
+                Some(session) if self.certifies_by_session(flags) => {
+                    if let Some(listing) = &mut client.listing {
+                        listing.signed_by(session.clone());
+                    }
+                    let to = ReplyTo::envelope(&envelope);
+                    self.mac_or_fail(&session, &to, begin, outcome, scratch)
                 }
                 _ => match self.to_certify(message, transport, client.take_certified()) {
                     Some(to) => self.certify(&to, begin, outcome, scratch).await,
@@ -174,7 +178,7 @@ impl Answerer {
         scratch: &mut Scratch,
     ) -> Outcome {
         if let Some(listing) = &mut client.listing {
-            listing.session = Some(session.clone());
+            listing.sealed_for(session.clone());
         }
         self.mark_sealed(begin, scratch);
         if let Some(to) = self.to_certify(message, transport, client.take_certified()) {

@@ -114,12 +114,17 @@ fn what_is_wrong_is_named() {
         ("", 4, "body"),
         ("{", 4, "body"),
         (r#"[{"index":1"#, 4, "body"),
-        ("7", 202, "a value"),
-        (r#"{"values":7}"#, 202, "an array of values"),
-        (r#"{"handle":"x"}"#, 202, "values[0].type"),
-        (r#"[{"index":1,"type":"URL"}]"#, 202, "values[0].data"),
-        (r#"[{"index":-1,"type":"URL","data":"x"}]"#, 202, "number"),
+        ("7", 4, "a value"),
+        (r#"{"values":7}"#, 4, "an array of values"),
+        (r#"{"handle":"x"}"#, 4, "values[0].type"),
+        (r#"[{"index":1,"type":"URL"}]"#, 4, "values[0].data"),
+        (
+            r#"[{"index":-1,"type":"URL","data":"x"}]"#,
+            202,
+            "values[0].index",
+        ),
         (r#"[{"index":1.5,"type":"URL","data":"x"}]"#, 202, "number"),
+        (r#"[{"index":[],"type":"URL","data":"x"}]"#, 4, "number"),
         (
             r#"[{"type":"A","data":"x"},{"type":"URL","data":"x","permissions":"11"}]"#,
             202,
@@ -165,13 +170,13 @@ fn what_is_wrong_is_named() {
             202,
             "site",
         ),
-        (r#"[{"type":"A","data":7}]"#, 202, "expected data: text"),
-        (r#"[{"type":"A","data":["a"]}]"#, 202, "expected data: text"),
-        (r#"[{"type":"A","data":{"value":"a"}}]"#, 202, "format"),
+        (r#"[{"type":"A","data":7}]"#, 4, "expected data: text"),
+        (r#"[{"type":"A","data":["a"]}]"#, 4, "expected data: text"),
+        (r#"[{"type":"A","data":{"value":"a"}}]"#, 4, "format"),
         (
             r#"[{"type":"A","data":"a","ttl":-1}]"#,
             202,
-            "expected a ttl",
+            "values[0].ttl",
         ),
     ] {
         let (found, message) = refused(body);
@@ -179,7 +184,9 @@ fn what_is_wrong_is_named() {
         assert!(message.contains(part), "{body}: {message}");
     }
     let many = format!("[{}{{}}]", "{},".repeat(MAX_VALUES));
-    assert!(refused(&many).1.contains("more than 2048"));
+    let (code, message) = refused(&many);
+    assert_eq!(code, 202);
+    assert!(message.contains("more than 2048"), "{message}");
 }
 
 proptest! {

@@ -23,11 +23,12 @@ impl AdminJson {
             .filter(|_| binary)
             .and_then(|text| u16::from_str_radix(text, 2).ok())
             .ok_or("permissions are up to 16 characters 0 or 1, list handles first")?;
+        let index = self.index.read("index").map_err(|it| it.to_string())?;
         let admin = Admin {
             permissions: AdminPermissions(bits),
             reference: Reference {
                 handle: self.handle,
-                index: self.index.0,
+                index,
             },
         };
         Ok(admin.encode())

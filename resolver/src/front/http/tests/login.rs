@@ -332,7 +332,7 @@ fn proofs_are_verified_for_others() {
     body["nonce"] = "*".into();
     ask(&body).assert_code(400, 202, "nonce");
     ask(&json!({"nonce": ""})).assert_code(401, 402, "id is missing");
-    ask(&json!([])).assert_code(400, 202, "body");
+    ask(&json!([])).assert_code(400, 4, "body");
     node.get("/api/verifications").assert_code(501, 5, "method");
     node.get("/api/sessions").assert_code(501, 5, "method");
 }

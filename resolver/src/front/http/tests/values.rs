@@ -104,7 +104,10 @@ fn credentials_that_are_not_valid_are_refused() {
         ("Bearer ", "authorization"),
         ("Basic MzAxOmE6Yg==", "%3A"),
         ("Handle sessionId=\"x\"", "no such session"),
-        ("Digest x", "authorization"),
+        (
+            "Digest x",
+            "taken are Bearer, Handle and, over HTTPS, Basic",
+        ),
     ] {
         let refused = node.curl(
             "/api/handles/88.118.8/full",

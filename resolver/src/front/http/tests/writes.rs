@@ -279,7 +279,7 @@ fn who_may_not_write_is_told_why() {
     let one = value(1, "URL", "http://a/");
     for method in ["PUT", "DELETE"] {
         let answer = node.curl("/api/handles/88.118.8/full", &["-X", method, "-d", &one]);
-        answer.assert_code(401, 402, "credential");
+        answer.assert_code(401, 402, "taken are Bearer, Handle and, over HTTPS, Basic");
         assert!(answer.field("www-authenticate").is_some());
         let other = node.stranger_token.clone();
         let denied = node.send(method, &other, "88.118.8/full", &one);
@@ -335,7 +335,7 @@ fn what_is_sent_wrongly_is_named() {
             "88.118.8/x",
             r#"{"handle":"88.118.8/x"}"#,
             400,
-            202,
+            4,
             "values[0].type",
         ),
         (

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use idnode_tests::node::{DataDir, Node};
-use idnode_tests::run::{Idctl, binary, curl, success};
+use idnode_tests::run::{Idctl, binary, curl, open_to_others, success};
 use serde_json::{Value, json};
 
 use super::world::{Keys, USER, create, deposits, newest, node, until_newest, until_settled};
@@ -203,6 +203,7 @@ fn a_node_deposits_and_a_registry_is_restored_from_it() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!((lines.len(), &lines[0]["equal"]), (3, &json!(true)));
+    assert_eq!(open_to_others(&restored.path()), Vec::<PathBuf>::new());
     let again = Node::run(&restored);
     let operator = again.idctl(Some(&restored.token_file()));
     let copy = everything(&operator);
