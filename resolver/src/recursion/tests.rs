@@ -39,6 +39,7 @@ impl std::ops::Deref for Asking {
 
 fn recursion(upstream: &[SocketAddr], deny: &[&str]) -> Asking {
     let dir = tempfile::tempdir().unwrap();
+    Registry::create(dir.path()).unwrap();
     let cache = Arc::new(HotCache::new(1 << 20));
     let registry = Registry::open(dir.path(), &Options::default(), cache.clone()).unwrap();
     let core = Resolver::new(Arc::new(registry), cache, Vec::new());
