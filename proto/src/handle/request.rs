@@ -273,16 +273,19 @@ pub fn decode_request(
         return refuse(reply_to, RequestFault::NoHeader { length });
     };
     reply_to = reply_to.with_header(&header);
+    let message = Message::decode(bytes);
+    if let Ok(message) = &message
+        && header.flags.contains(OpFlags::REQUEST_DIGEST)
+    {
+        reply_to.digest = Some(RequestDigest::of(message.signed, reply_to.version));
+    }
     if let Some(fault) = header_fault(&header, envelope.session_id, transport) {
         return refuse(reply_to, fault);
     }
-    let message = match Message::decode(bytes) {
+    let message = match message {
         Ok(message) => message,
         Err(error) => return refuse(reply_to, RequestFault::Malformed(error)),
     };
-    if header.flags.contains(OpFlags::REQUEST_DIGEST) {
-        reply_to.digest = Some(RequestDigest::of(message.signed, reply_to.version));
-    }
     match decode_body(&header, message.body) {
         Ok(request) => Ok(RequestMessage {
             message,

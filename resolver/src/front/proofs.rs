@@ -4,6 +4,7 @@
 
 use super::Core;
 use super::guesses::{GuessLimits, Guesses};
+use crate::recursion::RecursionError;
 use crate::resolve::{Answer, Filter, Query};
 use idnode_proto::handle::admin::AdminId;
 use idnode_registry::administrator::AdministratorKey;
@@ -47,6 +48,8 @@ pub(super) enum Unchecked {
     Guessing,
     /// There is no such administrator.
     Unknown,
+    /// Others may know it, and do not answer.
+    Away,
     /// The registry failed.
     Registry(Error),
 }
@@ -108,6 +111,15 @@ impl Proofs {
         checked.await?
     }
 
+    /// Whether an administrator has a key here.
+    async fn knows(&self, id: &AdminId) -> Result<bool, Unchecked> {
+        match self.with_key(id.clone(), drop).await {
+            Ok(()) => Ok(true),
+            Err(Unchecked::Unknown) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether not too many proofs have failed.
     fn allows(&self, id: &AdminId, source: Option<IpAddr>) -> bool {
         let source = source.map(|source| source.to_canonical());
@@ -153,27 +165,33 @@ impl Proofs {
 
 impl Core {
     /// Checks something with an administrator's key as [`Proofs::check`] does, asking others for the key
-    /// if they serve the administrator's handle.
+    /// if they serve the administrator's handle: anew each time, so that one that was replaced there
+    /// proves nothing here.
     pub(super) async fn check_key<T: Send + 'static>(
         &self,
         id: AdminId,
         source: Option<IpAddr>,
         check: impl FnOnce(AdministratorKey) -> (Says, T) + Send + 'static,
     ) -> Result<T, Unchecked> {
-        let shown = self.key_elsewhere(&id, source).await;
+        let shown = self.key_elsewhere(&id, source).await?;
         self.proofs.check(id, source, shown, check).await
     }
 
-    /// `None` also if others do not answer: then there is no such administrator.
+    /// The key that others show of an administrator whose handle they serve, if none is known here.
+    ///
+    /// # Errors
+    /// [`Unchecked::Away`] if they do not answer, which says nothing of the administrator.
     async fn key_elsewhere(
         &self,
         id: &AdminId,
         source: Option<IpAddr>,
-    ) -> Option<AdministratorKey> {
-        let recursion = self.recursion.as_ref()?;
+    ) -> Result<Option<AdministratorKey>, Unchecked> {
+        let Some(recursion) = &self.recursion else {
+            return Ok(None);
+        };
         let is_here = self.registry.has_keys_of(&id.handle).unwrap_or(true);
-        if is_here || !self.proofs.allows(id, source) {
-            return None;
+        if is_here || !self.proofs.allows(id, source) || self.proofs.knows(id).await? {
+            return Ok(None);
         }
         let query = Query {
             identifier: &id.handle,
@@ -181,15 +199,16 @@ impl Core {
             caller: &Caller::Stranger,
             public_only: true,
         };
-        let asked = async {
-            let here = self.resolver.resolve(&query).await.ok()?;
-            let start = recursion.start(&id.handle, &here)?;
-            recursion.resolve(&id.handle, &start, 0).await.ok()
+        let here = self.resolver.resolve(&query).await;
+        let here = here.map_err(Unchecked::Registry)?;
+        let Some(start) = recursion.start(&id.handle, &here) else {
+            return Ok(None);
         };
-        let shown = tokio::time::timeout(self.request_deadline, asked).await;
-        match shown.ok()?? {
-            Answer::Found(found) => AdministratorKey::shown(id, found.values(&query)),
-            _ => None,
+        let asked = recursion.resolve_anew(&id.handle, &start, 0);
+        match tokio::time::timeout(self.request_deadline, asked).await {
+            Ok(Ok(Answer::Found(found))) => Ok(AdministratorKey::shown(id, found.values(&query))),
+            Ok(Ok(_) | Err(RecursionError::NoWay)) => Ok(None),
+            Ok(Err(_)) | Err(_) => Err(Unchecked::Away),
         }
     }
 }

@@ -246,6 +246,19 @@ impl Recursion {
         if let Some(answer) = self.kept(identifier, start) {
             return Ok(answer);
         }
+        self.resolve_anew(identifier, start, hops).await
+    }
+
+    /// The same without what was answered before, for what must not be as old as its TTL allows.
+    ///
+    /// # Errors
+    /// [`RecursionError`].
+    pub async fn resolve_anew(
+        &self,
+        identifier: &Identifier,
+        start: &Start<'_>,
+        hops: u8,
+    ) -> Outcome {
         let outcome = self.ask(identifier, start, hops).await;
         match outcome {
             Ok(_) => self.asked.increment(1),

@@ -336,6 +336,8 @@ impl Answerer {
         let request = match decode_request(message, transport) {
             Ok(request) => request,
             Err(refused) if refused.fault == RequestFault::Encrypted => return Read::Operation,
+            // Errors are signed, too.
+            Err(_) if self.wants_certified(message) => return Read::Operation,
             Err(refused) => return Read::Answered(self.refuse(&refused, scratch)),
         };
         let to = request.reply_to;

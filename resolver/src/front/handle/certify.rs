@@ -12,7 +12,7 @@ use idnode_proto::handle::{
 use idnode_proto::trust::{Signer, ValueName};
 use std::fmt;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Answers that wait for their signatures.
 const MOST: usize = 64;
@@ -86,10 +86,24 @@ impl SiteKey {
         matches!(*self.key, PrivateKey::Sm2(_))
     }
 
+    /// A place among the answers that wait for their signatures; `None`: there are too many.
+    fn free_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    /// The same, when there is one: connections wait one answer each.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().acquire_owned().await.ok()
+    }
+
     /// An answer with its signature, for a client of this version.
-    async fn sign(&self, mut message: Vec<u8>, version: Version) -> Result<Vec<u8>, Unsigned> {
-        let place = self.places.clone().try_acquire_owned();
-        let place = place.map_err(|_| Unsigned::Busy)?;
+    async fn sign(
+        &self,
+        mut message: Vec<u8>,
+        version: Version,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Result<Vec<u8>, Unsigned> {
+        let place = place.ok_or(Unsigned::Busy)?;
         let turn = self.one.clone().acquire_owned().await;
         let turn = turn.map_err(|_| Unsigned::Busy)?;
         let (key, name) = (self.key.clone(), self.name.clone());
@@ -122,6 +136,11 @@ impl Answerer {
         flags.contains(OpFlags::CERTIFY) && !signer
     }
 
+    /// Whether the answer to a message is to be signed, whatever is wrong with what it asks.
+    pub(super) fn wants_certified(&self, message: &[u8]) -> bool {
+        Message::decode(message).is_ok_and(|it| self.certifies(it.header.flags))
+    }
+
     /// What the signed answer to a message takes over from it; `None`: it is not to be signed.
     /// `asked_before`: what the message is the last part of was to be answered so.
     pub(super) fn to_certify(
@@ -135,8 +154,10 @@ impl Answerer {
         if !asked_before && !self.certifies(flags) {
             return None;
         }
-        let request = decode_request(message, transport).ok()?;
-        Some(request.reply_to)
+        match decode_request(message, transport) {
+            Ok(request) => Some(request.reply_to),
+            Err(refused) => refused.fault.answerable().then_some(refused.reply_to),
+        }
     }
 
     /// Signs the answer that begins at `begin`. One that cannot be signed is taken back: the client
@@ -153,7 +174,12 @@ impl Answerer {
             scratch.reply.extend_from_slice(&answer);
             return outcome;
         };
-        match site_key.sign(answer, to.version).await {
+        // What has been done must not be answered as if it had not.
+        let place = match outcome {
+            Outcome::Done => site_key.place().await,
+            _ => site_key.free_place(),
+        };
+        match site_key.sign(answer, to.version, place).await {
             Ok(signed) => {
                 scratch.reply.extend_from_slice(&signed);
                 outcome

@@ -14,7 +14,7 @@ use super::operation::Client;
 use crate::front::desks::Desks;
 use crate::measure;
 use futures_util::FutureExt;
-use idnode_proto::handle::{FrameStatus, MAX_DATAGRAM_LEN, Transport, tcp_frame};
+use idnode_proto::handle::{FrameStatus, MAX_DATAGRAM_LEN, Message, OpFlags, Transport, tcp_frame};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
@@ -355,6 +355,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Next::Flush;
             }
         }
+        // Others may be slow to answer: what is answered already does not wait for them.
+        if !self.scratch.reply().is_empty() && asks_others(message) && !self.flush().await {
+            return Next::Close;
+        }
+        let message = self.inbound.get(..length).unwrap_or_default();
+        let answerer = &self.shared.answerer;
+        let source = self.source;
+        let client = self
+            .client
+            .get_or_insert_with(|| Box::new(Client::at(source)));
         // On the heap while it lasts: what it takes is not to be part of every idle connection.
         let answer = answerer.answer(message, Transport::Tcp, client, &mut self.scratch);
         let attempt = Box::pin(answer).await;
@@ -465,6 +475,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             tracing::trace!("a Handle client kept its connection open");
         }
     }
+}
+
+/// Whether a request may be recursive.
+fn asks_others(message: &[u8]) -> bool {
+    Message::decode(message).is_ok_and(|it| it.header.flags.contains(OpFlags::RECURSE))
 }
 
 thread_local! {

@@ -155,6 +155,10 @@ fn told<T>(checked: Option<std::result::Result<Checked<T>, Unchecked>>, of: &Adm
         Some(Ok(Err(None)) | Err(Unchecked::Unknown)) => Err(proof::failed(of)),
         Some(Err(Unchecked::Registry(error))) => Err(error.into()),
         Some(Err(Unchecked::Busy)) => Err(Refusal::busy("too many proofs are being checked")),
+        Some(Err(Unchecked::Away)) => Err(Refusal::new(
+            ResponseCode::UNABLE_TO_AUTHENTICATE,
+            "the administrator's handle is served elsewhere, and nobody there answers",
+        )),
         Some(Err(Unchecked::Guessing)) => Err(Refusal::guessing()),
         None => Err(Refusal::busy("the credential could not be checked in time")),
     }

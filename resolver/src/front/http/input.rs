@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+use std::marker::PhantomData;
 
 /// The values in a body: an array of values, an object with an array `values` (its other
 /// members say nothing), or one value. A value without an index has index 0.
@@ -104,12 +105,33 @@ fn bounded<'de, A: SeqAccess<'de>>(mut sequence: A) -> Result<Vec<ValueJson>, A:
     let mut values = Vec::new();
     while values.len() <= MAX_VALUES {
         match sequence.next_element()? {
-            Some(value) => values.push(value),
+            Some(Members(value)) => values.push(value),
             None => return Ok(values),
         }
     }
     while sequence.next_element::<IgnoredAny>()?.is_some() {}
     Ok(values)
+}
+
+/// An object by the names of its members. serde would take an array of them in their order for it.
+struct Members<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = Members<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Members<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Members)
+            }
+        }
+        deserializer.deserialize_map(Object(PhantomData))
+    }
 }
 
 /// One value. Its timestamp is the node's to give.
@@ -121,7 +143,7 @@ struct ValueJson {
     ttl: Option<TtlJson>,
     permissions: Option<String>,
     #[serde(default)]
-    references: Vec<ReferenceJson>,
+    references: Vec<Members<ReferenceJson>>,
 }
 
 impl ValueJson {
@@ -134,7 +156,13 @@ impl ValueJson {
         let wrong = |error: Error| Refusal::from(error.within(place));
         let value_type = self.r#type.ok_or_else(|| missing("type"))?;
         let data = self.data.ok_or_else(|| missing("data"))?;
-        let data = data.read().map_err(|error| wrong(error.within("data")))?;
+        let data = data.read().map_err(|fault| match fault {
+            DataFault::Shape(reason) => {
+                let message = format!("{place}.data.value: {reason}");
+                Refusal::new(ResponseCode::PROTOCOL_ERROR, message)
+            }
+            DataFault::Wrong(error) => wrong(error.within("data")),
+        })?;
         let index = self.index.map_or(Ok(0), |index| index.read("index"));
         let permissions = match &self.permissions {
             Some(text) => text
@@ -142,7 +170,7 @@ impl ValueJson {
                 .map_err(|error| wrong(Error::invalid("permissions", format!("{error}"))))?,
             None => Permissions::default(),
         };
-        let references = self.references.into_iter().map(ReferenceJson::read);
+        let references = self.references.into_iter().map(|it| it.0.read());
         let references: Result<_, Error> = references.collect();
         let references = references.map_err(|error| wrong(error.within("references")))?;
         Ok(Value {
@@ -300,41 +328,61 @@ impl<'de> Deserialize<'de> for DataJson {
     }
 }
 
+/// What is wrong with data.
+enum DataFault {
+    /// It is JSON of another shape than its format has.
+    Shape(String),
+    /// It is no value of its format.
+    Wrong(Error),
+}
+
+impl From<String> for DataFault {
+    fn from(reason: String) -> Self {
+        Self::Wrong(Error::invalid("value", reason))
+    }
+}
+
+impl fmt::Display for DataFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape(reason) => write!(f, "value: {reason}"),
+            Self::Wrong(error) => write!(f, "{error}"),
+        }
+    }
+}
+
 impl DataJson {
-    fn read(self) -> Result<Vec<u8>, Error> {
+    fn read(self) -> Result<Vec<u8>, DataFault> {
         let (format, value) = match self {
             Self::Text(text) => return Ok(text.into_bytes()),
             Self::Formatted(Formatted { format, value }) => (format, value),
         };
-        let bytes = match format.as_str() {
-            "string" => typed::<String>(value).map(String::into_bytes),
-            "base64" => typed(value).and_then(|text: String| base64(&text)),
-            "hex" => typed(value).and_then(|text: String| {
-                HEXLOWER_PERMISSIVE
-                    .decode(text.as_bytes())
-                    .map_err(|error| format!("is no hex: {error}"))
-            }),
-            "admin" => typed(value).and_then(AdminJson::read),
-            "vlist" => typed(value).and_then(|list: Vec<ReferenceJson>| {
-                let list: Result<Vec<_>, _> = list.into_iter().map(ReferenceJson::read).collect();
-                list.map(|list| encode_value_list(&list))
-                    .map_err(|error| error.to_string())
-            }),
-            "site" => typed(value).and_then(SiteJson::read),
-            "key" => typed(value).and_then(KeyJson::read),
+        Ok(match format.as_str() {
+            "string" => typed::<String>(value)?.into_bytes(),
+            "base64" => base64(&typed::<String>(value)?)?,
+            "hex" => HEXLOWER_PERMISSIVE
+                .decode(typed::<String>(value)?.as_bytes())
+                .map_err(|error| format!("is no hex: {error}"))?,
+            "admin" => typed::<Members<AdminJson>>(value)?.0.read()?,
+            "vlist" => {
+                let list = typed::<Vec<Members<ReferenceJson>>>(value)?;
+                let list: Result<Vec<_>, _> = list.into_iter().map(|it| it.0.read()).collect();
+                encode_value_list(&list.map_err(|error| error.to_string())?)
+            }
+            "site" => typed::<Members<SiteJson>>(value)?.0.read()?,
+            "key" => typed::<Members<KeyJson>>(value)?.0.read()?,
             other => {
                 let reason = format!(
                     "{other:.40?} is none of string, base64, hex, admin, vlist, site and key"
                 );
-                return Err(Error::invalid("format", reason));
+                return Err(DataFault::Wrong(Error::invalid("format", reason)));
             }
-        };
-        bytes.map_err(|reason| Error::invalid("value", reason))
+        })
     }
 }
 
-fn typed<T: de::DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|error| error.to_string())
+fn typed<T: de::DeserializeOwned>(value: serde_json::Value) -> Result<T, DataFault> {
+    serde_json::from_value(value).map_err(|error| DataFault::Shape(error.to_string()))
 }
 
 /// Base64 (RFC 4648 §4), with or without its padding.

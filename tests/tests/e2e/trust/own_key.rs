@@ -51,7 +51,17 @@ fn a_new_node_signs_answers_with_the_key_that_its_site_shows() {
         let request = head(OpFlags::PUBLIC_ONLY).resolve(handle, &[], &[]);
         unsigned(&tcp.ask(&request.unwrap()));
     }
-    let answer = tcp.ask(&head(certified).delete("88.118.8/A-1").unwrap());
+    // What cannot be done is said by the node, too.
+    let question = head(certified).resolve("88.118.8/A-1", &[], &[]).unwrap();
+    let mut unknown = question.clone();
+    unknown[20..24].copy_from_slice(&55_u32.to_be_bytes());
+    for answer in [over_udp(&node, &unknown), tcp.ask(&unknown)] {
+        assert_eq!(signed_by(NOBODY, &key, &answer).code.0, 2);
+    }
+    let delete = head(certified).delete("88.118.8/A-1").unwrap();
+    let answer = over_udp(&node, &delete);
+    assert_eq!(signed_by(NOBODY, &key, &answer).code.0, 4);
+    let answer = tcp.ask(&delete);
     let challenged = signed_by(NOBODY, &key, &answer);
     assert!(matches!(challenged.body, ResponseBody::Challenge(_)));
     // The same key wherever the site is shown.

@@ -279,7 +279,7 @@ impl Answerer {
 /// now.
 fn misfit(refused: &Refused, agreement: KeyAgreement<'_>) -> Option<(ResponseCode, &'static str)> {
     match (refused, agreement) {
-        (Refused::Busy | Refused::Guessing | Refused::Registry(_), _)
+        (Refused::Busy | Refused::Guessing | Refused::Away | Refused::Registry(_), _)
         | (Refused::Proof(ProofError::Random), _) => None,
         (Refused::Wrong | Refused::Proof(_), KeyAgreement::DiffieHellman(_)) => Some((
             ResponseCode::INVALID_SESSION_KEY,

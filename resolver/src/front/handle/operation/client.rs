@@ -34,6 +34,8 @@ pub(in super::super) struct Pending {
     pub(super) log_in: Option<AdminId>,
     /// Only this one is answered by it.
     pub(super) session_id: u32,
+    /// What is answered in the end is to be signed.
+    pub(super) certified: bool,
     /// Where the challenge was sent in a datagram.
     pub(super) sent_to: Option<IpAddr>,
     pub(super) since: Instant,
@@ -236,6 +238,7 @@ mod tests {
             request: vec![0; bytes],
             log_in: None,
             session_id,
+            certified: false,
             sent_to: None,
             since: Instant::now(),
         }

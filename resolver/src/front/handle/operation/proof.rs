@@ -26,6 +26,7 @@ pub(super) enum Refused {
     Wrong,
     Busy,
     Guessing,
+    Away,
     Proof(ProofError),
     Registry(Error),
 }
@@ -35,6 +36,7 @@ impl From<Unchecked> for Refused {
         match unchecked {
             Unchecked::Busy => Self::Busy,
             Unchecked::Guessing => Self::Guessing,
+            Unchecked::Away => Self::Away,
             Unchecked::Unknown => Self::Wrong,
             Unchecked::Registry(error) => Self::Registry(error),
         }
@@ -71,6 +73,7 @@ impl Answerer {
             request: request_bytes.to_vec(),
             log_in,
             session_id,
+            certified: request.message.header.flags.contains(OpFlags::CERTIFY),
             sent_to: client.claimed,
             since: Instant::now(),
         };
@@ -97,6 +100,7 @@ impl Answerer {
             self.error(&act.to, ResponseCode::AUTHENTICATION_TIMEOUT, text, scratch);
             return Outcome::Denied;
         };
+        client.certified = pending.certified;
         let to = ReplyTo {
             op_code: pending.op_code,
             ..act.to
@@ -122,7 +126,6 @@ impl Answerer {
         };
         // How it is to be answered was said when it was asked; the proof need not say it again.
         let flags = original.message.header.flags;
-        client.certified = flags.contains(OpFlags::CERTIFY);
         let wanted = [OpFlags::CERTIFY, OpFlags::TRUSTED_QUERY];
         let wanted = wanted.into_iter().filter(|it| flags.contains(*it));
         let to = ReplyTo {
@@ -198,6 +201,11 @@ impl Answerer {
             Refused::Wrong | Refused::Proof(ProofError::Wrong | ProofError::OtherKind) => (
                 ResponseCode::AUTHENTICATION_FAILED,
                 "no such administrator, or another key".to_owned(),
+            ),
+            Refused::Away => (
+                ResponseCode::UNABLE_TO_AUTHENTICATE,
+                "the administrator's handle is served elsewhere, and nobody there answers"
+                    .to_owned(),
             ),
             // The client can do nothing about these.
             Refused::Proof(error @ (ProofError::Key(_) | ProofError::Random)) => {

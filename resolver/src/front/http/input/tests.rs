@@ -152,8 +152,34 @@ fn what_is_wrong_is_named() {
         ),
         (
             r#"[{"type":"A","data":{"format":"string","value":1}}]"#,
-            202,
+            4,
             "values[0].data.value",
+        ),
+        (
+            r#"[{"type":"A","data":{"format":"admin","value":{"handle":"a/b","index":1}}}]"#,
+            4,
+            "permissions",
+        ),
+        (
+            r#"[{"type":"A","data":{"format":"admin","value":["a/b",1,"111"]}}]"#,
+            4,
+            "an object",
+        ),
+        (
+            r#"[{"type":"A","data":{"format":"vlist","value":{}}}]"#,
+            4,
+            "values[0].data.value",
+        ),
+        (
+            r#"[{"type":"A","data":{"format":"site","value":5}}]"#,
+            4,
+            "an object",
+        ),
+        (r#"[[1,"URL","x",86400,"1110",[]]]"#, 4, "an object"),
+        (
+            r#"[{"type":"A","data":"x","references":[[1,"a/b"]]}]"#,
+            4,
+            "an object",
         ),
         (
             r#"[{"type":"HS_ADMIN","data":{"format":"admin","value":{"handle":"a/b","index":1,"permissions":"2"}}}]"#,
