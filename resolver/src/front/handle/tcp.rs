@@ -35,6 +35,8 @@ const READ: usize = 65_536;
 const FLUSH: usize = 65_536;
 /// Memory an idle connection keeps in each buffer, bytes.
 const IDLE_BUFFER: usize = 2048;
+/// How many times what has come of a request its buffer may have.
+const SPARE: usize = 4;
 /// Connections above the bound that are told so at the same time; any more are just closed.
 const MAX_REFUSALS: usize = 64;
 /// How long a connection above the bound may take to say what it wants.
@@ -340,21 +342,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn answer_waiting(&mut self, length: usize) -> Next {
-        let message = self.inbound.get(..length).unwrap_or_default();
-        let answerer = &self.shared.answerer;
-        let source = self.source;
-        let client = self
-            .client
-            .get_or_insert_with(|| Box::new(Client::at(source)));
-        if client.may_change(message) {
-            let caller = client.caller();
-            let changes = answerer.change_together(&self.inbound, caller, &mut self.scratch);
-            let changed = Box::pin(changes).await;
-            if changed > 0 {
-                self.forget(changed);
-                return Next::Flush;
-            }
+        let changed = self.change_together(length).await;
+        if changed > 0 {
+            self.forget(changed);
+            return Next::Flush;
         }
+        let message = self.inbound.get(..length).unwrap_or_default();
         // Others may be slow to answer: what is answered already does not wait for them.
         if !self.scratch.reply().is_empty() && asks_others(message) && !self.flush().await {
             return Next::Close;
@@ -383,6 +376,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Attempt::Silent => Next::Linger,
             Attempt::Done | Attempt::NeedsDisk | Attempt::NeedsTask => Next::Flush,
         }
+    }
+
+    /// Carries out the changes that have arrived, if the first request, of this length, is one of a
+    /// client that has logged in; how many bytes they are.
+    async fn change_together(&mut self, length: usize) -> usize {
+        let message = self.inbound.get(..length).unwrap_or_default();
+        let Some(client) = self.client.as_ref().filter(|it| it.may_change(message)) else {
+            return 0;
+        };
+        let (answerer, caller) = (&self.shared.answerer, client.caller());
+        let changes = answerer.change_together(&self.inbound, caller, &mut self.scratch);
+        // On the heap, as below.
+        Box::pin(changes).await
     }
 
     /// Forgets requests that have been answered.
@@ -418,7 +424,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// coming.
     fn give_back(&mut self) {
         self.scratch.shrink(IDLE_BUFFER);
-        self.inbound.shrink_to(IDLE_BUFFER);
+        let needed = self.inbound.len().max(IDLE_BUFFER);
+        // Within a request not for a little: one that comes byte by byte would be copied as often.
+        let spare = if self.inbound.is_empty() { 1 } else { SPARE };
+        if self.inbound.capacity() > spare * needed {
+            self.inbound.shrink_to(needed);
+        }
     }
 
     /// Reads what there is, or waits for it.
