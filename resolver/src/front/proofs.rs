@@ -4,8 +4,8 @@
 
 use super::Core;
 use super::guesses::{GuessLimits, Guesses};
-use crate::recursion::RecursionError;
 use crate::resolve::{Answer, Filter, Query};
+use idnode_proto::handle::ResponseCode;
 use idnode_proto::handle::admin::AdminId;
 use idnode_registry::administrator::AdministratorKey;
 use idnode_registry::{Caller, Error, Registry};
@@ -199,7 +199,7 @@ impl Core {
             caller: &Caller::Stranger,
             public_only: true,
         };
-        let here = self.resolver.resolve(&query).await;
+        let here = self.resolver.look_up(&id.handle).await;
         let here = here.map_err(Unchecked::Registry)?;
         let Some(start) = recursion.start(&id.handle, &here) else {
             return Ok(None);
@@ -207,7 +207,9 @@ impl Core {
         let asked = recursion.resolve_anew(&id.handle, &start, 0);
         match tokio::time::timeout(self.request_deadline, asked).await {
             Ok(Ok(Answer::Found(found))) => Ok(AdministratorKey::shown(id, found.values(&query))),
-            Ok(Ok(_) | Err(RecursionError::NoWay)) => Ok(None),
+            Ok(Ok(_)) => Ok(None),
+            // Nobody serves it, as far as those know who would.
+            Ok(Err(error)) if error.code() == ResponseCode::NOT_RESPONSIBLE => Ok(None),
             Ok(Err(_)) | Err(_) => Err(Unchecked::Away),
         }
     }
