@@ -1,5 +1,7 @@
 //! RocksDB: how it is opened and read. Writing happens only through the change log's `append`.
 
+mod room;
+
 use crate::background;
 use crate::layout::{Family, LAYOUT_VERSION, META_LAYOUT, prefix_end};
 use crate::{Error, Result, private};
@@ -9,6 +11,7 @@ use rocksdb::{
     Direction, ErrorKind, IteratorMode, Options, ReadOptions, ReadTier, Snapshot, WriteBatch,
     WriteOptions,
 };
+use room::Room;
 use std::path::Path;
 
 /// The share of a memtable's bound that its bloom filter takes: ten bits a key of 350-byte rows, of which
@@ -71,6 +74,7 @@ pub struct Mutation {
 pub struct Store {
     db: DB,
     memory_only: ReadOptions,
+    room: Room,
 }
 
 impl std::fmt::Debug for Store {
@@ -150,7 +154,12 @@ impl Store {
             .map_err(|error| not_opened(dir, error))?;
         let mut memory_only = ReadOptions::default();
         memory_only.set_read_tier(ReadTier::BlockCache);
-        Ok(Self { db, memory_only })
+        let room = Room::new(dir);
+        Ok(Self {
+            db,
+            memory_only,
+            room,
+        })
     }
 
     fn cf(&self, family: Family) -> Result<&ColumnFamily> {
@@ -226,7 +235,8 @@ impl Store {
         }
         let mut write_options = WriteOptions::default();
         write_options.set_sync(sync);
-        Ok(self.db.write_opt(batch, &write_options)?)
+        let write = |batch| self.db.write_opt(batch, &write_options);
+        Ok(self.room.write(batch.size_in_bytes(), || write(batch))?)
     }
 
     /// A view of the whole store as it is now.
