@@ -232,10 +232,17 @@ impl Registry {
             }
             Caller::Operator { credential } | Caller::Enterprise { credential, .. } => credential,
         };
+        if self.valid.contains(id) {
+            return Ok(());
+        }
+        let changes = self.valid.changes();
         let stored = self.store().get(Family::Credentials, id.as_bytes())?;
         let found: Option<Credential> = stored.map(|s| decode_value(&s)).transpose()?;
         match found {
-            Some(found) if !found.revoked => Ok(()),
+            Some(found) if !found.revoked => {
+                self.valid.note(id, changes);
+                Ok(())
+            }
             _ => Err(Error::Unauthenticated(
                 "the credential is not known, or revoked".into(),
             )),
@@ -296,7 +303,7 @@ pub(crate) fn administrator_key(id: &AdminId) -> Bytes {
 pub(crate) fn prefix_of_handle(
     handles: &impl Handles,
     handle: &Identifier,
-) -> Result<Option<PrefixRecord>> {
+) -> Result<Option<Arc<PrefixRecord>>> {
     match handle.prefix_handle() {
         Some(prefix) => handles.prefix_record(prefix.key()),
         None => handles.owner_record(handle),

@@ -45,6 +45,7 @@ pub mod template;
 #[cfg(test)]
 mod tests;
 pub mod upward;
+mod valid;
 pub mod write;
 
 pub use error::{Error, Object, Result};

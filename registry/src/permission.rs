@@ -92,15 +92,17 @@ impl Caller {
     }
 
     /// Ok for the enterprise `owner` and the operator.
-    pub fn require_owner(&self, owner: EnterpriseId, what: &str) -> Result<()> {
+    pub fn require_owner(&self, owner: EnterpriseId, what: impl FnOnce() -> String) -> Result<()> {
         match self {
             Self::Stranger => Err(no_credential()),
             _ if self.owns(owner) => Ok(()),
             Self::Enterprise { id, .. } => Err(Error::Denied(format!(
-                "{what} belongs to another than {id}"
+                "{} belongs to another than {id}",
+                what()
             ))),
             Self::Administrator(administrator) => Err(Error::Denied(format!(
-                "{what} is its enterprise's, not administrator {}'s",
+                "{} is its enterprise's, not administrator {}'s",
+                what(),
                 administrator.name()
             ))),
             Self::Operator { .. } => Ok(()),

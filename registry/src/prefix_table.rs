@@ -21,7 +21,7 @@ type Shard = HashMap<Box<[u8]>, Arc<PrefixEntry>, FixedState>;
 #[derive(Debug)]
 pub struct PrefixEntry {
     /// As stored.
-    pub record: PrefixRecord,
+    pub record: Arc<PrefixRecord>,
     /// Resolutions asked and answered, kept across changes of the record.
     pub traffic: Arc<Traffic>,
 }
@@ -146,6 +146,7 @@ impl PrefixTable {
             if let Some(part) = parts.get_mut(position) {
                 let key = record.key.as_ref().into();
                 let traffic = Traffic::of(&record.key);
+                let record = Arc::new(record);
                 part.insert(key, Arc::new(PrefixEntry { record, traffic }));
             }
         }
@@ -164,10 +165,8 @@ impl PrefixTable {
         let traffic = copy
             .get(record.key.as_ref())
             .map_or_else(|| Traffic::of(&record.key), |entry| entry.traffic.clone());
-        copy.insert(
-            record.key.as_ref().into(),
-            Arc::new(PrefixEntry { record, traffic }),
-        );
+        let (key, record) = (record.key.as_ref().into(), Arc::new(record));
+        copy.insert(key, Arc::new(PrefixEntry { record, traffic }));
         shard.store(Arc::new(copy));
         self.changed();
     }

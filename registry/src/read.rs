@@ -85,7 +85,7 @@ impl Registry {
         caller.require_known()?;
         let entry = self.prefixes().governing(identifier);
         let owner = entry.ok_or_else(|| Error::not_found(Object::Identifier, identifier))?;
-        caller.require_owner(owner.record.owner(), &format!("identifier {identifier}"))?;
+        caller.require_owner(owner.record.owner(), || format!("identifier {identifier}"))?;
         let stored = self.store().get(Family::Identifiers, identifier.key())?;
         let stored = stored.ok_or_else(|| Error::not_found(Object::Identifier, identifier))?;
         let record = Record::decode(stored)?;
@@ -180,8 +180,8 @@ impl Registry {
         caller.require_known()?;
         let entry = self.prefixes().get(prefix.key());
         let entry = entry.ok_or_else(|| Error::not_found(Object::Prefix, prefix))?;
-        caller.require_owner(entry.record.owner(), &format!("prefix {prefix}"))?;
-        Ok(entry.record.clone())
+        caller.require_owner(entry.record.owner(), || format!("prefix {prefix}"))?;
+        Ok(PrefixRecord::clone(&entry.record))
     }
 
     /// A page of prefixes, of one enterprise or of all the caller may see.
@@ -234,7 +234,7 @@ impl Registry {
                 let listing = Listing::of_enterprise(Family::PrefixesByEnterprise, id, request);
                 listing.page_of(self, |key, _| {
                     let entry = self.prefixes().get(key.get(8..).unwrap_or_default());
-                    let record = entry.and_then(|entry| wanted(entry.record.clone()));
+                    let record = entry.and_then(|entry| wanted(PrefixRecord::clone(&entry.record)));
                     Ok(record.map(|record| Item {
                         further_bytes: record.encoded_len(),
                         item: record,
@@ -292,7 +292,7 @@ impl Registry {
 
     /// An enterprise, for itself and the operator.
     pub fn get_enterprise(&self, caller: &Caller, id: EnterpriseId) -> Result<Enterprise> {
-        caller.require_owner(id, &format!("enterprise {id}"))?;
+        caller.require_owner(id, || format!("enterprise {id}"))?;
         let stored = self.store().get(Family::Enterprises, &number_key(id.0))?;
         decode_value(&stored.ok_or_else(|| Error::not_found(Object::Enterprise, id))?)
     }
@@ -391,7 +391,7 @@ impl Registry {
             (Caller::Operator { .. }, asked) => Ok(asked),
             (Caller::Enterprise { id, .. }, None) => Ok(Some(*id)),
             (Caller::Enterprise { .. }, Some(asked)) => {
-                caller.require_owner(asked, &format!("enterprise {asked}"))?;
+                caller.require_owner(asked, || format!("enterprise {asked}"))?;
                 Ok(Some(asked))
             }
             (Caller::Administrator(_), _) => caller.require_operator("this listing").map(|()| None),

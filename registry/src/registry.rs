@@ -14,6 +14,7 @@ use crate::prefix_table::PrefixTable;
 use crate::record::Record;
 use crate::store::{Mutation, Store, StoreOptions, Tiered};
 use crate::upward::{Journal, takeover};
+use crate::valid::Valid;
 use crate::write::{Endorser, Held, Writer, WriterHandle};
 use crate::{Caller, Error, Result, Sequence, layout};
 use arc_swap::ArcSwapOption;
@@ -83,6 +84,7 @@ pub struct Registry {
     provisioned: OnceLock<Vec<Prefix>>,
     registering: Latencies,
     held: Arc<ArcSwapOption<Held>>,
+    pub(crate) valid: Arc<Valid>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -143,6 +145,7 @@ impl Registry {
         // Before anybody can write.
         let held = takeover::held(&Journal::new(store.clone()))?;
         let held = Arc::new(ArcSwapOption::from(held.map(Arc::new)));
+        let valid = Arc::new(Valid::default());
         let writer = Writer {
             store: store.clone(),
             log: log.clone(),
@@ -155,6 +158,7 @@ impl Registry {
             idempotency_retention_ms: options.idempotency_retention_ms,
             prune_next: Mutex::default(),
             held: held.clone(),
+            valid: valid.clone(),
         };
         let (handle, thread) = writer.start(WRITER_QUEUE)?;
         Ok(Self {
@@ -171,6 +175,7 @@ impl Registry {
             provisioned: OnceLock::new(),
             registering: Latencies::new(),
             held,
+            valid,
         })
     }
 

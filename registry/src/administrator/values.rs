@@ -9,6 +9,7 @@ use crate::store::Store;
 use bytes::Bytes;
 use idnode_proto::identifier::Identifier;
 use idnode_proto::value::{ValueRef, Values};
+use std::sync::Arc;
 
 /// Encoded values of a handle.
 #[derive(Debug, Clone, Default)]
@@ -65,10 +66,10 @@ impl HandleValues {
 /// Where the values of handles are read: the state of a transaction, or what is committed.
 pub(crate) trait Handles {
     /// The record of a prefix, in whatever state.
-    fn prefix_record(&self, key: &[u8]) -> Result<Option<PrefixRecord>>;
+    fn prefix_record(&self, key: &[u8]) -> Result<Option<Arc<PrefixRecord>>>;
 
     /// The record of the prefix that owns an identifier.
-    fn owner_record(&self, identifier: &Identifier) -> Result<Option<PrefixRecord>>;
+    fn owner_record(&self, identifier: &Identifier) -> Result<Option<Arc<PrefixRecord>>>;
 
     /// An identifier's record, a tombstone included.
     fn identifier_record(&self, identifier: &Identifier) -> Result<Option<Record>>;
@@ -78,8 +79,8 @@ pub(crate) trait Handles {
     fn values_of(&self, handle: &Identifier) -> Result<Option<HandleValues>> {
         if let Some(prefix) = handle.prefix_handle() {
             let record = self.prefix_record(prefix.key())?;
-            let active = record.filter(PrefixRecord::is_active);
-            return Ok(active.as_ref().map(HandleValues::of_prefix));
+            let active = record.filter(|record| record.is_active());
+            return Ok(active.as_deref().map(HandleValues::of_prefix));
         }
         let owner = self.owner_record(handle)?;
         if !owner.is_some_and(|owner| owner.is_active() && owner.delegation.is_none()) {
@@ -97,11 +98,11 @@ pub(crate) struct Committed<'a> {
 }
 
 impl Handles for Committed<'_> {
-    fn prefix_record(&self, key: &[u8]) -> Result<Option<PrefixRecord>> {
+    fn prefix_record(&self, key: &[u8]) -> Result<Option<Arc<PrefixRecord>>> {
         Ok(self.prefixes.get(key).map(|entry| entry.record.clone()))
     }
 
-    fn owner_record(&self, identifier: &Identifier) -> Result<Option<PrefixRecord>> {
+    fn owner_record(&self, identifier: &Identifier) -> Result<Option<Arc<PrefixRecord>>> {
         let entry = self.prefixes.owner_of(identifier);
         Ok(entry.map(|entry| entry.record.clone()))
     }

@@ -79,7 +79,8 @@ impl Registry {
             return Ok(None);
         }
         let profile = self.profile(entry.record.owner())?;
-        Ok(profile.map(|profile| Registration::seen(entry.record.clone(), profile, caller)))
+        Ok(profile
+            .map(|profile| Registration::seen(PrefixRecord::clone(&entry.record), profile, caller)))
     }
 
     /// The registrations of those whose name matches, at most so many, [`MAX_PAGE`] being the
@@ -140,7 +141,7 @@ impl Registry {
                 held.more = true;
                 break;
             }
-            held.prefixes.push(entry.record.clone());
+            held.prefixes.push(PrefixRecord::clone(&entry.record));
         }
         Ok(held)
     }

@@ -59,7 +59,7 @@ impl Authority {
                 })
             }
             Caller::Stranger | Caller::Enterprise { .. } => {
-                caller.require_owner(owner, &name())?;
+                caller.require_owner(owner, name)?;
                 Ok(Self::Owner)
             }
         }
@@ -93,12 +93,12 @@ impl Authority {
 
 /// The state in a transaction.
 impl Handles for Txn<'_> {
-    fn prefix_record(&self, key: &[u8]) -> Result<Option<PrefixRecord>> {
+    fn prefix_record(&self, key: &[u8]) -> Result<Option<Arc<PrefixRecord>>> {
         self.prefix(key)
     }
 
-    fn owner_record(&self, identifier: &Identifier) -> Result<Option<PrefixRecord>> {
-        Ok(self.owner_of(identifier)?.map(Arc::unwrap_or_clone))
+    fn owner_record(&self, identifier: &Identifier) -> Result<Option<Arc<PrefixRecord>>> {
+        self.owner_of(identifier)
     }
 
     fn identifier_record(&self, identifier: &Identifier) -> Result<Option<Record>> {

@@ -8,7 +8,6 @@ use crate::change::Change;
 use crate::credential::Credential;
 use crate::enterprise::{EnterpriseId, bounded};
 use crate::layout::{Family, index_key};
-use crate::prefix::PrefixRecord;
 use crate::{Caller, Error, Object, Result};
 use bytes::Bytes;
 use idnode_proto::handle::admin::AdminId;
@@ -17,7 +16,7 @@ pub(super) fn add(txn: &mut Txn<'_>, caller: &Caller, credential: &Credential) -
     bounded("label", &credential.label, 0, 64)?;
     match credential.enterprise.map(EnterpriseId) {
         Some(id) => {
-            caller.require_owner(id, &format!("enterprise {id}"))?;
+            caller.require_owner(id, || format!("enterprise {id}"))?;
             enterprises::get(txn, id)?;
             txn.set(
                 Family::CredentialsByEnterprise,
@@ -41,7 +40,7 @@ pub(super) fn add(txn: &mut Txn<'_>, caller: &Caller, credential: &Credential) -
 /// an enterprise took for a prefix that is no longer its own is free.
 fn claim(txn: &mut Txn<'_>, caller: &Caller, id: &AdminId, credential: &str) -> Result<()> {
     if !caller.is_operator() {
-        let prefix = prefix_of_handle(txn, &id.handle)?.filter(PrefixRecord::is_active);
+        let prefix = prefix_of_handle(txn, &id.handle)?.filter(|record| record.is_active());
         if !prefix.is_some_and(|prefix| caller.owns(prefix.owner())) {
             let reason = format!("{id}: its handle is under no active prefix of the enterprise's");
             return Err(Error::Denied(reason));

@@ -8,6 +8,7 @@ use crate::enterprise::{
 };
 use crate::layout::{Family, number_key};
 use crate::{Caller, Error, Object, Result};
+use std::sync::Arc;
 
 pub(super) fn create(txn: &mut Txn<'_>, caller: &Caller, profile: &Profile) -> Result<Outcome> {
     caller.require_operator("registering an enterprise")?;
@@ -39,9 +40,9 @@ pub(super) fn update(
     profile: &Profile,
     expected_version: Option<u64>,
 ) -> Result<Outcome> {
-    caller.require_owner(id, &format!("enterprise {id}"))?;
+    caller.require_owner(id, || format!("enterprise {id}"))?;
     profile.validate().map_err(|e| e.within("profile"))?;
-    let mut enterprise = get(txn, id)?;
+    let mut enterprise = Arc::unwrap_or_clone(get(txn, id)?);
     expect_version(Object::Enterprise, id, expected_version, enterprise.version)?;
     let (old_key, new_key) = (
         enterprise.profile.certificate_key(),
@@ -82,7 +83,7 @@ pub(super) fn review(
         usize::from(action == ReviewAction::Reject),
         512,
     )?;
-    let mut enterprise = get(txn, id)?;
+    let mut enterprise = Arc::unwrap_or_clone(get(txn, id)?);
     expect_version(Object::Enterprise, id, expected_version, enterprise.version)?;
     let state = enterprise.state();
     let next = state.after(action).ok_or_else(|| {
@@ -98,8 +99,8 @@ pub(super) fn review(
 }
 
 /// The enterprise as the transaction sees it. Errors: it is not registered.
-pub(super) fn get(txn: &Txn<'_>, id: EnterpriseId) -> Result<Enterprise> {
-    txn.get_message(Family::Enterprises, &number_key(id.0))?
+pub(super) fn get(txn: &Txn<'_>, id: EnterpriseId) -> Result<Arc<Enterprise>> {
+    txn.enterprise(id)?
         .ok_or_else(|| Error::not_found(Object::Enterprise, id))
 }
 
@@ -107,7 +108,9 @@ pub(super) fn current(txn: &Txn<'_>, caller: &Caller, id: EnterpriseId) -> Resul
     if !caller.owns(id) {
         return Ok(Outcome::Done);
     }
-    Ok(Outcome::Enterprise(Box::new(get(txn, id)?)))
+    Ok(Outcome::Enterprise(Box::new(Arc::unwrap_or_clone(get(
+        txn, id,
+    )?))))
 }
 
 /// Err unless the enterprise's real-name data is verified: only then may it write.

@@ -158,7 +158,7 @@ pub(super) fn writable_prefix(
     identifier: &Identifier,
 ) -> Result<Arc<PrefixRecord>> {
     let record = owner_of(txn, caller, identifier)?;
-    caller.require_owner(record.owner(), &format!("prefix {}", record.prefix()?))?;
+    caller.require_owner(record.owner(), || named(&record))?;
     require_open(txn, caller, &record)?;
     Ok(record)
 }
@@ -177,9 +177,13 @@ pub(super) fn authority_over(
     prefix: &PrefixRecord,
     values: impl FnOnce() -> HandleValues,
 ) -> Result<Authority> {
-    let name = prefix.prefix()?;
-    let name = || format!("prefix {name}");
-    Authority::over(txn, caller, prefix.owner(), name, values)
+    Authority::over(txn, caller, prefix.owner(), || named(prefix), values)
+}
+
+/// What errors call a prefix.
+fn named(prefix: &PrefixRecord) -> String {
+    let name = prefix.prefix();
+    name.map_or_else(|_| "a prefix".into(), |name| format!("prefix {name}"))
 }
 
 /// Err unless identifiers are registered under a prefix here: it is active and not delegated, and

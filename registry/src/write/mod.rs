@@ -11,6 +11,7 @@ mod held;
 pub mod idempotency;
 mod identifiers;
 mod import;
+mod known;
 mod prefixes;
 mod quotas;
 mod templates;

@@ -16,6 +16,7 @@ use idnode_proto::dnsname;
 use idnode_proto::handle::AdminRights;
 use idnode_proto::identifier::{Prefix, Relation, Scheme};
 use idnode_proto::value::Value;
+use std::sync::Arc;
 
 pub(super) fn apply(
     txn: &mut Txn<'_>,
@@ -23,7 +24,7 @@ pub(super) fn apply(
     prefix: &Prefix,
     enterprise: EnterpriseId,
 ) -> Result<Outcome> {
-    caller.require_owner(enterprise, &format!("enterprise {enterprise}"))?;
+    caller.require_owner(enterprise, || format!("enterprise {enterprise}"))?;
     register(txn, caller, prefix, enterprise, Vec::new())
 }
 
@@ -74,7 +75,7 @@ fn above(
     let shorter = prefix.candidates().skip(1);
     for candidate in shorter.filter(|shorter| is(shorter.relation)) {
         if let Some(record) = txn.prefix(candidate.key)? {
-            return Ok(Some(record));
+            return Ok(Some(Arc::unwrap_or_clone(record)));
         }
     }
     Ok(None)
@@ -289,7 +290,7 @@ fn require_one_message(record: &PrefixRecord, field: &str) -> Result<()> {
 pub(super) fn current(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<Outcome> {
     let record = txn.prefix(prefix.key())?;
     Ok(match record.filter(|record| caller.owns(record.owner())) {
-        Some(record) => Outcome::Prefix(Box::new(record)),
+        Some(record) => Outcome::Prefix(Box::new(Arc::unwrap_or_clone(record))),
         // Removed since, and perhaps another's: the receipt still holds.
         None => Outcome::Done,
     })
@@ -298,12 +299,13 @@ pub(super) fn current(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result
 fn owned(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<PrefixRecord> {
     caller.require_known()?;
     let record = registered(txn, prefix)?;
-    caller.require_owner(record.owner(), &format!("prefix {prefix}"))?;
+    caller.require_owner(record.owner(), || format!("prefix {prefix}"))?;
     Ok(record)
 }
 
 fn registered(txn: &Txn<'_>, prefix: &Prefix) -> Result<PrefixRecord> {
     txn.prefix(prefix.key())?
+        .map(Arc::unwrap_or_clone)
         .ok_or_else(|| Error::not_found(Object::Prefix, prefix))
 }
 

@@ -7,6 +7,7 @@ use crate::layout::{Family, usage_key};
 use crate::quota::{Quota, QuotaKind, Usage};
 use crate::read::Counters;
 use crate::{Caller, Error, Object, Result};
+use std::sync::Arc;
 
 /// Sets an enterprise's limits. Counting begins with what it has.
 pub(super) fn set(
@@ -17,7 +18,7 @@ pub(super) fn set(
     expected_version: Option<u64>,
 ) -> Result<Outcome> {
     caller.require_operator("setting a quota")?;
-    let mut enterprise = enterprises::get(txn, id)?;
+    let mut enterprise = Arc::unwrap_or_clone(enterprises::get(txn, id)?);
     expect_version(Object::Enterprise, id, expected_version, enterprise.version)?;
     let counted = enterprise.quota.is_some();
     enterprise.quota = quota.is_limited().then_some(*quota);

@@ -87,10 +87,10 @@ pub(super) fn current(txn: &Txn<'_>, caller: &Caller, name: &str) -> Result<Outc
 }
 
 fn require_owner(caller: &Caller, template: &Template) -> Result<()> {
-    let what = format!("template {}", template.name);
+    let what = || format!("template {}", template.name);
     match template.enterprise {
-        Some(id) => caller.require_owner(EnterpriseId(id), &what),
-        None => caller.require_operator(&what),
+        Some(id) => caller.require_owner(EnterpriseId(id), what),
+        None => caller.require_operator(&what()),
     }
 }
 

@@ -2,8 +2,10 @@
 //! written so far.
 
 use super::Held;
+use super::known::Known;
 use crate::change::{Change, LogEntry};
-use crate::enterprise::EnterpriseId;
+use crate::credential::Credential;
+use crate::enterprise::{Enterprise, EnterpriseId};
 use crate::layout::{Family, decode_value, encode_value, index_key};
 use crate::prefix::PrefixRecord;
 use crate::prefix_table::PrefixTable;
@@ -39,6 +41,7 @@ pub(crate) struct Overlay(IndexMap<Slot, Option<Bytes>, RandomState>);
 pub(crate) struct Txn<'a> {
     store: &'a Store,
     prefixes: &'a PrefixTable,
+    known: &'a Known,
     overlay: IndexMap<Slot, Option<Bytes>, RandomState>,
     /// What the current command has overwritten, newest last: the slot's place in the overlay,
     /// and what it held there.
@@ -55,6 +58,7 @@ impl<'a> Txn<'a> {
     pub fn new(
         store: &'a Store,
         prefixes: &'a PrefixTable,
+        known: &'a Known,
         head: Sequence,
         now_ms: u64,
         overlay: Overlay,
@@ -62,6 +66,7 @@ impl<'a> Txn<'a> {
         Self {
             store,
             prefixes,
+            known,
             overlay: overlay.0,
             undo: Vec::new(),
             entries: Vec::new(),
@@ -121,6 +126,24 @@ impl<'a> Txn<'a> {
         self.get(family, key)?
             .map(|stored| decode_value(&stored))
             .transpose()
+    }
+
+    /// A credential as the current command sees it.
+    pub fn credential(&self, id: &str) -> Result<Option<Arc<Credential>>> {
+        let key = id.as_bytes();
+        match self.written(Family::Credentials, key) {
+            Some(written) => decoded(written),
+            None => self.known.credential(self.store, key),
+        }
+    }
+
+    /// An enterprise as the current command sees it.
+    pub fn enterprise(&self, id: EnterpriseId) -> Result<Option<Arc<Enterprise>>> {
+        let key = id.0.to_be_bytes();
+        match self.written(Family::Enterprises, &key) {
+            Some(written) => decoded(written),
+            None => self.known.enterprise(self.store, &key),
+        }
     }
 
     /// Makes room for so many writes.
@@ -188,10 +211,9 @@ impl<'a> Txn<'a> {
     }
 
     /// A prefix as the current command sees it.
-    pub fn prefix(&self, key: &[u8]) -> Result<Option<PrefixRecord>> {
+    pub fn prefix(&self, key: &[u8]) -> Result<Option<Arc<PrefixRecord>>> {
         match self.written(Family::Prefixes, key) {
-            Some(Some(stored)) => Ok(Some(decode_value(stored)?)),
-            Some(None) => Ok(None),
+            Some(written) => decoded(written),
             None => Ok(self.prefixes.get(key).map(|entry| entry.record.clone())),
         }
     }
@@ -224,7 +246,7 @@ impl<'a> Txn<'a> {
                 continue;
             }
             if let Some(record) = self.prefix(candidate.key)? {
-                return Ok(Some(Arc::new(record)));
+                return Ok(Some(record));
             }
         }
         Ok(None)
@@ -319,6 +341,13 @@ impl<'a> Txn<'a> {
         }
         Ok(None)
     }
+}
+
+/// What the group has put at a key.
+fn decoded<M: prost::Message + Default>(written: Option<&Bytes>) -> Result<Option<Arc<M>>> {
+    written
+        .map(|stored| decode_value(stored).map(Arc::new))
+        .transpose()
 }
 
 /// See [`Txn::census`].

@@ -1,16 +1,17 @@
 //! The writer thread: takes what waits, commits it as one group, acknowledges.
 
 use super::idempotency::{self, Idempotency};
+use super::known::Known;
 use super::txn::Overlay;
 use super::{Command, Held, Outcome, Receipt, Txn};
 use crate::change::{Change, LogEntry, PrefixChange};
-use crate::credential::Credential;
 use crate::layout::Family;
 use crate::log::ChangeLog;
 use crate::name_table::NameTable;
 use crate::prefix_table::PrefixTable;
 use crate::registry::CommitObserver;
 use crate::store::Store;
+use crate::valid::Valid;
 use crate::{Caller, Error, Result, Sequence, now_ms};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -118,6 +119,8 @@ pub(crate) struct Writer {
     pub prune_next: Mutex<Vec<u8>>,
     /// What the national node has taken over.
     pub held: Arc<ArcSwapOption<Held>>,
+    /// Credentials that were found valid.
+    pub valid: Arc<Valid>,
 }
 
 impl Writer {
@@ -133,7 +136,7 @@ impl Writer {
 
     fn run(self, mut inbox: mpsc::Receiver<Request>) {
         let mut clock_ms = 0;
-        let mut overlay = Overlay::default();
+        let (known, mut overlay) = (Known::default(), Overlay::default());
         while let Some(first) = inbox.blocking_recv() {
             let mut weight = first.command.weight();
             let mut group = vec![first];
@@ -143,12 +146,12 @@ impl Writer {
                 group.push(next);
             }
             clock_ms = now_ms().max(clock_ms);
-            self.commit(group, clock_ms, &mut overlay);
+            self.commit(group, clock_ms, &known, &mut overlay);
         }
     }
 
     /// Executes a group, makes it durable, tells the followers, then answers.
-    fn commit(&self, group: Vec<Request>, now_ms: u64, overlay: &mut Overlay) {
+    fn commit(&self, group: Vec<Request>, now_ms: u64, known: &Known, overlay: &mut Overlay) {
         // Whether the failed group is in the log is unknown until the log is opened again: the
         // state that a further command would be checked against is not known either.
         if self.poisoned.load(Ordering::Acquire) {
@@ -160,7 +163,7 @@ impl Writer {
             Err(error) => return refuse_all(group, &error),
         };
         let room = std::mem::take(overlay);
-        let mut txn = Txn::new(&self.store, &self.prefixes, head, now_ms, room);
+        let mut txn = Txn::new(&self.store, &self.prefixes, known, head, now_ms, room);
         let mut answers = Vec::with_capacity(group.len());
         for request in group {
             let done = self.execute(&mut txn, &request);
@@ -172,6 +175,7 @@ impl Writer {
         }
         let (entries, mutations, room) = txn.finish();
         *overlay = room;
+        known.forget(&mutations);
         if !mutations.is_empty()
             && let Err(error) = self.log.append(head, &entries, mutations)
         {
@@ -200,6 +204,7 @@ impl Writer {
                     self.prefixes.put(record.clone());
                 }
                 Some(Change::Enterprise(enterprise)) => self.names.put(enterprise),
+                Some(Change::Credential(_)) => self.valid.changed(),
                 _ => {}
             }
         }
@@ -295,7 +300,7 @@ fn require_unrevoked(txn: &Txn<'_>, caller: &Caller) -> Result<()> {
     let (Caller::Operator { credential } | Caller::Enterprise { credential, .. }) = caller else {
         return Ok(());
     };
-    let found: Option<Credential> = txn.get_message(Family::Credentials, credential.as_bytes())?;
+    let found = txn.credential(credential)?;
     if found.is_some_and(|found| found.revoked) {
         let reason = "the credential is not known, or revoked";
         return Err(Error::Unauthenticated(reason.into()));

@@ -6,6 +6,7 @@ use crate::prefix::PrefixRecord;
 use crate::record::Record;
 use idnode_proto::identifier::Identifier;
 use idnode_proto::value::encode_values;
+use std::sync::Arc;
 
 /// A handle under [`AWAY`] that this group administers.
 fn administered_by(node: &Node, name: &str, group: &str) -> String {
@@ -181,11 +182,11 @@ fn a_list_that_cannot_be_read_is_refused_in_any_spelling_of_its_type() {
 struct Alike(HandleValues);
 
 impl Handles for Alike {
-    fn prefix_record(&self, _: &[u8]) -> Result<Option<PrefixRecord>> {
+    fn prefix_record(&self, _: &[u8]) -> Result<Option<Arc<PrefixRecord>>> {
         Ok(None)
     }
 
-    fn owner_record(&self, _: &Identifier) -> Result<Option<PrefixRecord>> {
+    fn owner_record(&self, _: &Identifier) -> Result<Option<Arc<PrefixRecord>>> {
         Ok(None)
     }
 

@@ -268,7 +268,7 @@ impl Provisioner {
             ..Handle::default()
         });
         let entry = self.registry.prefixes().get(key);
-        let record = entry.as_ref().map(|it| &it.record);
+        let record = entry.as_ref().map(|it| &*it.record);
         let wish = identifier::wish(record, self.identifiers.site.as_deref());
         let begun = match handle.client_id.as_str() {
             "" => None,

@@ -48,7 +48,7 @@ impl Provisioner {
 
     fn here(&self, prefix: &Prefix) -> Option<PrefixRecord> {
         let entry = self.registry.prefixes().get(prefix.key());
-        entry.map(|entry| entry.record.clone())
+        entry.map(|entry| PrefixRecord::clone(&entry.record))
     }
 
     /// Takes a step of the prefix's lifecycle; why it cannot be taken now.
