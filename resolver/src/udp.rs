@@ -1,4 +1,4 @@
-//! Batched UDP: one socket and one thread a core, many datagrams a system call. What memory can
+//! Batched UDP: sockets with a thread each, many datagrams a system call. What memory can
 //! answer is answered where it was read; what must wait goes on elsewhere and is sent later.
 //!
 //! The sockets share their port (`SO_REUSEPORT`): the kernel gives each source address and port
@@ -180,6 +180,17 @@ fn local_of(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<IpAddr> {
         }
         _ => None,
     })
+}
+
+/// Sockets, each with a thread of its own, where so many are configured; 0: for half the cores, at least
+/// one. The kernel works about as long on receiving a datagram as this node on answering it, and a
+/// thread that shares its core with that, or with a client on the same machine, finds short batches, which
+/// cost more a datagram and wait for the scheduler.
+pub fn threads(configured: usize) -> usize {
+    match configured {
+        0 => thread::available_parallelism().map_or(1, |cores| (usize::from(cores) / 2).max(1)),
+        given => given,
+    }
 }
 
 /// Sockets that share one address.

@@ -186,7 +186,7 @@ sections! {
         max_waiting_queries: u32 = 4096, [1 to 1000000 queries];
         /// The greatest UDP answer, whatever the client offers (EDNS, RFC 6891); longer ones are truncated.
         max_udp_payload_bytes: u16 = 1232, [512 to 4096 bytes];
-        /// UDP sockets, each with a thread of its own; 0 takes one for each core.
+        /// UDP sockets, each with a thread of its own; 0 takes one for two cores.
         udp_threads: u32 = 0, [0 to 1024 threads];
         /// Whether its UDP threads go before others, such as those of a bulk load, where the system
         /// permits it (CAP_SYS_NICE, or RLIMIT_RTPRIO of 1); not one that is busy, or asked 20,000 times a second.
@@ -243,7 +243,7 @@ sections! {
         tcp_idle_s: u32 = 60, [1 to 3600 seconds];
         /// Connections at once, TCP and TLS together.
         max_tcp_connections: u32 = 10_000, [1 to 1000000 connections];
-        /// UDP sockets, each with a thread of its own; 0 takes one for each core.
+        /// UDP sockets, each with a thread of its own; 0 takes one for two cores.
         udp_threads: u32 = 0, [0 to 1024 threads];
         /// Whether its UDP threads go before others, such as those of a bulk load, where the system
         /// permits it (CAP_SYS_NICE, or RLIMIT_RTPRIO of 1); not one that is busy, or asked 20,000 times a second.

@@ -81,7 +81,7 @@ pub use tsig::{BadKey, Key, Keys};
 use super::Core;
 use super::desks::Desks;
 use super::tls::Reload;
-use crate::udp::Sockets;
+use crate::udp::{Sockets, threads};
 use accept::Acceptor;
 use answer::Responder;
 use clients::Clients;
@@ -242,7 +242,7 @@ impl DnsFront {
         core: Arc<Core>,
         options: DnsOptions,
     ) -> Result<Self, io::Error> {
-        let (udp, tcp) = bind_both(addr, udp_threads(&options)).await?;
+        let (udp, tcp) = bind_both(addr, threads(options.udp_threads)).await?;
         let local_addr = udp.local_addr();
         let mut addresses = options.node_addresses.clone();
         if addresses.is_empty() && !local_addr.ip().is_unspecified() {
@@ -332,14 +332,6 @@ fn bound_counter(bound: &'static str) -> metrics::Counter {
     metrics::counter!("idnode_bound_hits_total", "bound" => bound)
 }
 
-/// Threads that serve UDP.
-fn udp_threads(options: &DnsOptions) -> usize {
-    match options.udp_threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        given => given,
-    }
-}
-
 async fn serve_udp(
     sockets: Sockets,
     exchange: Exchange,
@@ -347,7 +339,7 @@ async fn serve_udp(
     shutdown: CancellationToken,
 ) {
     let runtime = Handle::current();
-    let capacity_bytes = options.answer_cache_bytes / udp_threads(options) as u64;
+    let capacity_bytes = options.answer_cache_bytes / threads(options.udp_threads) as u64;
     let service =
         |sender| Datagrams::new(exchange.clone(), capacity_bytes, sender, runtime.clone());
     // At once: the threads themselves end a little later.

@@ -33,7 +33,7 @@ use super::Core;
 use super::desks::Desks;
 use super::tls::{CertificateFiles, Reload};
 use crate::trust::Verdicts;
-use crate::udp::Sockets;
+use crate::udp::{Sockets, threads};
 use answer::Answerer;
 use desk::Desk;
 use idnode_proto::handle::{Reassembler, ReassemblyLimits};
@@ -121,16 +121,13 @@ pub struct HandleSockets {
 }
 
 impl HandleSockets {
-    /// TCP and `udp_sockets` UDP sockets (0: one for each core) on the same port, for port 0 on
+    /// TCP and `udp_sockets` UDP sockets (0: see [`threads`]) on the same port, for port 0 on
     /// one that both get. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// The address is in use, not this machine's, or not permitted.
     pub fn bind(addr: SocketAddr, udp_sockets: usize) -> io::Result<Self> {
-        let udp_threads = match udp_sockets {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            some => some,
-        };
+        let udp_threads = threads(udp_sockets);
         let mut attempts = 1;
         loop {
             let tcp = bind_tcp(addr)?;
