@@ -48,7 +48,7 @@ pub(super) async fn one(State(shared): State<Arc<Shared>>, request: Request) -> 
 pub(super) async fn all(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     let (parts, _) = request.into_parts();
     match parts.method {
-        Method::GET | Method::HEAD => list::handles(&shared, &parts).await,
+        Method::GET | Method::HEAD => list::of_handles(&shared, &parts).await,
         ref method => not_offered(method, &parts.uri, "GET, HEAD, OPTIONS"),
     }
 }
@@ -94,14 +94,10 @@ pub(super) async fn get(call: &Call, headers: &HeaderMap) -> Response<Body> {
         }
         Ok(resolve::Answer::Found(found)) => values(&handle, &found, &query, style, headers),
         Ok(resolve::Answer::Referral(entry)) if parameters.do_not_refer => {
-            let message = format!(
-                "prefix: {} is served elsewhere, and doNotRefer is set",
-                name_of(&entry)
-            );
-            call.refused(Refusal::new(ResponseCode::NOT_RESPONSIBLE, message))
+            call.refused(not_referred(&entry))
         }
         Ok(resolve::Answer::Referral(entry)) => {
-            let location = location(&entry, call);
+            let location = location(&entry, call.prefers_https, &call.uri);
             referral(&handle, &entry, style, location)
         }
         Ok(resolve::Answer::Missing(missing)) => {
@@ -216,9 +212,16 @@ fn values(
 }
 
 /// Where the node that knows more answers the same request.
-pub(super) fn location(entry: &PrefixEntry, call: &Call) -> Option<HeaderValue> {
-    let address = target::of_delegation(&entry.record, call.prefers_https)?;
-    target::at_node(&address, call.uri.path(), call.uri.query())
+pub(super) fn location(entry: &PrefixEntry, prefers_https: bool, uri: &Uri) -> Option<HeaderValue> {
+    let address = target::of_delegation(&entry.record, prefers_https)?;
+    target::at_node(&address, uri.path(), uri.query())
+}
+
+/// The answer to who wants no referral.
+pub(super) fn not_referred(entry: &PrefixEntry) -> Refusal {
+    let name = name_of(entry);
+    let message = format!("prefix: {name} is served elsewhere, and doNotRefer is set");
+    Refusal::new(ResponseCode::NOT_RESPONSIBLE, message)
 }
 
 /// 300 with the sites of the node that knows more, or the handle of its service, and its HTTP

@@ -7,9 +7,10 @@ use super::answer::{Style, object};
 use super::auth::{Shown, authenticate};
 use super::call::answered;
 use super::deadline::Deadline;
-use super::handles::not_offered;
+use super::handles::{self, not_offered};
 use super::refusal::Refusal;
 use super::request::Parameters;
+use super::target;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -17,6 +18,7 @@ use axum::http::{Method, Response, StatusCode};
 use idnode_proto::handle::ResponseCode;
 use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_registry::prefix::PrefixState;
+use idnode_registry::prefix_table::PrefixEntry;
 use idnode_registry::read::{MAX_PAGE, Page, PageRequest};
 use idnode_registry::{Caller, Registry};
 use parking_lot::Mutex;
@@ -246,13 +248,22 @@ impl Ask {
         answered(refusal, "", style)
     }
 
+    fn referred(&self, prefix: &Prefix, elsewhere: &PrefixEntry, parts: &Parts) -> Response<Body> {
+        if self.parameters.do_not_refer {
+            return self.refused(handles::not_referred(elsewhere));
+        }
+        let location = handles::location(elsewhere, target::prefers_https(parts), &parts.uri);
+        let (handle, style) = (format!("0.NA/{prefix}"), Style::of(&self.parameters));
+        handles::referral(&handle, elsewhere, style, location)
+    }
+
     fn shown(&self, listing: &Listing<'_>) -> Response<Body> {
         object(StatusCode::OK, Style::of(&self.parameters), listing)
     }
 }
 
 /// `GET /api/handles?prefix=`.
-pub(super) async fn handles(shared: &Arc<Shared>, parts: &Parts) -> Response<Body> {
+pub(super) async fn of_handles(shared: &Arc<Shared>, parts: &Parts) -> Response<Body> {
     let ask = match Ask::begin(shared, parts).await {
         Ok(ask) => ask,
         Err(refused) => return refused,
@@ -261,6 +272,10 @@ pub(super) async fn handles(shared: &Arc<Shared>, parts: &Parts) -> Response<Bod
         Ok(prefix) => prefix,
         Err(refusal) => return ask.refused(refusal),
     };
+    // Whoever serves the prefix has the list, as it has the handles.
+    if let Some(elsewhere) = shared.core.resolver.referral_under(&prefix) {
+        return ask.referred(&prefix, &elsewhere, parts);
+    }
     let (caller, offset, size) = (ask.caller.clone(), ask.offset(), ask.size);
     let read = ask.read(move |registry, listings| {
         let key = Key {

@@ -73,7 +73,7 @@ fn answer(call: &Call, done: StatusCode, result: Result<()>) -> Response<Body> {
                         &handle,
                         &entry,
                         call.style(),
-                        handles::location(&entry, call),
+                        handles::location(&entry, call.prefers_https, &call.uri),
                     )
                 }
                 None => call.refused(refusal),

@@ -63,6 +63,26 @@ fn handles_are_listed_in_pages() {
 }
 
 #[test]
+fn a_delegated_prefix_is_listed_where_it_is_served() {
+    let node = Node::start();
+    let operator = node.operator_token.clone();
+    let referral = node.list(&operator, "prefix=88.118.9&pageSize=2");
+    referral.assert_code(300, 303, "served elsewhere");
+    let body = referral.json();
+    assert_eq!(body["handle"], "0.NA/88.118.9");
+    assert_eq!(body["values"][0]["type"], "HS_SITE");
+    assert_eq!(
+        referral.field("location"),
+        Some("http://192.0.2.7:8000/api/handles?prefix=88.118.9&pageSize=2")
+    );
+    // What is below it, too.
+    node.list(&operator, "prefix=0.NA/88.118.9.1")
+        .assert_code(300, 303, "served elsewhere");
+    node.list(&operator, "prefix=88.118.9&doNotRefer")
+        .assert_code(400, 301, "doNotRefer");
+}
+
+#[test]
 fn listings_are_for_those_who_own_what_is_listed() {
     let node = Node::start();
     let stranger = node.get("/api/handles?prefix=88.118.8");
