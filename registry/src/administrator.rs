@@ -84,6 +84,18 @@ impl AdministratorKey {
     }
 }
 
+impl Caller {
+    /// The administrator that another node vouches for, which keeps its secret key. `None`: by an index
+    /// that does not say which key it was.
+    pub fn vouched(id: &AdminId) -> Option<Self> {
+        let key = ProofKey::Secret(Vec::new());
+        let until = Instant::now() + SHOWN_HOLDS;
+        let named = (id.index != AdminId::ANY_INDEX).then(|| id.clone())?;
+        let administrator = Administrator::new(named, &key, Some(until));
+        Some(Self::Administrator(Arc::new(administrator)))
+    }
+}
+
 /// Who holds a key that is a value registered here, or at another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Administrator {

@@ -4,9 +4,11 @@
 
 use super::Core;
 use super::guesses::{GuessLimits, Guesses};
+use crate::recursion::{Recursion, RecursionError};
 use crate::resolve::{Answer, Filter, Query};
 use idnode_proto::handle::ResponseCode;
 use idnode_proto::handle::admin::AdminId;
+use idnode_proto::handle::body::challenge::VerifyRequest;
 use idnode_registry::administrator::AdministratorKey;
 use idnode_registry::{Caller, Error, Registry};
 use metrics::{Counter, counter};
@@ -126,6 +128,15 @@ impl Proofs {
         self.guesses.allows(id, source)
     }
 
+    /// Counts what others have said of a proof.
+    fn note(&self, id: &AdminId, source: Option<IpAddr>, proven: bool) {
+        let source = source.map(|source| source.to_canonical());
+        match proven {
+            true => self.guesses.proven(id, source),
+            false => self.guesses.failed(id, source),
+        }
+    }
+
     /// Does something with an administrator's key where nobody proves or guesses anything: nothing is
     /// counted, and nobody is too much of a guesser for it.
     pub(super) async fn with_key<T: Send + 'static>(
@@ -186,13 +197,9 @@ impl Core {
         id: &AdminId,
         source: Option<IpAddr>,
     ) -> Result<Option<AdministratorKey>, Unchecked> {
-        let Some(recursion) = &self.recursion else {
+        let Some(recursion) = self.may_be_elsewhere(id, source).await? else {
             return Ok(None);
         };
-        let is_here = self.registry.has_keys_of(&id.handle).unwrap_or(true);
-        if is_here || !self.proofs.allows(id, source) || self.proofs.knows(id).await? {
-            return Ok(None);
-        }
         let query = Query {
             identifier: &id.handle,
             filter: &Filter::default(),
@@ -205,10 +212,65 @@ impl Core {
             return Ok(None);
         };
         let asked = recursion.resolve_anew(&id.handle, &start, 0);
+        match self.answered(asked).await? {
+            Some(Answer::Found(found)) => Ok(AdministratorKey::shown(id, found.values(&query))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whoever has answered a challenge by a secret key that others keep, if they say that the answer
+    /// proves it (RFC 3652 §3.5.3). `None`: the key is not others' to keep.
+    ///
+    /// # Errors
+    /// [`Unchecked::Unknown`]: they say that it does not; else as [`Proofs::check`], or
+    /// [`Unchecked::Away`].
+    pub(super) async fn vouched_elsewhere(
+        &self,
+        id: &AdminId,
+        source: Option<IpAddr>,
+        proof: &VerifyRequest<'_>,
+    ) -> Result<Option<Caller>, Unchecked> {
+        let Some(recursion) = self.may_be_elsewhere(id, source).await? else {
+            return Ok(None);
+        };
+        let here = self.resolver.look_up(&id.handle).await;
+        let here = here.map_err(Unchecked::Registry)?;
+        let Some(start) = recursion.start(&id.handle, &here) else {
+            return Ok(None);
+        };
+        let asked = recursion.verify(&id.handle, &start, proof);
+        let vouched = match self.answered(asked).await? {
+            Some(true) => Caller::vouched(id),
+            _ => None,
+        };
+        self.proofs.note(id, source, vouched.is_some());
+        vouched.map(Some).ok_or(Unchecked::Unknown)
+    }
+
+    /// How others are asked, if an administrator's key may be theirs.
+    async fn may_be_elsewhere(
+        &self,
+        id: &AdminId,
+        source: Option<IpAddr>,
+    ) -> Result<Option<&Recursion>, Unchecked> {
+        let Some(recursion) = &self.recursion else {
+            return Ok(None);
+        };
+        let is_here = self.registry.has_keys_of(&id.handle).unwrap_or(true);
+        if is_here || !self.proofs.allows(id, source) || self.proofs.knows(id).await? {
+            return Ok(None);
+        }
+        Ok(Some(recursion))
+    }
+
+    /// What others answer in the time of a request; `None`: nobody serves the handle, as far as those
+    /// know who would.
+    async fn answered<T>(
+        &self,
+        asked: impl Future<Output = Result<T, RecursionError>>,
+    ) -> Result<Option<T>, Unchecked> {
         match tokio::time::timeout(self.request_deadline, asked).await {
-            Ok(Ok(Answer::Found(found))) => Ok(AdministratorKey::shown(id, found.values(&query))),
-            Ok(Ok(_)) => Ok(None),
-            // Nobody serves it, as far as those know who would.
+            Ok(Ok(answer)) => Ok(Some(answer)),
             Ok(Err(error)) if error.code() == ResponseCode::NOT_RESPONSIBLE => Ok(None),
             Ok(Err(_)) | Err(_) => Err(Unchecked::Away),
         }

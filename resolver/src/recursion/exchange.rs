@@ -28,6 +28,7 @@ pub(super) struct Question<'q> {
     pub(super) request: &'q [u8],
     /// Its number.
     pub(super) id: u32,
+    pub(super) op_code: OpCode,
     /// The handle that it asks for.
     pub(super) handle: &'q str,
 }
@@ -96,6 +97,21 @@ impl Server {
         within: Duration,
     ) -> io::Result<Response> {
         timeout(within, self.ask_on_either(question, within))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Asks it over TCP alone, where the answer is not to be forged by who guesses a number.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrNotAvailable`]: it has no such port; else those of [`Self::ask`].
+    pub(super) async fn ask_over_tcp(
+        &self,
+        question: &Question<'_>,
+        within: Duration,
+    ) -> io::Result<Response> {
+        let port = self.tcp.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        timeout(within, over_tcp((self.address, port).into(), question))
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -185,7 +201,7 @@ fn read(message: &[u8], question: &Question<'_>) -> Option<Response> {
     let response = Response::decode(message).ok()?;
     let (envelope, header) = (&response.envelope, &response.header);
     let is_answer = (envelope.request_id, envelope.session_id) == (question.id, 0)
-        && header.op_code == OpCode::RESOLVE
+        && header.op_code == question.op_code
         && (response.digest.is_none() || response.answers(question.request) == Some(true));
     let is_about_it = match &response.body {
         ResponseBody::Values { handle, .. } => is_same(handle, question.handle),
@@ -225,6 +241,7 @@ mod tests {
         let question = Question {
             request: &request,
             id: 7,
+            op_code: OpCode::RESOLVE,
             handle,
         };
         let is_taken = |to: ReplyTo, handle| read(&answer(&to, handle), &question).is_some();

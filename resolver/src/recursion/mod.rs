@@ -28,7 +28,8 @@ mod way;
 use crate::resolve::{Answer, Missing, Resolver};
 use bytes::Bytes;
 use exchange::Server;
-use idnode_proto::handle::{Response, ResponseCode};
+use idnode_proto::handle::body::challenge::VerifyRequest;
+use idnode_proto::handle::{Response, ResponseBody, ResponseCode};
 use idnode_proto::identifier::{Identifier, Prefix};
 use idnode_registry::prefix::Delegation;
 use idnode_registry::prefix_table::PrefixTable;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use under_way::{Asked, Places, UnderWay};
+use way::Way;
 
 /// Services that one question may pass through, this one among them.
 pub const MAX_HOPS: u8 = 8;
@@ -265,6 +267,36 @@ impl Recursion {
             Err(_) => self.failed.increment(1),
         }
         outcome
+    }
+
+    /// Has whoever serves a handle say whether an answer to a challenge proves a secret key among its
+    /// values (RFC 3652 §3.5.3).
+    ///
+    /// # Errors
+    /// [`RecursionError`].
+    pub async fn verify(
+        &self,
+        identifier: &Identifier,
+        start: &Start<'_>,
+        proof: &VerifyRequest<'_>,
+    ) -> Result<bool, RecursionError> {
+        let place = self.places.take(self.delegate(identifier, start));
+        let _place = place.ok_or(RecursionError::Busy)?;
+        let mut way = Way::new(self, 0);
+        let reached = Box::pin(self.reach(&mut way, identifier, start, &[])).await?;
+        if reached.response.code == ResponseCode::HANDLE_NOT_FOUND {
+            return Ok(false);
+        }
+        let server = reached.server.address;
+        let asked = way.verify(&reached.server, proof).await;
+        let response = asked.map_err(|error| RecursionError::Unreachable {
+            server,
+            cause: error.to_string(),
+        })?;
+        match response.body {
+            ResponseBody::Verified(proven) if response.code == ResponseCode::SUCCESS => Ok(proven),
+            _ => Err(refused(server, response.code, &response)),
+        }
     }
 
     /// Asks, or waits for who asks the same already.

@@ -13,10 +13,15 @@ use idnode_proto::identifier::{Identifier, Prefix};
 pub(super) struct Reached {
     /// That the handle is there, that it is not, or that it has no such values.
     pub(super) response: Response,
+    /// Who has said so.
+    pub(super) server: Server,
     /// Whether it was the best that could be asked; what is answered for want of a better one is
     /// not kept.
     is_settled: bool,
 }
+
+/// What those who were asked have answered.
+type Answered = Result<(Server, Response), RecursionError>;
 
 impl Recursion {
     pub(super) async fn walk(
@@ -66,7 +71,7 @@ impl Recursion {
             keeps_for,
         } = first;
         // What is answered if nobody knows better than who is asked first.
-        let mut otherwise: Option<Result<Response, RecursionError>> = None;
+        let mut otherwise: Option<Answered> = None;
         // Whom a referral has named may be gone, in which case those above need time.
         let mut others = usize::from(self.may_be_gone(&known));
         let mut is_first = true;
@@ -98,6 +103,7 @@ impl Recursion {
                     }
                     return Ok(Reached {
                         response,
+                        server,
                         is_settled: true,
                     });
                 }
@@ -179,16 +185,12 @@ impl Recursion {
     }
 
     /// Those who were asked first do not know: what is answered if nobody knows better.
-    fn past(
-        &self,
-        known: &Known,
-        answered: Result<(Server, Response), RecursionError>,
-    ) -> Option<Result<Response, RecursionError>> {
+    fn past(&self, known: &Known, answered: Answered) -> Option<Answered> {
         match known {
             Known::Nobody => None,
             Known::Service { kept_as, .. } => {
                 self.kept.forget_service(kept_as);
-                Some(answered.map(|(_, response)| response))
+                Some(answered)
             }
             Known::Kept(prefix) => {
                 self.kept.forget_servers(prefix.key());
@@ -196,7 +198,7 @@ impl Recursion {
             }
             Known::Sibling(_) => {
                 self.past_sibling.increment(1);
-                Some(answered.map(|(_, response)| response))
+                Some(answered)
             }
         }
     }
@@ -216,14 +218,12 @@ impl Recursion {
 
 /// What is answered where those above have failed: what was answered before, if they just do not
 /// know.
-fn better(
-    otherwise: Option<Result<Response, RecursionError>>,
-    error: RecursionError,
-) -> Result<Reached, RecursionError> {
+fn better(otherwise: Option<Answered>, error: RecursionError) -> Result<Reached, RecursionError> {
     let otherwise = otherwise.filter(|_| error.is_ignorance());
-    let response = otherwise.unwrap_or(Err(error))?;
+    let (server, response) = otherwise.unwrap_or(Err(error))?;
     Ok(Reached {
         response,
+        server,
         is_settled: false,
     })
 }
@@ -268,11 +268,7 @@ enum Known {
 
 impl Known {
     /// Whether an answer, or that there is none, is a reason to ask others.
-    fn is_outdated(
-        &self,
-        identifier: &Identifier,
-        answered: &Result<(Server, Response), RecursionError>,
-    ) -> bool {
+    fn is_outdated(&self, identifier: &Identifier, answered: &Answered) -> bool {
         match (self, answered) {
             (Self::Nobody, _) | (_, Err(RecursionError::TooDeep)) => false,
             (_, Err(_)) => true,

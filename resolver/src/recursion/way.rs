@@ -3,7 +3,8 @@
 use super::exchange::{Question, Server};
 use super::kept::MAX_SERVERS;
 use super::{MAX_HOPS, Recursion, RecursionError, refused};
-use idnode_proto::handle::{OpFlags, RequestHead, Response, ResponseCode};
+use idnode_proto::handle::body::challenge::VerifyRequest;
+use idnode_proto::handle::{OpCode, OpFlags, RequestHead, Response, ResponseCode};
 use idnode_proto::identifier::Identifier;
 use std::io;
 use std::time::{Duration, Instant};
@@ -99,19 +100,44 @@ impl<'a> Way<'a> {
         if within.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let id = getrandom::u32().map_err(io::Error::other)?;
-        let mut head = RequestHead::new(id);
-        head.flags = OpFlags::PUBLIC_ONLY | OpFlags::REQUEST_DIGEST;
-        head.recursion_count = self.hops;
+        let head = self.head(OpFlags::PUBLIC_ONLY | OpFlags::REQUEST_DIGEST)?;
         let request = head
             .resolve(handle, &[], value_types)
             .map_err(io::Error::other)?;
         let question = Question {
             request: &request,
-            id,
+            id: head.request_id,
+            op_code: OpCode::RESOLVE,
             handle,
         };
         server.ask(&question, within).await
+    }
+
+    /// Has a server say whether an answer to a challenge proves a secret key that it keeps (RFC 3652
+    /// §3.5.3).
+    pub(super) async fn verify(
+        &self,
+        server: &Server,
+        proof: &VerifyRequest<'_>,
+    ) -> io::Result<Response> {
+        let head = self.head(OpFlags::REQUEST_DIGEST)?;
+        let request = head.verify_answer(proof).map_err(io::Error::other)?;
+        let question = Question {
+            request: &request,
+            id: head.request_id,
+            op_code: OpCode::VERIFY_ANSWER,
+            handle: proof.handle,
+        };
+        let within = self.until.saturating_duration_since(Instant::now());
+        server.ask_over_tcp(&question, within).await
+    }
+
+    /// Of a request with a number that nobody can foresee.
+    fn head(&self, flags: OpFlags) -> io::Result<RequestHead> {
+        let mut head = RequestHead::new(getrandom::u32().map_err(io::Error::other)?);
+        head.flags = flags;
+        head.recursion_count = self.hops;
+        Ok(head)
     }
 
     /// Begins to look for a service, on the way to another one if that is not at its end.

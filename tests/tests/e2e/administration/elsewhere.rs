@@ -53,11 +53,10 @@ fn they_prove_the_public_keys_that_it_shows() {
     let mut alice = here.client(&["--key", &private, "--identity", &identity]);
     alice.gets(402, MODIFY, change("88.118.8/shared"));
     assert_eq!(alice.prove()["code"], 1);
-    // Another key is another's; a secret is shown to nobody; who is not there is nobody.
+    // Another key is another's; who is not there is nobody.
     let (other, _) = here.rsa_keys();
     for (key, identity, index) in [
         (["--key", &other], ALICE, 300),
-        (["--secret", "hidden"], ALICE, 301),
         (["--key", &private], "88.119/bob", 300),
     ] {
         let name = format!("{index}:{identity}");
@@ -72,6 +71,57 @@ fn they_prove_the_public_keys_that_it_shows() {
 }
 
 #[test]
+fn it_says_whether_they_have_proven_its_secret_keys() {
+    let there = World::new();
+    there.idctl().active_prefix("88.119", &there.enterprise);
+    let mut registrar = there.logged_in();
+    let keys = json!([
+        [300, "HS_SECKEY", "hidden", PRIVATE],
+        [301, "HS_SECKEY", "unnamed", PRIVATE]
+    ]);
+    registrar.gets(1, CREATE, json!({"handle": ALICE, "values": keys}));
+
+    let here = beside(&there.node);
+    let shared = json!({"handle": "88.118.8/shared", "values": [url(1, "x"), rights(0x0010)]});
+    here.logged_in().gets(1, CREATE, shared);
+    let change = json!({"handle": "88.118.8/shared", "values": [url(1, "by Alice")]});
+    let of = |secret: &str, index: u32| {
+        let name = format!("{index}:{ALICE}");
+        here.client(&["--secret", secret, "--identity", &name])
+    };
+
+    of("hidden", 300).log_in(ALICE, 300);
+    let mut alice = of("hidden", 300);
+    alice.gets(402, MODIFY, change.clone());
+    assert_eq!(alice.prove()["code"], 1);
+    // Proven, and named by no HS_ADMIN value.
+    let mut unnamed = of("unnamed", 301);
+    unnamed.gets(402, MODIFY, change.clone());
+    assert_eq!(unnamed.prove()["code"], 400);
+    // Another's key, no key, and one that does not say which it is.
+    for (secret, index) in [("unnamed", 300), ("hidden", 302), ("hidden", 0)] {
+        let mut nobody = of(secret, index);
+        nobody.gets(402, MODIFY, change.clone());
+        assert_eq!(nobody.prove()["code"], 403, "{index}");
+    }
+    // What is there now is asked for each time.
+    let anew = json!({"handle": ALICE, "values": [[300, "HS_SECKEY", "replaced", PRIVATE]]});
+    registrar.gets(1, MODIFY, anew);
+    for (secret, code) in [("hidden", 403), ("replaced", 1)] {
+        let mut alice = of(secret, 300);
+        alice.gets(402, MODIFY, change.clone());
+        assert_eq!(alice.prove()["code"], code, "{secret}");
+    }
+    // Guesses count here as they do for keys that are here.
+    let guess = || {
+        let mut guesser = of("guess", 300);
+        guesser.gets(402, MODIFY, change.clone());
+        guesser.prove()["code"].as_u64().unwrap()
+    };
+    assert!((0..100).any(|_| guess() == 3), "nobody stops who guesses");
+}
+
+#[test]
 fn without_an_answer_nothing_is_proven() {
     let there = World::new();
     let here = beside(&there.node);
@@ -79,9 +129,12 @@ fn without_an_answer_nothing_is_proven() {
     let (private, _) = here.rsa_keys();
     let identity = format!("300:{ALICE}");
     let mut alice = here.client(&["--key", &private, "--identity", &identity]);
+    let mut with_secret = here.client(&["--secret", "hidden", "--identity", &identity]);
     // Nor guessed: an administrator who tries again and again is not locked out.
-    for _ in 0..40 {
-        alice.gets(402, DELETE, json!({"handle": "88.118.8/shared"}));
-        assert_eq!(alice.prove()["code"], 406);
+    for alice in [&mut alice, &mut with_secret] {
+        for _ in 0..40 {
+            alice.gets(402, DELETE, json!({"handle": "88.118.8/shared"}));
+            assert_eq!(alice.prove()["code"], 406);
+        }
     }
 }

@@ -14,6 +14,7 @@ use idnode_proto::handle::body::challenge::{
 use idnode_proto::handle::{
     OpFlags, ReplyTo, RequestDigest, RequestMessage, ResponseCode, decode_request,
 };
+use idnode_proto::value::types;
 use idnode_registry::administrator::AdministratorKey;
 use idnode_registry::{Caller, Error};
 use std::net::IpAddr;
@@ -151,6 +152,18 @@ impl Answerer {
         let id = AdminId::of(answer.handle, answer.index).map_err(|_| Refused::Wrong)?;
         if pending.log_in.as_ref().is_some_and(|wanted| *wanted != id) {
             return Err(Refused::Wrong);
+        }
+        if answer.key_type.eq_ignore_ascii_case(types::HS_SECKEY) {
+            let proof = VerifyRequest {
+                handle: answer.handle,
+                index: id.index,
+                challenge: pending.challenge.clone(),
+                response: answer.response,
+            };
+            let vouched = self.core.vouched_elsewhere(&id, source, &proof).await?;
+            if let Some(caller) = vouched {
+                return Ok((id, caller));
+            }
         }
         let (challenge, handle) = (pending.challenge.clone(), answer.handle.to_owned());
         let (key_type, response) = (answer.key_type.to_owned(), answer.response.to_vec());
