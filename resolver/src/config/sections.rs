@@ -98,6 +98,8 @@ sections! {
         public_url: String = String::new(), [public_url];
         /// Connections at once.
         max_connections: u32 = 4096, [1 to 1000000 connections];
+        /// Memory for answers of GET /api/handles/{handle}, which are given again while they hold.
+        answer_cache_mib: u32 = 128, [1 to 65536 MiB];
         /// Size of a request's body.
         body_limit_kib: u32 = 1024, [1 to 65536 KiB];
         /// Schemes of the URL values that GET /{identifier} may redirect to; an empty list redirects nowhere.

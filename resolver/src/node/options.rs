@@ -82,6 +82,7 @@ pub(super) fn http_options(
         redirect_schemes: config.http.redirect_schemes.clone(),
         public_url: config.http.public_url.clone(),
         basic_without_tls: config.http.basic_without_tls,
+        answer_cache_bytes: u64::from(config.http.answer_cache_mib) << 20,
         iiidap: config.iiidap.enabled,
         monitor: monitor(config)?,
         ..HttpOptions::new(metrics)

@@ -3,7 +3,7 @@
 
 use super::data::ValueJson;
 use super::request::Parameters;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Response, StatusCode};
 use idnode_proto::handle::ResponseCode;
@@ -161,8 +161,12 @@ pub(super) fn object(
 }
 
 /// A response of the JSON API around a body of [`Answer::body`].
-pub(super) fn with_body(status: StatusCode, style: Style<'_>, body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+pub(super) fn with_body(
+    status: StatusCode,
+    style: Style<'_>,
+    body: impl Into<Bytes>,
+) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.into()));
     *response.status_mut() = status;
     let kind = match style.callback {
         Some(_) => "application/javascript; charset=utf-8",

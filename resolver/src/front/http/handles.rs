@@ -4,12 +4,13 @@
 use super::answer::{Answer, Style, with_body};
 use super::call::{Call, answered};
 use super::deadline::Deadline;
+use super::kept::Keepable;
 use super::refusal::Refusal;
 use super::{Shared, freshness, list, target, write};
 use crate::front::Core;
 use crate::recursion::RecursionError;
-use crate::resolve::{self, Missing, Query, Resolved};
-use axum::body::Body;
+use crate::resolve::{self, Basis, Missing, Query, Resolved};
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderValue};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
@@ -17,9 +18,9 @@ use freshness::Freshness;
 use idnode_proto::handle::ResponseCode;
 use idnode_proto::identifier::Identifier;
 use idnode_proto::value::{ValueRef, Values, encode_values};
-use idnode_registry::Error;
 use idnode_registry::prefix::Delegation;
 use idnode_registry::prefix_table::PrefixEntry;
+use idnode_registry::{Caller, Error};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -79,9 +80,9 @@ pub(super) async fn get(call: &Call, headers: &HeaderMap) -> Response<Body> {
         caller: &call.caller,
         public_only: parameters.public_only.unwrap_or(false),
     };
-    let answer = match resolved(&call.shared, &query, call.deadline).await {
-        Ok(answer) => further(call, answer).await,
-        Err(error) => Err(error.into()),
+    let (answer, basis) = match resolved(&call.shared, &query, call.deadline).await {
+        Ok((answer, basis)) => (further(call, answer).await, basis),
+        Err(error) => (Err(error.into()), None),
     };
     match answer {
         Ok(resolve::Answer::Found(found))
@@ -92,7 +93,11 @@ pub(super) async fn get(call: &Call, headers: &HeaderMap) -> Response<Body> {
                 "publicOnly: false asks for values that this caller may not read",
             ))
         }
-        Ok(resolve::Answer::Found(found)) => values(&handle, &found, &query, style, headers),
+        Ok(resolve::Answer::Found(found)) => {
+            // What an answer of others' rests on this node does not know: it has no basis.
+            let basis = basis.filter(|_| *query.caller == Caller::Stranger);
+            values(&handle, &found, &query, style, headers, basis)
+        }
         Ok(resolve::Answer::Referral(entry)) if parameters.do_not_refer => {
             call.refused(not_referred(&entry))
         }
@@ -153,7 +158,8 @@ pub(super) async fn recursed(
     }
 }
 
-/// The core's answer, from the disk if need be and there is time.
+/// The core's answer, from the disk if need be and there is time; with what it rests on, if that can be
+/// looked at again.
 ///
 /// # Errors
 /// [`Error::Storage`]; [`Error::Unavailable`] when there was no time.
@@ -161,13 +167,13 @@ pub(super) async fn resolved(
     shared: &Shared,
     query: &Query<'_>,
     deadline: Deadline,
-) -> Result<resolve::Answer, Error> {
+) -> Result<(resolve::Answer, Option<Basis>), Error> {
     let resolver = &shared.core.resolver;
-    if let Some(answer) = resolver.try_resolve(query) {
-        return answer;
+    if let Some(answer) = resolver.try_resolve_with_basis(query) {
+        return answer.map(|(answer, basis)| (answer, Some(basis)));
     }
     match deadline.run(shared, resolver.resolve(query)).await {
-        Some(answer) => answer,
+        Some(answer) => answer.map(|answer| (answer, None)),
         None => Err(Error::Unavailable(
             "the store did not answer in time".into(),
         )),
@@ -180,6 +186,7 @@ fn values(
     query: &Query<'_>,
     style: Style<'_>,
     headers: &HeaderMap,
+    basis: Option<Basis>,
 ) -> Response<Body> {
     let shown: Vec<ValueRef<'_>> = found.values(query).collect();
     let code = if shown.is_empty() {
@@ -193,8 +200,9 @@ fn values(
         message: None,
         values: Some(&shown),
     };
-    let Ok(body) = answer.body(style) else {
-        return answer.response(style);
+    let body = match answer.body(style) {
+        Ok(body) => Bytes::from(body),
+        Err(_) => return answer.response(style),
     };
     let entity_tag = freshness::entity_tag(found.version(), &body);
     let mut response = if freshness::is_known(headers, &entity_tag) {
@@ -202,8 +210,12 @@ fn values(
         *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
         unchanged
     } else {
-        with_body(StatusCode::OK, style, body)
+        with_body(StatusCode::OK, style, body.clone())
     };
+    // Of a value that ends at a time the rest is another each time.
+    if let Some(basis) = basis.filter(|_| !found.has_absolute_ttl()) {
+        response.extensions_mut().insert(Keepable { basis, body });
+    }
     Freshness::of(shown.iter()).stamp(&mut response);
     if let Ok(entity_tag) = HeaderValue::try_from(entity_tag) {
         response.headers_mut().insert(header::ETAG, entity_tag);

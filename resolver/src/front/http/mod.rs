@@ -16,6 +16,7 @@
 //! | `answer`, `data`, `input` | the JSON of answers and of typed value data, and JSON that is sent |
 //! | `refusal` | what goes wrong, in the Handle protocol's codes |
 //! | `deadline` | how long a request may take |
+//! | `kept` | answers that are given again as they were |
 //! | `freshness` | entity tags and how long an answer may be kept |
 //! | `redirect`, `target`, `page` | `GET /{identifier}`, which Location is sent, and a page for people |
 //! | `problem` | errors outside the JSON API (RFC 9457) |
@@ -34,6 +35,7 @@ mod handles;
 mod health;
 mod iiidap;
 mod input;
+mod kept;
 mod list;
 mod metrics;
 mod mint;
@@ -56,6 +58,7 @@ mod tls;
 mod write;
 
 use self::iiidap::digest::Digests;
+use self::kept::KeptAnswers;
 use self::list::Listings;
 use self::metrics::Meters;
 pub use self::monitor::Monitor;
@@ -89,6 +92,8 @@ pub struct HttpOptions {
     pub header_timeout: Duration,
     /// Whether a secret key is taken in clear from other machines (`Authorization: Basic`).
     pub basic_without_tls: bool,
+    /// Memory for answers that are kept, bytes.
+    pub answer_cache_bytes: u64,
     /// Whether registration data is told of, below `/iiidap/`.
     pub iiidap: bool,
     /// A connection on which no request began for this long is closed, even if its client is
@@ -110,6 +115,7 @@ impl HttpOptions {
             public_url: String::new(),
             header_timeout: Duration::from_secs(15),
             basic_without_tls: false,
+            answer_cache_bytes: 128 << 20,
             iiidap: true,
             idle_timeout: Duration::from_secs(60),
             metrics,
@@ -124,6 +130,7 @@ struct Shared {
     core: Arc<Core>,
     options: HttpOptions,
     meters: Meters,
+    kept: KeptAnswers,
     listings: Listings,
     sessions: Sessions,
     digests: Digests,
@@ -174,6 +181,7 @@ impl HttpFront {
         let meters = Meters::new();
         let draining = AtomicBool::new(false);
         let shared = Arc::new(Shared {
+            kept: KeptAnswers::new(options.answer_cache_bytes),
             core,
             options,
             meters,

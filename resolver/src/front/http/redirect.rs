@@ -285,7 +285,8 @@ async fn ask(
         caller,
         public_only: false,
     };
-    Ok(resolved(shared, &query, deadline).await?)
+    let (answer, _) = resolved(shared, &query, deadline).await?;
+    Ok(answer)
 }
 
 /// That there is no value to redirect to.

@@ -3,7 +3,7 @@
 use super::peer::Peer;
 use super::problem::Problem;
 use super::{
-    Shared, auth, handles, health, iiidap, list, metrics, monitor, redirect, sessions, site,
+    Shared, auth, handles, health, iiidap, kept, list, metrics, monitor, redirect, sessions, site,
 };
 use crate::front::unread::Unread;
 use crate::measure;
@@ -75,6 +75,17 @@ pub(super) async fn answer(
     mut request: hyper::Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
+    let key = kept::key(&request, &peer);
+    let repeated = key.and_then(|key| {
+        let resolver = &shared.core.resolver;
+        shared.kept.repeat(key, resolver, &peer, began)
+    });
+    if let Some(mut response) = repeated {
+        shared.meters.answered(response.status(), began);
+        allow_everybody(&mut response);
+        return Ok(response);
+    }
+    let key = key.map(|key| key.as_bytes().into());
     let is_head = request.method() == Method::HEAD;
     let is_of_operation = OF_OPERATION.contains(&request.uri().path());
     request.extensions_mut().insert(peer.clone());
@@ -96,6 +107,22 @@ pub(super) async fn answer(
     if !is_of_operation {
         shared.meters.answered(response.status(), began);
     }
+    if let Some(key) = key {
+        shared.kept.keep(key, &mut response);
+    }
+    allow_everybody(&mut response);
+    let is_challenged = response.headers().contains_key(header::WWW_AUTHENTICATE);
+    if response.status() == StatusCode::UNAUTHORIZED && !is_challenged {
+        auth::challenge(&shared, &peer, &mut response);
+    }
+    if is_head {
+        strip_body(&mut response);
+    }
+    Ok(response)
+}
+
+/// What all answers say to browsers: any page may read them, as what they say they are.
+fn allow_everybody(response: &mut Response<Body>) {
     let headers = response.headers_mut();
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -109,14 +136,6 @@ pub(super) async fn answer(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    let is_challenged = response.headers().contains_key(header::WWW_AUTHENTICATE);
-    if response.status() == StatusCode::UNAUTHORIZED && !is_challenged {
-        auth::challenge(&shared, &peer, &mut response);
-    }
-    if is_head {
-        strip_body(&mut response);
-    }
-    Ok(response)
 }
 
 /// What is answered whatever the path leads to.

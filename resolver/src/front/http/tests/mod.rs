@@ -7,6 +7,7 @@
 )]
 
 mod bounds;
+mod kept;
 mod listings;
 mod login;
 mod operation;
