@@ -1,5 +1,5 @@
-//! Who writes and for whom, kept decoded from one group to the next: every command asks for its caller's
-//! credential and its prefix's enterprise, and nobody but the writer changes them.
+//! What every command asks for, kept from one group to the next: its caller's credential, its prefix's
+//! enterprise, counters. Nobody but the writer changes them.
 
 use crate::Result;
 use crate::credential::Credential;
@@ -14,11 +14,13 @@ use std::sync::Arc;
 /// Most of each kind; beyond it all of a kind are forgotten.
 const MOST: usize = 1_024;
 
-/// Committed credentials and enterprises.
+/// Committed credentials, enterprises and counters.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     credentials: Kept<Credential>,
     enterprises: Kept<Enterprise>,
+    /// Rows of [`Family::Statistics`], which change with nearly every group.
+    counters: RefCell<HashMap<Bytes, Bytes>>,
 }
 
 impl Known {
@@ -32,14 +34,36 @@ impl Known {
         self.enterprises.get(store, Family::Enterprises, key)
     }
 
-    /// Forgets what is about to change.
-    pub fn forget(&self, mutations: &[Mutation]) {
+    /// The committed counters under this key.
+    pub fn counters(&self, store: &Store, key: &[u8]) -> Result<Option<Bytes>> {
+        if let Some(row) = self.counters.borrow().get(key) {
+            return Ok(Some(row.clone()));
+        }
+        store.get(Family::Statistics, key)
+    }
+
+    /// Goes on from what is about to be committed. If that fails, nothing is asked for any more.
+    pub fn follow(&self, mutations: &[Mutation]) {
         for of_family in mutations.chunk_by(|a, b| a.family == b.family) {
             match of_family.first().map(|mutation| mutation.family) {
                 Some(Family::Credentials) => self.credentials.clear(),
                 Some(Family::Enterprises) => self.enterprises.clear(),
+                Some(Family::Statistics) => self.count(of_family),
                 _ => {}
             }
+        }
+    }
+
+    fn count(&self, rows: &[Mutation]) {
+        let mut counters = self.counters.borrow_mut();
+        if counters.len() + rows.len() > MOST {
+            counters.clear();
+        }
+        for row in rows {
+            match &row.value {
+                Some(value) => counters.insert(row.key.clone(), value.clone()),
+                None => counters.remove(&row.key),
+            };
         }
     }
 }

@@ -103,6 +103,7 @@ impl<'a> Txn<'a> {
     pub fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>> {
         match self.written(family, key) {
             Some(written) => Ok(written.cloned()),
+            None if family == Family::Statistics => self.known.counters(self.store, key),
             None => self.store.get(family, key),
         }
     }

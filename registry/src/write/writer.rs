@@ -175,7 +175,7 @@ impl Writer {
         }
         let (entries, mutations, room) = txn.finish();
         *overlay = room;
-        known.forget(&mutations);
+        known.follow(&mutations);
         if !mutations.is_empty()
             && let Err(error) = self.log.append(head, &entries, mutations)
         {

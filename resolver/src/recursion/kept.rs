@@ -10,8 +10,10 @@ use moka::sync::Cache;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bounds of the time an answer is kept, whatever its values say, seconds.
-const TTL_S: std::ops::RangeInclusive<u32> = 1..=86_400;
+/// An answer is kept no longer, whatever its values say, seconds.
+const MAX_TTL_S: u32 = 86_400;
+/// Bounds of the time that servers are kept, whatever the referral says, seconds.
+const SERVERS_TTL_S: std::ops::RangeInclusive<u32> = 1..=MAX_TTL_S;
 /// How long it is kept that a handle is not registered, seconds.
 const NEGATIVE_TTL_S: u32 = 30;
 /// Servers kept of one prefix.
@@ -70,7 +72,7 @@ impl Remote {
     }
 
     fn new(answer: Answer, weight: usize, lasts_s: u32) -> Self {
-        let lasts_s = lasts_s.clamp(*TTL_S.start(), *TTL_S.end());
+        let lasts_s = lasts_s.min(MAX_TTL_S);
         Self {
             answer,
             origin: 0,
@@ -91,7 +93,7 @@ pub(super) struct Served {
 
 impl Served {
     fn for_s(servers: Arc<[Server]>, ttl_s: u32) -> Self {
-        let lasts_s = ttl_s.clamp(*TTL_S.start(), *TTL_S.end());
+        let lasts_s = ttl_s.clamp(*SERVERS_TTL_S.start(), *SERVERS_TTL_S.end());
         let lasts = Duration::from_secs(lasts_s.into());
         Self {
             servers,
@@ -158,8 +160,12 @@ impl Kept {
         (kept.origin == origin && is_spelled_so).then_some(kept.answer)
     }
 
+    /// Keeps an answer, unless it is to be asked for each time (a TTL of 0).
     pub(super) fn keep(&self, key: &[u8], remote: Remote) {
-        self.answers.insert(key.into(), remote);
+        match remote.lasts.is_zero() {
+            true => self.answers.invalidate(key),
+            false => self.answers.insert(key.into(), remote),
+        }
     }
 
     pub(super) fn servers(&self, prefix: &[u8]) -> Option<Arc<[Server]>> {
@@ -191,5 +197,31 @@ impl Kept {
     /// They do not serve for it any more.
     pub(super) fn forget_service(&self, key: &[u8]) {
         self.services.invalidate(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use idnode_proto::value::Ttl;
+
+    #[test]
+    fn what_is_to_be_asked_for_each_time_is_not_kept() {
+        let kept = Kept::new(1 << 20);
+        let lasting = |ttl_s| {
+            let value = Value {
+                ttl: Ttl::RelativeS(ttl_s),
+                ..Value::new(1, "URL", "x")
+            };
+            Remote::values(&[value], 1_700_000_000)
+        };
+        let is_kept = || kept.answer(b"key", 0, "key").is_some();
+        kept.keep(b"key", lasting(0));
+        assert!(!is_kept());
+        kept.keep(b"key", lasting(60));
+        assert!(is_kept());
+        // Nor is what was answered before it.
+        kept.keep(b"key", lasting(0));
+        assert!(!is_kept());
     }
 }
