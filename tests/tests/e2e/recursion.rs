@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use idnode_tests::api::CODES;
 use idnode_tests::node::{Addresses, DataDir, Node};
-use idnode_tests::run::{Idctl, python_client, success};
+use idnode_tests::run::{Idctl, curl, python_client, success};
 use serde_json::Value;
 
 /// The services of these tests are on the loopback, which recursion keeps away from otherwise.
@@ -118,6 +118,37 @@ fn a_delegated_handle_is_asked_for_and_kept() {
             "{lost}"
         );
     }
+}
+
+#[test]
+fn what_others_have_changed_is_answered_at_once_where_it_is_not_to_be_kept() {
+    let (here, there) = (City::new(&LOOPBACK), City::new(&[]));
+    there.serves("88.118.9");
+    here.delegates("88.118.9", &there, &["udp", "tcp"]);
+    let value = |url: &str| format!("1:URL:ttl=0=https://there.example/{url}");
+    let create = ["identifier", "create", "88.118.9/A", "--value"];
+    there
+        .idctl()
+        .json(&[&create[..], &[&value("one")]].concat());
+    let over_http = || {
+        let url = here.node.http("/api/handles/88.118.9/A?recurse");
+        let (status, _, body) = curl(&url, &[]);
+        assert_eq!(status, 200, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        body["values"][0]["data"]["value"].clone()
+    };
+    for _ in 0..3 {
+        assert_eq!(over_http(), "https://there.example/one");
+    }
+    let update = ["identifier", "update", "88.118.9/A", "--value"];
+    there
+        .idctl()
+        .json(&[&update[..], &[&value("two")]].concat());
+    assert_eq!(over_http(), "https://there.example/two");
+    assert_eq!(
+        urls(&here.recurse("88.118.9/A")),
+        ["https://there.example/two"]
+    );
 }
 
 #[test]

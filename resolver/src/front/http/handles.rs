@@ -81,7 +81,11 @@ pub(super) async fn get(call: &Call, headers: &HeaderMap) -> Response<Body> {
         public_only: parameters.public_only.unwrap_or(false),
     };
     let (answer, basis) = match resolved(&call.shared, &query, call.deadline).await {
-        Ok((answer, basis)) => (further(call, answer).await, basis),
+        Ok((answer, basis)) => {
+            // What others answer in place of it rests on what this node does not know.
+            let basis = basis.filter(|_| matches!(answer, resolve::Answer::Found(_)));
+            (further(call, answer).await, basis)
+        }
         Err(error) => (Err(error.into()), None),
     };
     match answer {
@@ -94,7 +98,6 @@ pub(super) async fn get(call: &Call, headers: &HeaderMap) -> Response<Body> {
             ))
         }
         Ok(resolve::Answer::Found(found)) => {
-            // What an answer of others' rests on this node does not know: it has no basis.
             let basis = basis.filter(|_| *query.caller == Caller::Stranger);
             values(&handle, &found, &query, style, headers, basis)
         }
