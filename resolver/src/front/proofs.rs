@@ -197,7 +197,7 @@ impl Core {
         id: &AdminId,
         source: Option<IpAddr>,
     ) -> Result<Option<AdministratorKey>, Unchecked> {
-        let Some(recursion) = self.may_be_elsewhere(id, source).await? else {
+        let Some((recursion, here)) = self.may_be_elsewhere(id, source).await? else {
             return Ok(None);
         };
         let query = Query {
@@ -206,8 +206,6 @@ impl Core {
             caller: &Caller::Stranger,
             public_only: true,
         };
-        let here = self.resolver.look_up(&id.handle).await;
-        let here = here.map_err(Unchecked::Registry)?;
         let Some(start) = recursion.start(&id.handle, &here) else {
             return Ok(None);
         };
@@ -230,11 +228,9 @@ impl Core {
         source: Option<IpAddr>,
         proof: &VerifyRequest<'_>,
     ) -> Result<Option<Caller>, Unchecked> {
-        let Some(recursion) = self.may_be_elsewhere(id, source).await? else {
+        let Some((recursion, here)) = self.may_be_elsewhere(id, source).await? else {
             return Ok(None);
         };
-        let here = self.resolver.look_up(&id.handle).await;
-        let here = here.map_err(Unchecked::Registry)?;
         let Some(start) = recursion.start(&id.handle, &here) else {
             return Ok(None);
         };
@@ -247,12 +243,13 @@ impl Core {
         vouched.map(Some).ok_or(Unchecked::Unknown)
     }
 
-    /// How others are asked, if an administrator's key may be theirs.
+    /// How others are asked, if an administrator's key may be theirs, and what is known of its handle
+    /// here.
     async fn may_be_elsewhere(
         &self,
         id: &AdminId,
         source: Option<IpAddr>,
-    ) -> Result<Option<&Recursion>, Unchecked> {
+    ) -> Result<Option<(&Recursion, Answer)>, Unchecked> {
         let Some(recursion) = &self.recursion else {
             return Ok(None);
         };
@@ -260,7 +257,8 @@ impl Core {
         if is_here || !self.proofs.allows(id, source) || self.proofs.knows(id).await? {
             return Ok(None);
         }
-        Ok(Some(recursion))
+        let here = self.resolver.look_up(&id.handle).await;
+        Ok(Some((recursion, here.map_err(Unchecked::Registry)?)))
     }
 
     /// What others answer in the time of a request; `None`: nobody serves the handle, as far as those

@@ -261,7 +261,10 @@ impl Recursion {
         start: &Start<'_>,
         hops: u8,
     ) -> Outcome {
-        let outcome = self.ask(identifier, start, hops).await;
+        self.counted(self.ask(identifier, start, hops).await)
+    }
+
+    fn counted<T>(&self, outcome: Result<T, RecursionError>) -> Result<T, RecursionError> {
         match outcome {
             Ok(_) => self.asked.increment(1),
             Err(_) => self.failed.increment(1),
@@ -275,6 +278,15 @@ impl Recursion {
     /// # Errors
     /// [`RecursionError`].
     pub async fn verify(
+        &self,
+        identifier: &Identifier,
+        start: &Start<'_>,
+        proof: &VerifyRequest<'_>,
+    ) -> Result<bool, RecursionError> {
+        self.counted(self.have_verified(identifier, start, proof).await)
+    }
+
+    async fn have_verified(
         &self,
         identifier: &Identifier,
         start: &Start<'_>,
