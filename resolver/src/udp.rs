@@ -183,9 +183,8 @@ fn local_of(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<IpAddr> {
 }
 
 /// Sockets, each with a thread of its own, where so many are configured; 0: for half the cores, at least
-/// one. The kernel works about as long on receiving a datagram as this node on answering it, and a
-/// thread that shares its core with that, or with a client on the same machine, finds short batches, which
-/// cost more a datagram and wait for the scheduler.
+/// one. A thread that shares its core with others, such as clients on the same machine, finds short
+/// batches, which cost more a datagram, and waits for the scheduler.
 pub fn threads(configured: usize) -> usize {
     match configured {
         0 => thread::available_parallelism().map_or(1, |cores| (usize::from(cores) / 2).max(1)),
