@@ -57,6 +57,13 @@ enum Of<'a> {
     Pair(u64, &'a AdminId),
 }
 
+/// A proof that others are asked about.
+#[derive(Debug)]
+#[must_use = "what they say of it is to be counted"]
+pub(super) struct Sent {
+    is_counted: bool,
+}
+
 /// Counts of failures, and who has not failed.
 #[derive(Debug)]
 pub(super) struct Guesses {
@@ -87,7 +94,7 @@ impl Guesses {
         let allowed = limit == 0
             || match source {
                 Some(source) => self.allows_from(source, id, limit),
-                None => self.failed_nowhere.counted(id, 0) < limit,
+                None => self.failed_nowhere.counted(Of::Administrator(id), 0) < limit,
             };
         if !allowed {
             self.at_bound.increment(1);
@@ -114,16 +121,52 @@ impl Guesses {
 
     /// Counts a proof that did not hold.
     pub(super) fn failed(&self, id: &AdminId, source: Option<IpAddr>) {
+        let count = |rates: &Rates, of: Of<'_>| _ = rates.count(of, 1);
+        self.in_each(id, source, count);
+    }
+
+    /// Counts a proof that others are asked about, before they answer: of those that are sent at once no
+    /// more go out than may fail. Who has proven its key of late is not counted before it fails.
+    pub(super) fn sent(&self, id: &AdminId, source: Option<IpAddr>) -> Sent {
+        let is_known = source.is_some_and(|source| self.has_proven(id, network_of(source)));
+        if !is_known {
+            self.failed(id, source);
+        }
+        Sent {
+            is_counted: !is_known,
+        }
+    }
+
+    /// Notes what others have said of a proof; `None`: nothing.
+    pub(super) fn judged(
+        &self,
+        sent: Sent,
+        id: &AdminId,
+        source: Option<IpAddr>,
+        proven: Option<bool>,
+    ) {
+        let is_wrong = proven == Some(false);
+        match sent.is_counted {
+            false if is_wrong => self.failed(id, source),
+            true if !is_wrong => self.in_each(id, source, |rates, of| rates.uncount(of, 1)),
+            _ => {}
+        }
+        if proven == Some(true) {
+            self.proven(id, source);
+        }
+    }
+
+    /// Where failures of an administrator's are counted that come from there.
+    fn in_each(&self, id: &AdminId, source: Option<IpAddr>, act: impl Fn(&Rates, Of<'_>)) {
         let Some(source) = source else {
-            self.failed_nowhere.count(id, 1);
-            return;
+            return act(&self.failed_nowhere, Of::Administrator(id));
         };
         let network = network_of(source);
         if !self.is_exempt(source) {
-            self.failed.count(Of::Network(network), 1);
+            act(&self.failed, Of::Network(network));
         }
-        self.failed.count(Of::Pair(network, id), 1);
-        self.failed.count(Of::Administrator(id), 1);
+        act(&self.failed, Of::Pair(network, id));
+        act(&self.failed, Of::Administrator(id));
     }
 
     /// Notes one that did.
@@ -255,6 +298,38 @@ mod tests {
             guesses.failed(&own, from("203.0.113.1"));
         }
         assert!(!guesses.allows(&own, from("203.0.113.1")));
+    }
+
+    #[test]
+    fn of_proofs_that_are_sent_at_once_no_more_go_out_than_may_fail() {
+        let own = id("300:0.NA/88.118.8");
+        for source in [from("198.51.100.1"), from("192.0.2.1"), None] {
+            let guesses = guesses(3);
+            let sent = [(); 3].map(|()| {
+                assert!(guesses.allows(&own, source));
+                guesses.sent(&own, source)
+            });
+            assert!(!guesses.allows(&own, source), "from {source:?}");
+            // Unanswered, and wrong.
+            let [unheard, wrong, right] = sent;
+            guesses.judged(unheard, &own, source, None);
+            guesses.judged(wrong, &own, source, Some(false));
+            let sent = guesses.sent(&own, source);
+            assert!(!guesses.allows(&own, source));
+            guesses.judged(sent, &own, source, Some(false));
+            assert!(!guesses.allows(&own, source));
+            guesses.judged(right, &own, source, Some(true));
+            assert!(guesses.allows(&own, source));
+        }
+        // Whose key is known there waits for nobody.
+        let (guesses, source) = (guesses(3), from("198.51.100.1"));
+        guesses.proven(&own, source);
+        let sent = [(); 10].map(|()| guesses.sent(&own, source));
+        assert!(guesses.allows(&own, source));
+        for sent in sent {
+            guesses.judged(sent, &own, source, Some(false));
+        }
+        assert!(!guesses.allows(&own, source));
     }
 
     #[test]

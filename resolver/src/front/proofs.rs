@@ -128,15 +128,6 @@ impl Proofs {
         self.guesses.allows(id, source)
     }
 
-    /// Counts what others have said of a proof.
-    fn note(&self, id: &AdminId, source: Option<IpAddr>, proven: bool) {
-        let source = source.map(|source| source.to_canonical());
-        match proven {
-            true => self.guesses.proven(id, source),
-            false => self.guesses.failed(id, source),
-        }
-    }
-
     /// Does something with an administrator's key where nobody proves or guesses anything: nothing is
     /// counted, and nobody is too much of a guesser for it.
     pub(super) async fn with_key<T: Send + 'static>(
@@ -234,12 +225,21 @@ impl Core {
         let Some(start) = recursion.start(&id.handle, &here) else {
             return Ok(None);
         };
+        // Those that were sent at once may have been counted since.
+        if !self.proofs.allows(id, source) {
+            return Err(Unchecked::Guessing);
+        }
+        let (guesses, source) = (&self.proofs.guesses, source.map(|it| it.to_canonical()));
+        let sent = guesses.sent(id, source);
         let asked = recursion.verify(&id.handle, &start, proof);
-        let vouched = match self.answered(asked).await? {
-            Some(true) => Caller::vouched(id),
+        let answered = self.answered(asked).await;
+        let vouched = match &answered {
+            Ok(Some(true)) => Caller::vouched(id),
             _ => None,
         };
-        self.proofs.note(id, source, vouched.is_some());
+        let proven = answered.is_ok().then_some(vouched.is_some());
+        guesses.judged(sent, id, source, proven);
+        answered?;
         vouched.map(Some).ok_or(Unchecked::Unknown)
     }
 

@@ -98,7 +98,23 @@ impl Rates {
         }
     }
 
-    /// The same in a place that one thing alone has, or has for as long as its tag is there.
+    /// Takes back so much of what was counted of something, if it was counted in this window.
+    pub(super) fn uncount(&self, thing: impl Hash, amount: u32) {
+        let hash = self.hasher.hash_one(thing);
+        let Some(place) = self.places.get(hash as usize % PLACES) else {
+            return;
+        };
+        let this = ((hash >> 48) as u16, self.window());
+        let less = |packed| {
+            let now = Place::unpack(packed);
+            let count = now.count.saturating_sub(amount);
+            ((now.tag, now.window) == this).then(|| Place { count, ..now }.pack())
+        };
+        // `Err`: it is not counted there any more.
+        let _ = place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// [`Self::count`] in a place that one thing alone has, or has for as long as its tag is there.
     pub(super) fn count_in(&self, place: &AtomicU64, tag: u16, amount: u32) -> u32 {
         let window = self.window();
         let more = |packed| {

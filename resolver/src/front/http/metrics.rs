@@ -29,6 +29,8 @@ pub(super) struct Meters {
     missing: Counter,
     deleted: Counter,
     failed: Counter,
+    /// Answers that were kept.
+    pub(super) repeated: Counter,
     latency_us: Histogram,
     /// Bounds that were hit.
     pub(super) bounds: BoundHits,
@@ -66,6 +68,7 @@ impl Meters {
             missing: outcome("missing"),
             deleted: outcome("deleted"),
             failed: outcome("failed"),
+            repeated: counter!("idnode_http_kept_answers_total"),
             latency_us: histogram!("idnode_request_latency_us", "front" => "http"),
             bounds: BoundHits {
                 connections: bound("http_connections"),

@@ -82,6 +82,7 @@ pub(super) async fn answer(
     });
     if let Some(mut response) = repeated {
         shared.meters.answered(response.status(), began);
+        shared.meters.repeated.increment(1);
         allow_everybody(&mut response);
         return Ok(response);
     }

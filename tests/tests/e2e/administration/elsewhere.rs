@@ -7,7 +7,13 @@ const ALICE: &str = "88.119/alice";
 
 /// A world in which 88.119 is served by another node.
 fn beside(there: &Node) -> World {
-    let here = World::with(DataDir::init(), &["handle.recursion_deny="]);
+    beside_with(there, &[])
+}
+
+/// The same with further keys of the configuration.
+fn beside_with(there: &Node, settings: &[&str]) -> World {
+    let settings = [&["handle.recursion_deny="], settings].concat();
+    let here = World::with(DataDir::init(), &settings);
     let idctl = here.idctl();
     idctl.active_prefix("88.119", &here.enterprise);
     let service = format!("127.0.0.1,tcp:{}", there.at.handle.port());
@@ -119,6 +125,36 @@ fn it_says_whether_they_have_proven_its_secret_keys() {
         guesser.prove()["code"].as_u64().unwrap()
     };
     assert!((0..100).any(|_| guess() == 3), "nobody stops who guesses");
+}
+
+#[test]
+fn of_guesses_at_once_no_more_go_there_than_may_fail() {
+    let there = World::new();
+    there.idctl().active_prefix("88.119", &there.enterprise);
+    let keys = json!([[300, "HS_SECKEY", "hidden", PRIVATE]]);
+    let mut registrar = there.logged_in();
+    registrar.gets(1, CREATE, json!({"handle": ALICE, "values": keys}));
+
+    let here = beside_with(&there.node, &["limits.failed_proofs_per_minute=5"]);
+    let identity = format!("300:{ALICE}");
+    let mut guessers: Vec<Client> = (0..16)
+        .map(|n| here.client(&["--secret", &format!("guess {n}"), "--identity", &identity]))
+        .collect();
+    for guesser in &mut guessers {
+        guesser.gets(402, DELETE, json!({"handle": "88.118.8/none"}));
+    }
+    let codes: Vec<u64> = std::thread::scope(|threads| {
+        let proofs: Vec<_> = guessers
+            .iter_mut()
+            .map(|guesser| threads.spawn(|| guesser.prove()["code"].as_u64().unwrap()))
+            .collect();
+        proofs.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let (wrong, unheard): (Vec<u64>, Vec<u64>) = codes.iter().partition(|code| **code == 403);
+    // As many as may fail in a minute, and in two if one ends meanwhile.
+    assert!((5..=10).contains(&wrong.len()), "{codes:?}");
+    assert!(unheard.iter().all(|code| *code == 3), "{codes:?}");
+    assert!(!unheard.is_empty(), "{codes:?}");
 }
 
 #[test]
