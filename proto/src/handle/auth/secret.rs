@@ -28,6 +28,8 @@ pub const KEY_BITS: u32 = 160;
 /// The most iterations that a client may make a server do, for each 160 bits of the derived key:
 /// about 20 ms of one core.
 pub const MAX_ITERATIONS: u32 = 100_000;
+/// The shortest derived key, bits: all shorter ones could be tried, without the secret.
+pub const MIN_KEY_BITS: u32 = 128;
 /// The longest derived key, bits.
 pub const MAX_KEY_BITS: u32 = 512;
 /// The longest salt, bytes.
@@ -52,7 +54,7 @@ impl Derivation<'_> {
         let blocks = self.key_bits.div_ceil(KEY_BITS);
         let work = u64::from(self.iterations) * u64::from(blocks);
         let fits = self.key_bits.is_multiple_of(8)
-            && (1..=MAX_KEY_BITS).contains(&self.key_bits)
+            && (MIN_KEY_BITS..=MAX_KEY_BITS).contains(&self.key_bits)
             && (1..=u64::from(MAX_ITERATIONS)).contains(&work)
             && self.salt.len() <= MAX_SALT_LEN;
         fits.then_some(()).ok_or(ProofError::Work)

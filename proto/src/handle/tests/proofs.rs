@@ -305,7 +305,9 @@ fn the_client_does_not_choose_how_long_the_server_works() {
     assert_eq!(check(MAX_ITERATIONS, 168), ProofError::Work);
     assert_eq!(check(u32::MAX, 160), ProofError::Work);
     assert_eq!(check(0, 160), ProofError::Work);
-    for key_bits in [0, 7, 520, u32::MAX] {
+    assert_eq!(check(1, 128), ProofError::Wrong);
+    // Of a short one all could be tried, whatever the secret is.
+    for key_bits in [0, 7, 8, 64, 120, 520, u32::MAX] {
         assert_eq!(check(1, key_bits), ProofError::Work);
     }
 }
