@@ -13,7 +13,7 @@ mod values;
 use crate::credential::Credential;
 use crate::layout::{Family, decode_value};
 use crate::prefix::PrefixRecord;
-use crate::{Caller, Error, Registry, Result};
+use crate::{Caller, Error, Registry, Result, unknown_credential};
 use bytes::Bytes;
 use idnode_proto::handle::AdminPermissions;
 use idnode_proto::handle::admin::AdminId;
@@ -227,8 +227,7 @@ impl Registry {
             return Ok(None);
         };
         let credential: Credential = decode_value(&stored)?;
-        let holds = holds_name(&self.committed(), &credential, &id.handle)?;
-        Ok(holds.then_some(credential))
+        Ok(holds(&self.committed(), &credential)?.then_some(credential))
     }
 
     /// Err if what the caller proved once would prove nothing now: the credential was revoked,
@@ -251,13 +250,11 @@ impl Registry {
         let stored = self.store().get(Family::Credentials, id.as_bytes())?;
         let found: Option<Credential> = stored.map(|s| decode_value(&s)).transpose()?;
         match found {
-            Some(found) if !found.revoked => {
+            Some(found) if holds(&self.committed(), &found)? => {
                 self.valid.note(id, changes);
                 Ok(())
             }
-            _ => Err(Error::Unauthenticated(
-                "the credential is not known, or revoked".into(),
-            )),
+            _ => Err(unknown_credential()),
         }
     }
 
@@ -322,18 +319,16 @@ pub(crate) fn prefix_of_handle(
     }
 }
 
-/// Whether a credential for an administrator of `handle` is good for that: it is not revoked, and
-/// an enterprise that took the name for itself still owns the handle. What the operator gave
-/// holds until it is revoked.
-pub(crate) fn holds_name(
-    handles: &impl Handles,
-    credential: &Credential,
-    handle: &Identifier,
-) -> Result<bool> {
-    let taken = (credential.administrator.as_ref()).is_some_and(|record| record.taken_by_owner);
-    if credential.revoked || !taken {
+/// Whether a credential is good for anything: it is not revoked, and an enterprise that took the name of
+/// an administrator for itself still owns the handle. What the operator gave holds until it is revoked.
+pub(crate) fn holds(handles: &impl Handles, credential: &Credential) -> Result<bool> {
+    let administrator = credential.administrator.as_ref();
+    let Some(taken) = administrator.filter(|record| record.taken_by_owner) else {
         return Ok(!credential.revoked);
+    };
+    if credential.revoked {
+        return Ok(false);
     }
-    let prefix = prefix_of_handle(handles, handle)?;
+    let prefix = prefix_of_handle(handles, &taken.id()?.handle)?;
     Ok(prefix.is_some_and(|prefix| Some(prefix.enterprise) == credential.enterprise))
 }

@@ -55,6 +55,11 @@ pub use registry::{CommitObserver, HashedName, Options, Registry, Submission};
 /// A place in the change log, from 1 up without gaps; also the version of what it wrote.
 pub type Sequence = u64;
 
+/// That a credential proves nothing, or nothing any more.
+pub(crate) fn unknown_credential() -> Error {
+    Error::Unauthenticated("the credential is not known, or revoked".into())
+}
+
 /// Milliseconds since the Unix epoch, now.
 pub(crate) fn now_ms() -> u64 {
     std::time::SystemTime::now()

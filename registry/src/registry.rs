@@ -16,7 +16,7 @@ use crate::store::{Mutation, Store, StoreOptions, Tiered};
 use crate::upward::{Journal, takeover};
 use crate::valid::Valid;
 use crate::write::{Endorser, Held, Writer, WriterHandle};
-use crate::{Caller, Error, Result, Sequence, layout};
+use crate::{Caller, Error, Result, Sequence, layout, unknown_credential};
 use arc_swap::ArcSwapOption;
 use idnode_proto::identifier::{Identifier, Prefix};
 use parking_lot::Mutex;
@@ -226,14 +226,13 @@ impl Registry {
     /// Who a token belongs to. Errors: [`Error::Unauthenticated`].
     pub fn authenticate(&self, token: &str) -> Result<Caller> {
         let (id, secret) = split_token(token)?;
-        let unknown = || Error::Unauthenticated("the credential is not known, or revoked".into());
         let stored = self
             .store
             .get(Family::Credentials, id.as_bytes())?
-            .ok_or_else(unknown)?;
+            .ok_or_else(unknown_credential)?;
         let found: Credential = decode_value(&stored)?;
         if !found.accepts(secret) {
-            return Err(unknown());
+            return Err(unknown_credential());
         }
         Ok(found.caller())
     }

@@ -58,7 +58,7 @@ fn a_failed_log_ends_writing_and_not_reading() {
         let Err(Error::Unavailable(reason)) = failed else {
             panic!("{failed:?}");
         };
-        assert!(reason.contains("the disk is gone"), "{reason}");
+        assert!(reason.contains("the log has failed"), "{reason}");
 
         // The log would take it now: what it holds is not known.
         for _ in 0..3 {
@@ -120,8 +120,27 @@ fn a_refusal_is_no_answer_before_what_it_rests_on_is_durable() {
         let Err(Error::Unavailable(reason)) = answer else {
             panic!("{answers:?}");
         };
-        assert!(reason.contains("the disk is gone"), "{reason}");
+        assert!(reason.contains("the log has failed"), "{reason}");
     }
+}
+
+/// Whatever ends the writer: nobody is told that all is well.
+#[test]
+fn a_writer_that_panics_ends_writing() {
+    let mut node = Node::with_prefixes(&["88.118.8"]);
+    let append: Box<Append> = Box::new(|_, _, _, _| panic!("a fault of its own"));
+    node.reopen_over(|dir| open_altered(dir, append, Arc::new(())));
+    assert!(node.registry().takes_writes());
+    for _ in 0..2 {
+        let refused = node.try_write(create("88.118.8/a", "1")).unwrap_err();
+        assert_eq!(refused.reason(), "UNAVAILABLE");
+    }
+    let began = std::time::Instant::now();
+    while node.registry().takes_writes() {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        std::thread::yield_now();
+    }
+    assert!(node.prefix("88.118.8").is_ok());
 }
 
 #[test]

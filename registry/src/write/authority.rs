@@ -65,6 +65,11 @@ impl Authority {
         }
     }
 
+    /// Whether there are changes of a value that it does not allow.
+    pub fn is_bound(&self, value: &ValueRef<'_>) -> bool {
+        self.is_administrator() || self.require_touchable(value).is_err()
+    }
+
     /// Whether it is an administrator's.
     pub fn is_administrator(&self) -> bool {
         matches!(self, Self::Administrator { .. })

@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::enterprises;
 use super::txn::Txn;
-use crate::administrator::{administrator_key, holds_name, prefix_of_handle};
+use crate::administrator::{administrator_key, holds, prefix_of_handle};
 use crate::change::Change;
 use crate::credential::Credential;
 use crate::enterprise::{EnterpriseId, bounded};
@@ -50,7 +50,7 @@ fn claim(txn: &mut Txn<'_>, caller: &Caller, id: &AdminId, credential: &str) -> 
     if let Some(holder) = txn.get(Family::CredentialsByAdministrator, &key)? {
         let holder: Option<Credential> = txn.get_message(Family::Credentials, &holder)?;
         if let Some(holder) = holder
-            && holds_name(txn, &holder, &id.handle)?
+            && holds(txn, &holder)?
         {
             return Err(Error::exists(Object::Administrator, id));
         }

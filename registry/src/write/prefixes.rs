@@ -51,6 +51,7 @@ fn applicant(txn: &Txn<'_>, caller: &Caller, prefix: &Prefix) -> Result<Enterpri
                 administrator: administrator.name().to_owned(),
                 name: format!("prefix {prefix}"),
             },
+            _ if txn.prefix(prefix.key())?.is_some() => exists(prefix),
             _ => Error::Denied(format!(
                 "prefix {prefix} is below none that is registered here, so that it is not known \
                  for whom it is: idctl prefix apply says so"
@@ -81,6 +82,14 @@ fn above(
     Ok(None)
 }
 
+/// The error of applying for what is there.
+fn exists(prefix: &Prefix) -> Error {
+    Error::Exists {
+        object: Object::Prefix,
+        name: prefix.to_string(),
+    }
+}
+
 fn register(
     txn: &mut Txn<'_>,
     caller: &Caller,
@@ -91,10 +100,7 @@ fn register(
     enterprises::get(txn, enterprise)?;
     let key = Bytes::copy_from_slice(prefix.key());
     if txn.prefix(&key)?.is_some() {
-        return Err(Error::Exists {
-            object: Object::Prefix,
-            name: prefix.to_string(),
-        });
+        return Err(exists(prefix));
     }
     require_outside_others(txn, caller, enterprise, prefix)?;
     let mut meter = Meter::default();

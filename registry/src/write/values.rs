@@ -102,8 +102,8 @@ impl ValueChange {
         let mut added = self.set.clone();
         for old in existing.iter() {
             match find(&self.set, old.index()) {
-                // Nothing an administrator needs a right for.
-                Some(new) if authority.is_administrator() && same_content(&old, new) => {
+                // Nothing an administrator needs a right for, nor what a value is protected from.
+                Some(new) if authority.is_bound(&old) && same_content(&old, new) => {
                     added.retain(|value| value.index != old.index());
                     values.push(old.to_owned());
                 }

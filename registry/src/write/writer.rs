@@ -4,6 +4,7 @@ use super::idempotency::{self, Idempotency};
 use super::known::Known;
 use super::txn::Overlay;
 use super::{Command, Held, Outcome, Receipt, Txn};
+use crate::administrator::holds;
 use crate::change::{Change, LogEntry, PrefixChange};
 use crate::layout::Family;
 use crate::log::ChangeLog;
@@ -12,7 +13,7 @@ use crate::prefix_table::PrefixTable;
 use crate::registry::CommitObserver;
 use crate::store::Store;
 use crate::valid::Valid;
-use crate::{Caller, Error, Result, Sequence, now_ms};
+use crate::{Caller, Error, Result, Sequence, now_ms, unknown_credential};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -100,6 +101,11 @@ impl Submitted {
     }
 }
 
+/// What there is to say to clients; the rest is the operator's to know.
+fn log_failed() -> Error {
+    Error::Unavailable("the log has failed; restart the node".into())
+}
+
 fn closed() -> Error {
     Error::Unavailable("the node is shutting down".into())
 }
@@ -123,13 +129,27 @@ pub(crate) struct Writer {
     pub valid: Arc<Valid>,
 }
 
+/// Says that nothing is written any more when its thread ends otherwise than it should.
+struct ToldIfPanicked(Arc<AtomicBool>);
+
+impl Drop for ToldIfPanicked {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+}
+
 impl Writer {
     /// Starts the thread. It ends when every handle is gone and the queue is empty.
     pub fn start(self, queue: usize) -> Result<(WriterHandle, std::thread::JoinHandle<()>)> {
         let (requests, inbox) = mpsc::channel(queue);
         let thread = std::thread::Builder::new()
             .name("registry-writer".into())
-            .spawn(move || self.run(inbox))
+            .spawn(move || {
+                let _told = ToldIfPanicked(self.poisoned.clone());
+                self.run(inbox);
+            })
             .map_err(|e| Error::Storage(format!("no writer thread: {e}")))?;
         Ok((WriterHandle { requests }, thread))
     }
@@ -155,8 +175,7 @@ impl Writer {
         // Whether the failed group is in the log is unknown until the log is opened again: the
         // state that a further command would be checked against is not known either.
         if self.poisoned.load(Ordering::Acquire) {
-            let error = Error::Unavailable("the log has failed; restart the node".into());
-            return refuse_all(group, &error);
+            return refuse_all(group, &log_failed());
         }
         let head = match self.log.head() {
             Ok(head) => head,
@@ -179,9 +198,10 @@ impl Writer {
         if !mutations.is_empty()
             && let Err(error) = self.log.append(head, &entries, mutations)
         {
-            tracing::error!(%error, head, "commit failed");
+            // First, for whatever becomes of the rest.
             self.poisoned.store(true, Ordering::Release);
-            let error = Error::Unavailable(error.to_string());
+            tracing::error!(%error, head, "commit failed");
+            let error = log_failed();
             return answer_all(answers.into_iter().map(|(to, _)| (to, Err(error.clone()))));
         }
         let accepted = answers.iter().filter(|(_, answer)| answer.is_ok()).count();
@@ -196,12 +216,14 @@ impl Writer {
         for entry in entries {
             match &entry.change {
                 Some(Change::Prefix(PrefixChange {
-                    record,
-                    removed: true,
-                    ..
-                })) => self.prefixes.remove(&record.key),
-                Some(Change::Prefix(PrefixChange { record, .. })) => {
-                    self.prefixes.put(record.clone());
+                    record, removed, ..
+                })) => {
+                    match removed {
+                        true => self.prefixes.remove(&record.key),
+                        false => self.prefixes.put(record.clone()),
+                    }
+                    // Whose a handle is says its prefix.
+                    self.valid.changed();
                 }
                 Some(Change::Enterprise(enterprise)) => self.names.put(enterprise),
                 Some(Change::Credential(_)) => self.valid.changed(),
@@ -294,18 +316,16 @@ impl Writer {
     }
 }
 
-/// Err if the caller's credential has been revoked since it was shown. What an administrator may
+/// Err if the caller's credential has been revoked since it was shown, or proves nothing any more. What an administrator may
 /// do is asked for anew with every command anyway; the node's own caller has no credential.
 fn require_unrevoked(txn: &Txn<'_>, caller: &Caller) -> Result<()> {
     let (Caller::Operator { credential } | Caller::Enterprise { credential, .. }) = caller else {
         return Ok(());
     };
-    let found = txn.credential(credential)?;
-    if found.is_some_and(|found| found.revoked) {
-        let reason = "the credential is not known, or revoked";
-        return Err(Error::Unauthenticated(reason.into()));
+    match txn.credential(credential)? {
+        Some(found) if !holds(txn, &found)? => Err(unknown_credential()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn refuse_all(group: Vec<Request>, error: &Error) {

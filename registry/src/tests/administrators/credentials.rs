@@ -76,6 +76,40 @@ fn whoever_proves_it_is_the_enterprise() {
 }
 
 #[test]
+fn a_name_that_its_owner_took_is_good_for_as_long_as_the_handle_is_its_own() {
+    let node = Node::with_prefixes(&[HOME, AWAY]);
+    let name = "300:0.NA/88.118.9";
+    let owner = holder(EnterpriseId(1));
+    let made = Command::AddCredential(credential(Some(1), name));
+    node.write_as(&owner, None, made).unwrap();
+    let caller = node.administrator(name);
+    node.registry().require_valid(&caller).unwrap();
+    node.try_as(&caller, create(&format!("{HOME}/1"), "x"))
+        .unwrap();
+    for action in [
+        PrefixAction::Suspend,
+        PrefixAction::MarkForDeletion,
+        PrefixAction::Remove,
+    ] {
+        node.registry().require_valid(&caller).unwrap();
+        node.write(step(AWAY, action));
+    }
+    // Who has proven it before is nobody now, too.
+    let valid = node.registry().require_valid(&caller);
+    assert!(matches!(valid, Err(Error::Unauthenticated(_))), "{valid:?}");
+    let refused = node.try_as(&caller, create(&format!("{HOME}/2"), "x"));
+    assert!(
+        matches!(refused, Err(Error::Unauthenticated(_))),
+        "{refused:?}"
+    );
+    assert!(node.registry().administrator(&id(name)).unwrap().is_none());
+    // Nor when somebody else has the prefix.
+    let other = node.enterprise("two");
+    node.activate(AWAY, other);
+    assert!(node.registry().require_valid(&caller).is_err());
+}
+
+#[test]
 fn an_operator_s_administrator_is_the_operator() {
     let node = node();
     node.write(Command::AddCredential(credential(None, OTHER)));
