@@ -55,6 +55,8 @@ where
     let lines = fmt()
         .with_env_filter(filter)
         .with_writer(writer)
+        // It would be told where the line itself could not be written, and by a panic.
+        .log_internal_errors(false)
         .with_ansi(is_coloured);
     Ok(match config.format {
         LogFormat::Text => Box::new(lines.finish()),

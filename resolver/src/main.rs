@@ -53,7 +53,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("idnode: {error}");
+            // Where it cannot be said, the exit code says it.
+            let _ = writeln!(io::stderr(), "idnode: {error}");
             ExitCode::FAILURE
         }
     }

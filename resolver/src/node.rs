@@ -2,6 +2,7 @@
 //! what the configuration says to each, `upkeep` what it does beside serving.
 
 mod error;
+mod open_files;
 pub(crate) mod options;
 mod upkeep;
 
@@ -138,6 +139,7 @@ impl Node {
         registry: Arc<Registry>,
         cache: Arc<HotCache>,
     ) -> Result<Self, NodeError> {
+        let config = &open_files::fitted(config);
         // Before the fronts: they take their metrics' handles when they are made.
         let metrics = install_metrics()?;
         let zones = Zones::parse(

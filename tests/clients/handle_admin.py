@@ -367,7 +367,8 @@ class Client:
             response = response[:-1] + bytes([response[-1] ^ 1])
         body = sized(kind) + sized(handle.encode()) + struct.pack(">I", int(index)) + sized(response)
         session = command.get("session", session)
-        return self.send({"op": 200, "body": body.hex(), "session": session})
+        proof = {"op": 200, "body": body.hex(), "session": session, "encrypt": command.get("encrypt")}
+        return self.send(proof)
 
     def take_key(self, command):
         """Reads the session's key out of the body of a set-up's answer."""

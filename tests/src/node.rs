@@ -107,7 +107,7 @@ impl Addresses {
     }
 
     /// As `idnode run` prints them.
-    fn parse(line: &str) -> Option<Self> {
+    pub fn parse(line: &str) -> Option<Self> {
         let line: Value = serde_json::from_str(line).ok()?;
         let at = |front: &str| line.get(front)?.as_str()?.parse().ok();
         Some(Self {

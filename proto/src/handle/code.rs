@@ -73,6 +73,11 @@ codes! { OpCode:
 }
 
 impl OpCode {
+    /// Whether it is a step to a session's key, before which nothing can be encrypted.
+    pub fn begins_session(self) -> bool {
+        matches!(self, Self::SESSION_SETUP | Self::SESSION_EXCHANGE_KEY)
+    }
+
     /// Whether it is served over connections alone: changes, since no challenge is answered reliably
     /// over datagrams; lists, which take many messages; log-ins, which are a connection's.
     pub fn needs_connection(self) -> bool {

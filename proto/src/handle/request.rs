@@ -322,7 +322,10 @@ fn header_fault(header: &Header, session_id: u32, transport: Transport) -> Optio
         Some(RequestFault::UnknownOperation(op_code))
     } else if transport == Transport::Udp && op_code.needs_connection() {
         Some(RequestFault::OverUdp(op_code))
-    } else if header.flags.contains(OpFlags::ENCRYPT) && session_id == 0 {
+    } else if header.flags.contains(OpFlags::ENCRYPT)
+        && session_id == 0
+        && !op_code.begins_session()
+    {
         Some(RequestFault::Encrypted)
     } else {
         None

@@ -33,7 +33,7 @@ sections! {
         block_cache_mib: u32 = 512, [8 to 1048576 MiB];
         /// What is written before it moves from memory to files; a start after a crash replays as much.
         write_buffer_mib: u32 = 64, [1 to 4096 MiB];
-        /// Files of the registry held open at once.
+        /// Files of the registry held open at once. Connections have what the process's limit of open files leaves beside them: where that is less than the fronts' limits together, each takes so much fewer, and the log says how many.
         max_open_files: u32 = 512, [64 to 1000000 files];
         /// Writes that may share one synced batch.
         group_commit_max: u32 = 512, [1 to 65536 writes];

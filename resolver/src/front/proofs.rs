@@ -202,7 +202,7 @@ impl Core {
         };
         let asked = recursion.resolve_anew(&id.handle, &start, 0);
         match self.answered(asked).await? {
-            Some(Answer::Found(found)) => Ok(AdministratorKey::shown(id, found.values(&query))),
+            Answer::Found(found) => Ok(AdministratorKey::shown(id, found.values(&query))),
             _ => Ok(None),
         }
     }
@@ -234,7 +234,7 @@ impl Core {
         let asked = recursion.verify(&id.handle, &start, proof);
         let answered = self.answered(asked).await;
         let vouched = match &answered {
-            Ok(Some(true)) => Caller::vouched(id),
+            Ok(true) => Caller::vouched(id),
             _ => None,
         };
         let proven = answered.is_ok().then_some(vouched.is_some());
@@ -261,15 +261,20 @@ impl Core {
         Ok(Some((recursion, here.map_err(Unchecked::Registry)?)))
     }
 
-    /// What others answer in the time of a request; `None`: nobody serves the handle, as far as those
-    /// know who would.
+    /// What others answer in the time of a request.
+    ///
+    /// # Errors
+    /// [`Unchecked::Unknown`]: nobody serves the handle, as far as those know who would, which says
+    /// nothing of the proof; [`Unchecked::Away`].
     async fn answered<T>(
         &self,
         asked: impl Future<Output = Result<T, RecursionError>>,
-    ) -> Result<Option<T>, Unchecked> {
+    ) -> Result<T, Unchecked> {
         match tokio::time::timeout(self.request_deadline, asked).await {
-            Ok(Ok(answer)) => Ok(Some(answer)),
-            Ok(Err(error)) if error.code() == ResponseCode::NOT_RESPONSIBLE => Ok(None),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) if error.code() == ResponseCode::NOT_RESPONSIBLE => {
+                Err(Unchecked::Unknown)
+            }
             Ok(Err(_)) | Err(_) => Err(Unchecked::Away),
         }
     }

@@ -1,10 +1,10 @@
 //! Bodies that nobody has read to their end when the answer is there. A client that is still
-//! sending over HTTP/2 takes the end of its stream for a failure, whatever was answered, so what
-//! is left is read first. Over HTTP/1.1 it is not: a client that waits for `100 Continue` must not
-//! be told to send what is not wanted.
+//! sending takes the end of its stream, or connection, for a failure, whatever was answered, so what
+//! is left is read first. Not from a client that waits for `100 Continue`: it must not be told to send
+//! what is not wanted. Where something is left even so, the connection ends, and the answer says that.
 
 use axum::body::Body;
-use axum::http::Version;
+use axum::http::{Version, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
 use parking_lot::Mutex;
@@ -17,18 +17,25 @@ use std::time::Duration;
 const DISCARDED_BYTES: usize = 256 << 10;
 
 /// Where a request's body comes back to.
-pub(super) struct Unread(Option<Arc<Mutex<Option<Incoming>>>>);
+pub(super) struct Unread {
+    back: Option<Arc<Mutex<Option<Incoming>>>>,
+    /// Its client waits to be told to send it.
+    is_withheld: bool,
+}
 
 impl Unread {
-    /// Of a request that has a body over HTTP/2.
+    /// Of a request.
     pub(super) fn of(request: &hyper::Request<Incoming>) -> Self {
-        let wanted = request.version() == Version::HTTP_2 && !request.body().is_end_stream();
-        Self(wanted.then(Arc::default))
+        let is_http2 = request.version() == Version::HTTP_2;
+        Self {
+            back: (!request.body().is_end_stream()).then(Arc::default),
+            is_withheld: !is_http2 && request.headers().contains_key(header::EXPECT),
+        }
     }
 
     /// The body for who may read it.
     pub(super) fn lend(&self, body: Incoming) -> Body {
-        match &self.0 {
+        match &self.back {
             None => Body::new(body),
             Some(back) => Body::new(Lent {
                 body: Some(body),
@@ -39,30 +46,36 @@ impl Unread {
 
     /// Takes back what nobody was shown.
     pub(super) fn leave(&self, body: Incoming) {
-        if let Some(back) = &self.0 {
+        if let Some(back) = &self.back {
             *back.lock() = Some(body);
         }
     }
 
-    /// Reads what is left, up to a point.
-    pub(super) async fn discard(&self, limit: Duration) {
-        let left = self.0.as_ref().and_then(|back| back.lock().take());
-        if let Some(body) = left.filter(|body| !body.is_end_stream()) {
-            let _ = tokio::time::timeout(limit, discard(body)).await;
+    /// Reads what is left, up to a point; whether that was all.
+    pub(super) async fn discard(&self, limit: Duration) -> bool {
+        let left = self.back.as_ref().and_then(|back| back.lock().take());
+        match left.filter(|body| !body.is_end_stream()) {
+            None => true,
+            Some(_) if self.is_withheld => false,
+            Some(body) => tokio::time::timeout(limit, discard(body)).await == Ok(true),
         }
     }
 }
 
-/// Reads what is left of a body, up to a point.
-pub(super) async fn discard(mut body: Incoming) {
+/// Reads what is left of a body, up to a point; whether that was all.
+pub(super) async fn discard(mut body: Incoming) -> bool {
     let mut left = DISCARDED_BYTES;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return false;
+        };
         let length = frame.data_ref().map_or(0, Bytes::len);
         match left.checked_sub(length) {
             Some(rest) => left = rest,
-            None => return,
+            None => return false,
         }
     }
+    true
 }
 
 /// A body that is given back by who drops it.

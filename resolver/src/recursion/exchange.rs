@@ -14,10 +14,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-/// How long a datagram's answer is waited for at most, each time it is sent.
-const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(700)];
+/// How long a datagram's answer is waited for at most, each time it is sent; the last time as long as
+/// there is.
+const WAITS: [Duration; 3] = [
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+    Duration::MAX,
+];
 /// The same as parts of the time that there is for datagrams, in tenths.
-const WAIT_TENTHS: [u32; 2] = [3, 7];
+const WAIT_TENTHS: [u32; 3] = [3, 7, 10];
+/// How long is waited for datagrams at most where there is TCP, too.
+const BEFORE_TCP: Duration = Duration::from_secs(1);
 /// Room for one datagram, bytes; none that belongs to an answer is longer.
 const RECEIVE_BYTES: usize = 4 * MAX_DATAGRAM_LEN;
 
@@ -87,7 +94,7 @@ impl Server {
         self.udp == Some(port) || self.tcp == Some(port)
     }
 
-    /// Asks it. Where it has both transports, half of the time is for the second.
+    /// Asks it. Where it has both transports, at least half of the time is for the second.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`], or why it cannot be reached.
@@ -122,7 +129,10 @@ impl Server {
         within: Duration,
     ) -> io::Result<Response> {
         if let Some(port) = self.udp {
-            let for_udp = within / if self.tcp.is_some() { 2 } else { 1 };
+            let for_udp = match self.tcp {
+                Some(_) => (within / 2).min(BEFORE_TCP),
+                None => within,
+            };
             let answer = over_udp((self.address, port).into(), question, for_udp).await;
             match (answer, self.tcp) {
                 (Ok(Some(response)), _) => return Ok(response),
@@ -154,7 +164,11 @@ async fn over_udp(
     let mut piece = Vec::with_capacity(MAX_DATAGRAM_LEN);
     let began = Instant::now();
     for (most, tenths) in WAITS.into_iter().zip(WAIT_TENTHS) {
-        let wait = most.min(within * tenths / 10);
+        let left = within.saturating_sub(began.elapsed());
+        let wait = most.min(within * tenths / 10).min(left);
+        if wait.is_zero() {
+            break;
+        }
         for datagram in datagrams(question.request) {
             piece.clear();
             datagram.encode(&mut piece);

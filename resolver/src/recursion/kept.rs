@@ -103,17 +103,39 @@ impl Served {
     }
 }
 
-struct AsLongAsTheySay;
+/// What is kept for a time of its own.
+trait Lasting {
+    fn lasts(&self) -> Duration;
+}
 
-impl Expiry<Box<[u8]>, Remote> for AsLongAsTheySay {
-    fn expire_after_create(&self, _: &Box<[u8]>, kept: &Remote, _: Instant) -> Option<Duration> {
-        Some(kept.lasts)
+impl Lasting for Remote {
+    fn lasts(&self) -> Duration {
+        self.lasts
     }
 }
 
-impl Expiry<Box<[u8]>, Served> for AsLongAsTheySay {
-    fn expire_after_create(&self, _: &Box<[u8]>, kept: &Served, _: Instant) -> Option<Duration> {
-        Some(kept.lasts)
+impl Lasting for Served {
+    fn lasts(&self) -> Duration {
+        self.lasts
+    }
+}
+
+struct AsLongAsTheySay;
+
+impl<V: Lasting> Expiry<Box<[u8]>, V> for AsLongAsTheySay {
+    fn expire_after_create(&self, _: &Box<[u8]>, kept: &V, _: Instant) -> Option<Duration> {
+        Some(kept.lasts())
+    }
+
+    // What takes another's place would otherwise last as long as that.
+    fn expire_after_update(
+        &self,
+        _: &Box<[u8]>,
+        kept: &V,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(kept.lasts())
     }
 }
 
@@ -205,16 +227,36 @@ mod tests {
     use super::*;
     use idnode_proto::value::Ttl;
 
+    fn lasting(ttl_s: u32) -> Remote {
+        let value = Value {
+            ttl: Ttl::RelativeS(ttl_s),
+            ..Value::new(1, "URL", "x")
+        };
+        Remote::values(&[value], 1_700_000_000)
+    }
+
+    #[test]
+    fn what_takes_another_s_place_lasts_as_long_as_itself() {
+        let (kept, key) = (Kept::new(1 << 20), b"key");
+        kept.keep(key, lasting(3_600));
+        kept.keep(key, lasting(1));
+        kept.keep_servers(key, Arc::new([]), 3_600);
+        kept.keep_servers(key, Arc::new([]), 1);
+        kept.keep_service(key.as_slice().into(), Arc::new([]), 3_600);
+        kept.keep_service(key.as_slice().into(), Arc::new([]), 1);
+        std::thread::sleep(Duration::from_millis(1_100));
+        assert!(kept.answer(key, 0, "key").is_none());
+        assert!(kept.servers(key).is_none() && kept.service(key).is_none());
+        // Nor less long.
+        kept.keep(key, lasting(1));
+        kept.keep(key, lasting(3_600));
+        std::thread::sleep(Duration::from_millis(1_100));
+        assert!(kept.answer(key, 0, "key").is_some());
+    }
+
     #[test]
     fn what_is_to_be_asked_for_each_time_is_not_kept() {
         let kept = Kept::new(1 << 20);
-        let lasting = |ttl_s| {
-            let value = Value {
-                ttl: Ttl::RelativeS(ttl_s),
-                ..Value::new(1, "URL", "x")
-            };
-            Remote::values(&[value], 1_700_000_000)
-        };
         let is_kept = || kept.answer(b"key", 0, "key").is_some();
         kept.keep(b"key", lasting(0));
         assert!(!is_kept());

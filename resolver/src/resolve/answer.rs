@@ -90,6 +90,15 @@ impl Resolved {
             .any(|value| !self.may_read(query.caller, &value) && wanted.has(&value))
     }
 
+    /// How long ago others have answered this, seconds: their values may be kept for that much less. 0 of
+    /// what is registered here.
+    pub fn age_s(&self, now_s: u64) -> u32 {
+        let is_of_others = self.record.version == 0;
+        let since_s = self.record.updated_at_ms / 1_000;
+        let age_s = now_s.saturating_sub(since_s);
+        u32::try_from(age_s).map_or(u32::MAX, |age_s| if is_of_others { age_s } else { 0 })
+    }
+
     /// Whether the TTL of a value depends on the time.
     pub fn has_absolute_ttl(&self) -> bool {
         let mut values = self.record.values();

@@ -685,6 +685,11 @@ fn prefixes_are_homed_and_unhomed() {
             let fields = json!({"handle": listed, "flags": flags});
             let list = owner.send(LIST, fields);
             assert_eq!(list["code"], code, "{listed}: {list}");
+            // What was asked with the request holds after a challenge.
+            let mut challenged = world.client(&["--secret", "open sesame"]);
+            let fields = json!({"handle": listed, "flags": flags});
+            challenged.gets(402, LIST, fields);
+            assert_eq!(challenged.prove()["code"], code, "{listed}");
         }
     }
     owner.gets(1, HOME, prefix);

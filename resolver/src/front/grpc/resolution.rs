@@ -224,6 +224,6 @@ fn shown_record(resolved: &Resolved, query: &Query<'_>) -> api::Record {
         created_at: timestamp(resolved.created_at_ms()),
         updated_at: timestamp(resolved.updated_at_ms()),
         // An answer without values has no TTL to go by: it is not to be kept.
-        ttl_s: ttl_s.unwrap_or(0),
+        ttl_s: ttl_s.unwrap_or(0).saturating_sub(resolved.age_s(now_s)),
     }
 }

@@ -51,6 +51,7 @@ impl Answerer {
             self.error(&question.to, ResponseCode::VALUES_NOT_FOUND, text, scratch);
             return Outcome::NoValues;
         }
+        let ttl_s = ttl_s.saturating_sub(resolved.age_s(now_s));
         let mut reply = self.reply(&question.to, expiration_s(ttl_s, now_s));
         if question.trusted {
             reply.flags = reply.flags | OpFlags::TRUSTED_RESULT;

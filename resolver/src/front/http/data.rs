@@ -1,9 +1,10 @@
 //! Handle values in JSON, in the shape of the Handle System's HTTP API: data is text where it
 //! is text, typed where the type is known, base64 otherwise.
 
+use super::input;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use idnode_proto::handle::site::{HashOption, Interface, InterfaceProtocol, Server, Site};
-use idnode_proto::handle::{Admin, decode_value_list};
+use idnode_proto::handle::{Admin, decode_value_list, encode_value_list};
 use idnode_proto::value::{Permissions, Ttl, ValueRef, types};
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
@@ -89,29 +90,44 @@ enum Data<'a> {
 }
 
 impl<'a> Data<'a> {
+    /// Typed where that says all that there is.
     fn of(value: &ValueRef<'a>) -> Self {
         let data = value.data();
         let typed = match value.value_type() {
             types::HS_ADMIN => Admin::decode(data)
                 .ok()
+                .filter(|admin| admin.encode() == data)
                 .map(|admin| Self::Admin(admin.into())),
-            types::HS_SITE | types::HS_SITE_PREFIX | types::HS_NA_DELEGATE => {
-                Site::decode(data).ok().map(|site| Self::Site(site.into()))
+            types::HS_SITE | types::HS_SITE_PREFIX | types::HS_NA_DELEGATE => (Site::decode(data)
+                .ok())
+            .map(|site| Self::Site(site.into()))
+            .filter(|shown| shown.is_read_as(data)),
+            types::HS_VLIST => decode_value_list(data)
+                .ok()
+                .filter(|list| encode_value_list(list) == data)
+                .map(|list| {
+                    Self::Vlist(
+                        list.into_iter()
+                            .map(|r| ReferenceJson {
+                                index: r.index,
+                                handle: r.handle,
+                            })
+                            .collect(),
+                    )
+                }),
+            types::HS_PUBKEY => {
+                (KeyJson::of(data).map(Self::Key)).filter(|shown| shown.is_read_as(data))
             }
-            types::HS_VLIST => decode_value_list(data).ok().map(|list| {
-                Self::Vlist(
-                    list.into_iter()
-                        .map(|r| ReferenceJson {
-                            index: r.index,
-                            handle: r.handle,
-                        })
-                        .collect(),
-                )
-            }),
-            types::HS_PUBKEY => KeyJson::of(data).map(Self::Key),
             _ => None,
         };
         typed.unwrap_or_else(|| Self::untyped(data))
+    }
+
+    /// Whether who writes what is shown writes these bytes: signatures are over them.
+    fn is_read_as(&self, data: &[u8]) -> bool {
+        let shown = serde_json::to_vec(self).ok();
+        let read = shown.and_then(|shown| input::data(&shown).ok());
+        read.is_some_and(|read| read == data)
     }
 
     /// Text without control characters other than those of lines is text.

@@ -41,6 +41,14 @@ impl Freshness {
         }
     }
 
+    /// That of what has been kept for so long already, seconds.
+    pub(super) fn aged(self, age_s: u32) -> Self {
+        Self {
+            max_age_s: self.max_age_s.saturating_sub(age_s),
+            ..self
+        }
+    }
+
     /// That of what must be asked for again each time.
     pub(super) fn stale(self) -> Self {
         Self {

@@ -7,6 +7,7 @@ use super::deadline::Deadline;
 use super::kept::Keepable;
 use super::refusal::Refusal;
 use super::{Shared, freshness, list, target, write};
+use crate::clock;
 use crate::front::Core;
 use crate::recursion::RecursionError;
 use crate::resolve::{self, Basis, Missing, Query, Resolved};
@@ -219,7 +220,9 @@ fn values(
     if let Some(basis) = basis.filter(|_| !found.has_absolute_ttl()) {
         response.extensions_mut().insert(Keepable { basis, body });
     }
-    Freshness::of(shown.iter()).stamp(&mut response);
+    Freshness::of(shown.iter())
+        .aged(found.age_s(clock::now_s()))
+        .stamp(&mut response);
     if let Ok(entity_tag) = HeaderValue::try_from(entity_tag) {
         response.headers_mut().insert(header::ETAG, entity_tag);
     }
@@ -322,14 +325,16 @@ pub(super) fn absence(
             (ResponseCode::NOT_RESPONSIBLE, message)
         }
         Missing::PrefixNotActive(state) => {
-            let name = core.registry.prefixes().governing(identifier).map_or_else(
-                || {
-                    identifier
-                        .prefix()
-                        .map_or_else(String::new, |prefix| prefix.canonical())
-                },
-                |entry| name_of(&entry),
-            );
+            // Of `0.NA/<prefix>` that prefix.
+            let described = identifier.prefix_handle();
+            let governing = || core.registry.prefixes().governing(identifier);
+            let name = match (described, governing()) {
+                (Some(prefix), _) => prefix.canonical(),
+                (None, Some(entry)) => name_of(&entry),
+                (None, None) => {
+                    (identifier.prefix()).map_or_else(String::new, |prefix| prefix.canonical())
+                }
+            };
             (
                 ResponseCode::NOT_RESPONSIBLE,
                 format!("prefix: {name} is {}", state.label()),

@@ -328,6 +328,15 @@ impl<'de> Deserialize<'de> for DataJson {
     }
 }
 
+/// The bytes that data of a value's means: text, or an object with `format` and `value`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn data(json: &[u8]) -> Result<Vec<u8>, String> {
+    let data: DataJson = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    data.read().map_err(|fault| fault.to_string())
+}
+
 /// What is wrong with data.
 enum DataFault {
     /// It is JSON of another shape than its format has.

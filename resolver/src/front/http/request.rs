@@ -69,6 +69,8 @@ pub(super) struct ParameterError {
 pub(super) struct Parameters {
     /// `type` and `index`, each as often as it occurs.
     pub(super) filter: Filter,
+    /// `index=`, which names none: no write guesses which were meant.
+    pub(super) empty_index: bool,
     /// `index=various`: whatever indexes the values have (writes only).
     pub(super) various: bool,
     /// `overwrite`: what is there is replaced (writes only).
@@ -97,138 +99,140 @@ pub(super) struct Parameters {
     pub(super) callback: Option<String>,
 }
 
+/// Those that mean something here.
+const NAMES: [&str; 14] = [
+    "type",
+    "index",
+    "overwrite",
+    "mintNewSuffix",
+    "prefix",
+    "page",
+    "pageSize",
+    "publicOnly",
+    "doNotRefer",
+    "recurse",
+    "noredirect",
+    "locatt",
+    "pretty",
+    "callback",
+];
+
 impl Parameters {
     /// Reads a query (`application/x-www-form-urlencoded`).
     pub(super) fn parse(query: Option<&str>) -> Result<Self, ParameterError> {
         let mut parameters = Self::default();
         for pair in query.unwrap_or_default().split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match name {
-                "type" => push(&mut parameters.filter.types, "type", value, |text| {
-                    Ok(text.into_owned())
-                })?,
-                "index" if value != "various" => {
-                    push(&mut parameters.filter.indexes, "index", value, |text| {
-                        text.parse()
-                            .map_err(|_| format!("{} is no value index", Quoted::new(&text)))
-                    })?
-                }
-                "index" if value == "various" => parameters.various = true,
-                "overwrite" => parameters.overwrite = Some(flag("overwrite", value)?),
-                "mintNewSuffix" => parameters.mint = flag("mintNewSuffix", value)?,
-                "prefix" => parameters.prefix = Some(form_decoded("prefix", value)?.into_owned()),
-                "page" => parameters.page = Some(number("page", value)?),
-                "pageSize" => parameters.page_size = page_size(value)?,
-                "publicOnly" => parameters.public_only = Some(flag("publicOnly", value)?),
-                "doNotRefer" => parameters.do_not_refer = flag("doNotRefer", value)?,
-                "recurse" => parameters.recurse = flag("recurse", value)?,
-                "noredirect" => parameters.no_redirect = flag("noredirect", value)?,
-                "locatt" => parameters.locatt = locatt(value)?,
-                "pretty" => parameters.pretty = flag("pretty", value)?,
-                "callback" => parameters.callback = Some(callback(value)?),
-                _ => {}
+            // What is no form's name is none of these.
+            let name = form_decoded(name).unwrap_or(Cow::Borrowed(name));
+            if let Some(known) = NAMES.into_iter().find(|known| *known == name) {
+                let taken = form_decoded(value)
+                    .map_err(|error| error.to_string())
+                    .and_then(|value| parameters.take(known, &value));
+                taken.map_err(|reason| ParameterError {
+                    name: known,
+                    reason,
+                })?;
             }
         }
         Ok(parameters)
     }
-}
 
-fn wrong(name: &'static str, reason: impl Into<String>) -> ParameterError {
-    ParameterError {
-        name,
-        reason: reason.into(),
+    fn take(&mut self, name: &'static str, value: &str) -> Result<(), String> {
+        match name {
+            // A form's empty field asks for nothing.
+            "type" if value.is_empty() => {}
+            "type" => push(&mut self.filter.types, value.to_owned())?,
+            "index" if value.is_empty() => self.empty_index = true,
+            "index" if value == "various" => self.various = true,
+            "index" => push(&mut self.filter.indexes, index(value)?)?,
+            "overwrite" => self.overwrite = Some(flag(value)?),
+            "mintNewSuffix" => self.mint = flag(value)?,
+            "prefix" => self.prefix = Some(value.to_owned()),
+            "page" => self.page = Some(number(value)?),
+            "pageSize" => self.page_size = page_size(value)?,
+            "publicOnly" => self.public_only = Some(flag(value)?),
+            "doNotRefer" => self.do_not_refer = flag(value)?,
+            "recurse" => self.recurse = flag(value)?,
+            "noredirect" => self.no_redirect = flag(value)?,
+            "locatt" => self.locatt = locatt(value)?,
+            "pretty" => self.pretty = flag(value)?,
+            "callback" => self.callback = Some(callback(value)?),
+            _ => {}
+        }
+        Ok(())
     }
 }
 
-fn push<T>(
-    list: &mut Vec<T>,
-    name: &'static str,
-    value: &str,
-    read: impl FnOnce(Cow<'_, str>) -> Result<T, String>,
-) -> Result<(), ParameterError> {
-    // A form's empty field asks for nothing.
-    if value.is_empty() {
-        return Ok(());
-    }
+/// Each at most so often.
+fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), String> {
     if list.len() >= MAX_FILTERS {
-        return Err(wrong(
-            name,
-            format!("is given more than {MAX_FILTERS} times"),
-        ));
+        return Err(format!("is given more than {MAX_FILTERS} times"));
     }
-    let text = form_decoded(name, value)?;
-    list.push(read(text).map_err(|reason| wrong(name, reason))?);
+    list.push(item);
     Ok(())
 }
 
-fn form_decoded<'a>(name: &'static str, value: &'a str) -> Result<Cow<'a, str>, ParameterError> {
-    if !value.contains(['+', '%']) {
-        return Ok(Cow::Borrowed(value));
+fn form_decoded(text: &str) -> Result<Cow<'_, str>, PathError> {
+    if !text.contains(['+', '%']) {
+        return Ok(Cow::Borrowed(text));
     }
-    let spaced = value.replace('+', " ");
-    decoded(&spaced)
-        .map(|text| Cow::Owned(text.into_owned()))
-        .map_err(|error| wrong(name, error.to_string()))
+    let spaced = text.replace('+', " ");
+    decoded(&spaced).map(|text| Cow::Owned(text.into_owned()))
 }
 
-fn flag(name: &'static str, value: &str) -> Result<bool, ParameterError> {
+fn index(value: &str) -> Result<u32, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{} is no value index", Quoted::new(value)))
+}
+
+fn flag(value: &str) -> Result<bool, String> {
     match value {
         "" | "true" | "1" | "yes" => Ok(true),
         "false" | "0" | "no" => Ok(false),
-        other => Err(wrong(
-            name,
-            format!("{} is neither true nor false", Quoted::new(other)),
-        )),
+        other => Err(format!("{} is neither true nor false", Quoted::new(other))),
     }
 }
 
-fn number(name: &'static str, value: &str) -> Result<u32, ParameterError> {
-    value.parse().map_err(|_| {
-        wrong(
-            name,
-            format!("{} is no number from 0 on", Quoted::new(value)),
-        )
-    })
+fn number(value: &str) -> Result<u32, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{} is no number from 0 on", Quoted::new(value)))
 }
 
 /// `id:1`; a form's empty field asks for nothing.
-fn locatt(value: &str) -> Result<Option<(String, String)>, ParameterError> {
-    let text = form_decoded("locatt", value)?;
+fn locatt(text: &str) -> Result<Option<(String, String)>, String> {
     match text.split_once(':') {
         Some((name, value)) => Ok(Some((name.to_owned(), value.to_owned()))),
         None if text.is_empty() => Ok(None),
-        None => {
-            let reason = format!("{} is no attribute:value", Quoted::new(&text));
-            Err(wrong("locatt", reason))
-        }
+        None => Err(format!("{} is no attribute:value", Quoted::new(text))),
     }
 }
 
 /// -1 asks for all, as if nothing was said.
-fn page_size(value: &str) -> Result<Option<u32>, ParameterError> {
+fn page_size(value: &str) -> Result<Option<u32>, String> {
     match value {
         "-1" => Ok(None),
-        value => number("pageSize", value).map(Some),
+        value => number(value).map(Some),
     }
 }
 
 /// A JavaScript function: identifiers with dots between them. Anything else could be a script
 /// of its own.
-fn callback(value: &str) -> Result<String, ParameterError> {
-    let text = form_decoded("callback", value)?;
+fn callback(text: &str) -> Result<String, String> {
     let identifier = |part: &str| {
         let letter = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '$';
         part.starts_with(letter) && part.chars().all(|c| letter(c) || c.is_ascii_digit())
     };
     if text.len() > MAX_CALLBACK_BYTES || !text.split('.').all(identifier) {
-        let reason = format!(
+        return Err(format!(
             "{} is no function name: letters, digits, _ and $ with dots between, \
              at most {MAX_CALLBACK_BYTES} bytes",
-            Quoted::new(&text)
-        );
-        return Err(wrong("callback", reason));
+            Quoted::new(text)
+        ));
     }
-    Ok(text.into_owned())
+    Ok(text.to_owned())
 }
 
 /// A whole body of at most `http.body_limit_kib`.
@@ -316,6 +320,15 @@ mod tests {
                 "{query}"
             );
         }
+        // A name is decoded as a value is: no write does more than was asked for a way of writing it.
+        let odd = "inde%78=3&t%79pe=A&overwrit%65=%66alse&index=vari%6Fus&%zz=1";
+        let odd = Parameters::parse(Some(odd)).unwrap();
+        assert_eq!(
+            (odd.filter.indexes, odd.filter.types),
+            (vec![3], vec!["A".to_owned()])
+        );
+        assert!(odd.various && odd.overwrite == Some(false) && !odd.empty_index);
+        assert!(Parameters::parse(Some("index=")).unwrap().empty_index);
         let many = "index=1&".repeat(MAX_FILTERS + 1);
         assert_eq!(Parameters::parse(Some(&many)).unwrap_err().name, "index");
     }
@@ -334,7 +347,7 @@ mod tests {
             ".a",
             "a.",
             "a b",
-            "a%0Ab",
+            "a\nb",
             "<x>",
             "ä",
             "a[0]",

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::http::{Method, Response, StatusCode};
+use axum::http::{Method, Response, StatusCode, Version};
 use axum::response::IntoResponse;
 use axum::routing::any;
 use hyper::body::{Body as _, Incoming};
@@ -90,7 +90,7 @@ pub(super) async fn answer(
     let is_head = request.method() == Method::HEAD;
     let is_of_operation = OF_OPERATION.contains(&request.uri().path());
     request.extensions_mut().insert(peer.clone());
-    let unread = Unread::of(&request);
+    let (unread, version) = (Unread::of(&request), request.version());
     let mut response = match without_routing(&shared, &request) {
         Some(response) => {
             unread.leave(request.into_body());
@@ -104,7 +104,10 @@ pub(super) async fn answer(
             routed?
         }
     };
-    unread.discard(shared.core.request_deadline).await;
+    if !unread.discard(shared.core.request_deadline).await && version < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     if !is_of_operation {
         shared.meters.answered(response.status(), began);
     }

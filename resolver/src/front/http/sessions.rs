@@ -165,6 +165,12 @@ async fn verified(shared: &Arc<Shared>, peer: &Peer, body: Body) -> Result<bool,
     {
         Ok(_) => Ok(true),
         Err(refusal) if refusal.code == ResponseCode::AUTHENTICATION_FAILED => Ok(false),
+        // Who asks needs to prove nothing: the body is wrong.
+        Err(refusal) if refusal.code == ResponseCode::AUTHENTICATION_NEEDED => {
+            let part = refusal.message.trim_start_matches("authorization: ");
+            let message = format!("body: {part}");
+            Err(Refusal::new(ResponseCode::PROTOCOL_ERROR, message))
+        }
         Err(refusal) => Err(refusal),
     }
 }

@@ -46,6 +46,11 @@ pub(super) async fn delete(call: &Call) -> Response<Body> {
             ResponseCode::PROTOCOL_ERROR,
             "query parameter index: various is for PUT alone; DELETE names indexes, or none",
         )),
+        Ok(()) if !call.parameters.filter.types.is_empty() => Err(Refusal::new(
+            ResponseCode::PROTOCOL_ERROR,
+            "query parameter type: is for GET alone; DELETE names indexes, or none",
+        )),
+        Ok(()) if call.parameters.empty_index => Err(names_none()),
         Ok(()) if indexes.is_empty() => delete_all(call).await,
         Ok(()) => delete_some(call, indexes).await,
     };
@@ -86,6 +91,9 @@ fn answer(call: &Call, done: StatusCode, result: Result<()>) -> Response<Body> {
 async fn put_body(call: &Call, body: Body, overwrite: bool) -> Result<()> {
     // Nobody's megabytes are read who may not write anything.
     call.caller.require_known()?;
+    if call.parameters.empty_index {
+        return Err(names_none());
+    }
     let body = request::body(&call.shared, body, u64::MAX, call.deadline).await?;
     let mut values = input::values(&body)?;
     let indexes = &call.parameters.filter.indexes;
@@ -106,6 +114,12 @@ async fn put_body(call: &Call, body: Body, overwrite: bool) -> Result<()> {
     }
     same_indexes(indexes, &values)?;
     put_some(call, values, overwrite).await
+}
+
+/// Without an index, all values would be written.
+fn names_none() -> Refusal {
+    let message = "query parameter index: is empty; it names an index, or is left out for all";
+    Refusal::new(ResponseCode::PROTOCOL_ERROR, message)
 }
 
 /// The values have the indexes that the query names, those and no others.

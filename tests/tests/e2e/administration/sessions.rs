@@ -150,6 +150,48 @@ fn an_sm2_key_opens_an_encrypted_session_with_sm4() {
 }
 
 #[test]
+fn a_proof_reaches_the_session_of_who_was_a_stranger_when_it_began() {
+    let world = World::new();
+    drop(world.logged_in());
+    let mut client = world.client(&["--secret", "open sesame"]);
+    // A step to a key is no message of a session yet, whatever its flags say.
+    let flagged = json!({"do": "agree", "prime": PRIME, "flags": ENCRYPT});
+    let agreed = client.run(flagged);
+    assert_eq!(agreed["code"], 1, "{agreed}");
+    let session = agreed["session"].as_u64().unwrap();
+    let create = |name: &str| {
+        json!({"handle": format!("88.118.8/{name}"), "values": [url(1, "x")],
+               "session": session, "encrypt": true})
+    };
+    // A challenge is found, and can be read, by the session's id; on another connection, too.
+    for (name, elsewhere, encrypt) in [
+        ("sealed", false, true),
+        ("clear", false, false),
+        ("elsewhere", true, true),
+    ] {
+        let asked = client.gets(402, CREATE, create(name));
+        let told = (&asked["session"], &asked["encrypted"]);
+        assert_eq!(told, (&json!(session), &json!(true)), "{name}: {asked}");
+        if elsewhere {
+            client.run(json!({"do": "connect"}));
+        }
+        let proven = client.run(json!({"do": "prove", "encrypt": encrypt}));
+        assert_eq!(
+            (&proven["code"], &proven["op"]),
+            (&json!(1), &json!(CREATE))
+        );
+        assert_eq!(proven["encrypted"], encrypt, "{name}: {proven}");
+    }
+    // Who logs in on the connection has logged in for its session.
+    client.log_in("0.NA/88.118.8", 300);
+    let created = client.gets(1, CREATE, create("logged-in"));
+    assert_eq!(created["encrypted"], true, "{created}");
+    // And there alone.
+    client.run(json!({"do": "connect"}));
+    client.gets(402, CREATE, create("not-here"));
+}
+
+#[test]
 fn diffie_hellman_gives_a_session_its_key() {
     let world = World::new();
     let mut client = world.logged_in();

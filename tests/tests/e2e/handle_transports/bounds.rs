@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use idnode_proto::handle::{MAX_DATAGRAM_LEN, Response, ResponseCode};
+use idnode_tests::api::{Api, value};
 use idnode_tests::node::Addresses;
-use idnode_tests::run::until;
+use idnode_tests::run::{binary, until};
+use tokio::runtime::Runtime;
 
 use super::world::{HANDLE, LONG, LONGER, Udp, World, pieces, request};
 
@@ -217,6 +219,31 @@ fn ten_thousand_idle_connections_hinder_nobody() {
     let answered = holder.wait_with_output().unwrap().stdout;
     let answered = String::from_utf8(answered).unwrap();
     assert_eq!(answered.trim(), held.to_string(), "each is still served");
+    world.node.stop();
+}
+
+/// Whoever only connects does not take the files that the registry needs.
+#[test]
+fn connections_leave_the_registry_its_files() {
+    let mut command = Command::new("prlimit");
+    command.arg("--nofile=1024:1024").arg(binary("idnode"));
+    let world = World::by(command, &Addresses::free(), &["store.write_buffer_mib=1"]);
+    assert!(world.node.log().contains("fewer connections are taken"));
+    let at = world.node.at.handle;
+    let held: Vec<_> = (0..1_500).map(|_| TcpStream::connect(at)).collect();
+    assert!(world.serves());
+    // As much as several write-ahead files hold.
+    let runtime = Runtime::new().unwrap();
+    let token = world.dir.token();
+    runtime.block_on(async {
+        let api = Api::connect(&world.node.url(), Some(&token)).await.unwrap();
+        for n in 0..40 {
+            let large = vec![value(1, "TEXT", &"x".repeat(200_000))];
+            let created = api.create(&format!("88.118.8/large{n}"), large, "").await;
+            created.unwrap();
+        }
+    });
+    drop(held);
     world.node.stop();
 }
 

@@ -1,11 +1,12 @@
 //! A node with a few handles, and what is asked of it.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::process::Command;
 use std::time::Duration;
 
 use idnode_proto::handle::{Reassembler, ReassemblyLimits, RequestHead, Response, datagrams};
 use idnode_tests::api::{Api, CODES, value};
-use idnode_tests::node::{Addresses, DataDir, Node};
+use idnode_tests::node::{Addresses, DataDir, Node, idnode};
 use tokio::runtime::Runtime;
 
 use crate::dns_transports::world::{Authority, Files, metric};
@@ -32,6 +33,11 @@ impl World {
 
     /// The same on these addresses.
     pub fn at(at: &Addresses, settings: &[&str]) -> Self {
+        Self::by(idnode(), at, settings)
+    }
+
+    /// The same, started by a command that becomes `idnode`.
+    pub fn by(mut command: Command, at: &Addresses, settings: &[&str]) -> Self {
         let dir = DataDir::init();
         let (files, authority) = (Files::of(&dir), Authority::new("handle authority"));
         authority.issue(&files);
@@ -45,8 +51,9 @@ impl World {
         for setting in own.into_iter().chain(settings) {
             arguments.extend(["--set".to_owned(), setting]);
         }
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let node = Node::run_at(&dir, at, &arguments);
+        command.arg("run").arg("--data-dir").arg(dir.path());
+        command.args(at.flags()).args(arguments);
+        let node = Node::start(&mut command, &dir.beside("node.log"));
         fill(&node, &dir);
         Self { node, dir, files }
     }

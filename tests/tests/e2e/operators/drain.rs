@@ -2,18 +2,19 @@
 
 use std::error::Error as _;
 use std::future::Future;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use idnode_proto::api as pb;
 use idnode_proto::api::identifier_service_client::IdentifierServiceClient;
 use idnode_proto::import::ImportChunk;
 use idnode_tests::api::{Api, CODES, reason, value};
-use idnode_tests::node::{Addresses, DataDir, Node};
-use idnode_tests::run::output;
+use idnode_tests::node::{Addresses, DataDir, Node, idnode};
+use idnode_tests::run::{curl, output, success};
+
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
@@ -76,6 +77,31 @@ async fn under_way(world: &World) -> Pin<Box<dyn Future<Output = Answer> + Send>
 
 fn refused(at: SocketAddr) -> bool {
     TcpStream::connect(at).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+/// A log that is full, or that nobody reads any more, stops nothing.
+#[test]
+fn what_cannot_be_logged_is_lost_and_nothing_else() {
+    let (dir, at) = (DataDir::init(), Addresses::free());
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let mut child = idnode()
+        .args(["run", "--data-dir"])
+        .arg(dir.path())
+        .args(at.flags())
+        .stdout(Stdio::piped())
+        .stderr(full.unwrap())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let at = Addresses::parse(&line).unwrap();
+    let ready = format!("http://{}/readyz", at.http);
+    assert_eq!(curl(&ready, &[]).0, 200);
+    let pid = child.id().to_string();
+    success(Command::new("kill").args(["-s", "TERM", &pid]));
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -240,13 +240,16 @@ impl Answerer {
             );
             return Outcome::Invalid;
         }
-        let agreed = session.and_then(|session| session.agreed().ok());
+        // Whose session is nobody's is as good as its connection: who has its key has logged in there.
+        let agreed = session
+            .and_then(|session| session.agreed().ok())
+            .filter(|agreed| agreed.caller != Caller::Stranger);
         // What was proven long ago may have been revoked.
         let caller = agreed
             .map_or(&client.caller, |agreed| &agreed.caller)
             .clone();
         if let Err(error) = self.core.registry.require_valid(&caller) {
-            if session.is_none() {
+            if agreed.is_none() {
                 client.log_out();
             }
             return self.registry_error(&request.reply_to, &error, scratch);
@@ -317,7 +320,7 @@ impl Answerer {
     ) -> Outcome {
         match operation {
             Operation::LogIn(it) => match AdminId::of(it.handle, it.index) {
-                Ok(id) => self.challenge(request, &[], Some(id), client, scratch),
+                Ok(id) => self.challenge(request, &[], Some(id), act, client, scratch),
                 Err(error) => {
                     let code = ResponseCode::INVALID_HANDLE;
                     self.error(&act.to, code, &error.to_string(), scratch);
@@ -354,7 +357,7 @@ impl Answerer {
                 Outcome::Denied
             }
             _ if *act.caller == Caller::Stranger => {
-                self.challenge(request, message, None, client, scratch)
+                self.challenge(request, message, None, act, client, scratch)
             }
             operation => {
                 let flags = request.message.header.flags;
@@ -380,7 +383,7 @@ impl Answerer {
                 let resolved = self.resolve_for(act.to, asked, act.caller, scratch).await;
                 match resolved {
                     Some(outcome) => outcome,
-                    None => self.challenge(request, message, None, client, scratch),
+                    None => self.challenge(request, message, None, act, client, scratch),
                 }
             }
             Request::Other { .. } => match request.operation() {
@@ -493,6 +496,5 @@ impl Answerer {
 /// Whether its answer is to be encrypted. Not where a session is only about to begin.
 fn wants_secrecy(request: &RequestMessage<'_>) -> bool {
     let header = &request.message.header;
-    let begins = [OpCode::SESSION_SETUP, OpCode::SESSION_EXCHANGE_KEY].contains(&header.op_code);
-    header.flags.contains(OpFlags::ENCRYPT) && !begins
+    header.flags.contains(OpFlags::ENCRYPT) && !header.op_code.begins_session()
 }

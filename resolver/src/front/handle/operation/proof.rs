@@ -52,15 +52,18 @@ impl Answerer {
         request: &RequestMessage<'_>,
         request_bytes: &[u8],
         log_in: Option<AdminId>,
+        act: &Act<'_>,
         client: &mut Client,
         scratch: &mut Scratch,
     ) -> Outcome {
         let to = &request.reply_to;
-        let session_id = match (&log_in, getrandom::u32()) {
+        let session_id = match (&log_in, act.session, getrandom::u32()) {
             // The log-in's own is repeated: its answer comes on this connection.
-            (Some(_), _) => to.session_id,
-            (None, Ok(made)) => made.max(1),
-            (None, Err(_)) => return self.failed(to, "no randomness", scratch),
+            (Some(_), _, _) => to.session_id,
+            // By it a client finds the key of what it is answered.
+            (None, Some(session_id), _) => session_id,
+            (None, None, Ok(made)) => made.max(1),
+            (None, None, Err(_)) => return self.failed(to, "no randomness", scratch),
         };
         let Ok(nonce) = auth::random::<NONCE_LEN>() else {
             return self.failed(to, "no randomness", scratch);
@@ -126,11 +129,10 @@ impl Answerer {
             Err(refused) => return self.refuse(&refused, scratch),
         };
         // How it is to be answered was said when it was asked; the proof need not say it again.
-        let flags = original.message.header.flags;
-        let wanted = [OpFlags::CERTIFY, OpFlags::TRUSTED_QUERY];
-        let wanted = wanted.into_iter().filter(|it| flags.contains(*it));
+        // Whether it is encrypted is a matter of the message that the proof came with.
+        let wanted = original.message.header.flags.without(OpFlags::ENCRYPT);
         let to = ReplyTo {
-            flags: wanted.fold(to.flags, |all, it| all | it),
+            flags: to.flags | wanted,
             ..to
         };
         let act = Act {

@@ -331,7 +331,7 @@ fn proofs_are_verified_for_others() {
     ask(&body).assert_code(403, 406, "work");
     body["nonce"] = "*".into();
     ask(&body).assert_code(400, 202, "nonce");
-    ask(&json!({"nonce": ""})).assert_code(401, 402, "id is missing");
+    ask(&json!({"nonce": ""})).assert_code(400, 4, "body: id is missing");
     ask(&json!([])).assert_code(400, 4, "body");
     node.get("/api/verifications").assert_code(501, 5, "method");
     node.get("/api/sessions").assert_code(501, 5, "method");

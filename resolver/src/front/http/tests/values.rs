@@ -243,6 +243,8 @@ fn absences_have_their_codes() {
     node.handle("88.999/x").assert_code(400, 301, "prefix");
     node.handle("88.118.12/x")
         .assert_code(400, 301, "prefix: 88.118.12 is suspended (停用)");
+    node.handle("0.NA/88.118.12")
+        .assert_code(400, 301, "prefix: 88.118.12 is suspended (停用)");
     let deleted = node.handle("88.118.8/gone");
     deleted.assert_code(404, 100, "停产");
     let message = deleted.json()["message"].as_str().unwrap().to_owned();

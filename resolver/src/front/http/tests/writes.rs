@@ -1,6 +1,10 @@
 //! Writing as clients of the Handle System's API do: every shape, every status.
 
-use super::{Answer, Node};
+use super::{Answer, Node, draft, site};
+use idnode_proto::identifier::Identifier;
+use idnode_proto::value::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::time::Duration;
 
 impl Node {
     fn send(&self, method: &str, token: &str, path: &str, body: &str) -> Answer {
@@ -149,6 +153,146 @@ fn every_format_of_data_is_written() {
     node.put("88.118.8/formats", shown.text())
         .assert_done(200, "88.118.8/formats");
     assert_eq!(node.stored("88.118.8/formats"), stored);
+}
+
+/// Signatures are over the bytes: what its typed form would write otherwise is shown as it is.
+#[test]
+fn what_is_shown_is_sent_back_byte_for_byte() {
+    let node = Node::start();
+    let sized = |bytes: &[u8]| [&(bytes.len() as u32).to_be_bytes(), bytes].concat();
+    let key = |flags: u8, modulus: &[u8], end: &[u8]| {
+        let (name, e) = (sized(b"RSA_PUB_KEY"), sized(&[1, 0, 1]));
+        [&name[..], &[0, flags], &e, &sized(modulus), end].concat()
+    };
+    let admin = [&[0x0f, 0xff][..], &sized(b"0.NA/88.118.8"), &[0, 0, 1, 44]].concat();
+    let list = [
+        &1_u32.to_be_bytes()[..],
+        &sized(b"0.NA/88.118.8"),
+        &[0, 0, 1, 44],
+    ]
+    .concat();
+    let longer = |data: &[u8]| [data, &[0]].concat();
+    let own_site = site(None).encode();
+    let mut odd_site = own_site.clone();
+    // A bit beside those that say that it is primary, and multiply so.
+    odd_site[6] |= 0x01;
+    let all = [
+        ("HS_PUBKEY", key(0, &[0, 0x80, 1], &[0; 4]), "key"),
+        ("HS_PUBKEY", key(0, &[0, 0x80, 1], &[]), "base64"),
+        ("HS_PUBKEY", key(1, &[0, 0x80, 1], &[0; 4]), "base64"),
+        ("HS_PUBKEY", key(0, &[0x80, 1], &[0; 4]), "base64"),
+        ("HS_ADMIN", admin.clone(), "admin"),
+        ("HS_ADMIN", longer(&admin), "base64"),
+        ("HS_VLIST", list.clone(), "vlist"),
+        ("HS_VLIST", longer(&list), "base64"),
+        ("HS_SITE", own_site, "site"),
+        ("HS_SITE", odd_site, "base64"),
+    ];
+    for (kind, data, format) in all {
+        let value = Value {
+            timestamp_s: 1_700_000_000,
+            ..Value::new(1, kind, data.clone())
+        };
+        node.write(draft("88.118.8/odd", vec![value]));
+        let shown = node.handle("88.118.8/odd");
+        let json = shown.json();
+        assert_eq!(
+            json["values"][0]["data"]["format"], format,
+            "{kind} {data:?}"
+        );
+        node.put("88.118.8/odd", shown.text())
+            .assert_done(200, "88.118.8/odd");
+        let identifier = "88.118.8/odd".parse().unwrap();
+        let stored = node
+            .core
+            .registry
+            .read(Identifier::key(&identifier))
+            .unwrap();
+        let stored = stored.1.unwrap();
+        assert_eq!(stored.values().next().unwrap().data(), data, "{kind}");
+        node.delete("88.118.8/odd").assert_done(200, "88.118.8/odd");
+    }
+}
+
+#[test]
+fn a_protected_value_may_be_sent_back_as_it_is() {
+    let node = Node::start();
+    let kept = r#"{"index":1,"type":"A","data":"kept","permissions":"1010"}"#;
+    let body = |first: &str, data: &str| format!("[{first},{}]", value(2, "B", data));
+    let done = |answer: Answer| answer.assert_done(200, "88.118.8/p");
+    done(node.put("88.118.8/p", &body(kept, "b")));
+    done(node.put("88.118.8/p", node.handle("88.118.8/p").text()));
+    done(node.put("88.118.8/p", &body(kept, "new")));
+    done(node.put("88.118.8/p?index=1&index=2", &body(kept, "newer")));
+    assert_eq!(
+        node.stored("88.118.8/p"),
+        expected(&[(1, "A", "kept"), (2, "B", "newer")])
+    );
+    let other = kept.replace("kept", "other");
+    node.put("88.118.8/p", &body(&other, "b"))
+        .assert_code(403, 401, "index 1");
+}
+
+#[test]
+fn no_write_does_more_than_its_query_says() {
+    let node = Node::start();
+    let both = expected(&[(1, "A", "a"), (2, "B", "b")]);
+    let body = format!("[{},{}]", value(1, "A", "a"), value(2, "B", "b"));
+    node.put("88.118.8/q", &body).assert_done(200, "88.118.8/q");
+    for query in ["index=", "index", "index=1&index=", "type=A"] {
+        let message = query.split(['=', '&']).next().unwrap();
+        node.delete(&format!("88.118.8/q?{query}"))
+            .assert_code(400, 4, message);
+    }
+    let third = value(3, "C", "c");
+    node.put("88.118.8/q?index=", &third)
+        .assert_code(400, 4, "index");
+    node.put("88.118.8/q?overwrit%65=false", &third)
+        .assert_code(409, 101, "");
+    assert_eq!(node.stored("88.118.8/q"), both);
+    node.delete("88.118.8/q?inde%78=1")
+        .assert_done(200, "88.118.8/q");
+    assert_eq!(node.stored("88.118.8/q"), both[1..]);
+}
+
+/// An answer that does not wait for the body says what becomes of the connection.
+#[test]
+fn who_is_refused_before_its_body_hears_of_it() {
+    let node = Node::start();
+    let body = value(1, "A", "a");
+    let head = |more: &str| {
+        let length = body.len();
+        format!(
+            "PUT /api/handles/88.118.8/z HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{more}\r\n"
+        )
+    };
+    let mut stream = node.connect();
+    let mut answer = [0; 12];
+    for _ in 0..2 {
+        stream.write_all(head("").as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut reader = BufReader::new(&stream);
+        reader.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 401");
+        let mut rest = Vec::new();
+        let mut length = 0;
+        while !rest.ends_with(b"\r\n\r\n") {
+            let begin = rest.len();
+            reader.read_until(b'\n', &mut rest).unwrap();
+            let line = String::from_utf8_lossy(&rest[begin..]).to_ascii_lowercase();
+            assert!(!line.contains("close"), "{line}");
+            if let Some(number) = line.strip_prefix("content-length:") {
+                length = number.trim().parse().unwrap();
+            }
+        }
+        std::io::copy(&mut reader.take(length), &mut std::io::sink()).unwrap();
+    }
+    let waits = node.raw(head("Expect: 100-continue\r\n").as_bytes());
+    assert_eq!(
+        (waits.status, waits.field("connection")),
+        (401, Some("close"))
+    );
 }
 
 #[test]
