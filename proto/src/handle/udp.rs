@@ -105,6 +105,8 @@ pub enum DatagramError {
     TooLong {
         /// The announced length, bytes.
         length: u32,
+        /// Its sequence number.
+        sequence: u32,
     },
     /// An envelope and nothing else, in a message that has more.
     #[error("piece {sequence} is empty")]
@@ -243,7 +245,8 @@ impl<S: Clone + Eq + Hash> Reassembler<S> {
             Envelope::decode(datagram).map_err(|_| DatagramError::NoEnvelope { length })?;
         let announced = envelope.message_len;
         if announced as usize > MAX_MESSAGE_LEN {
-            return Err(DatagramError::TooLong { length: announced });
+            let (length, sequence) = (announced, envelope.sequence);
+            return Err(DatagramError::TooLong { length, sequence });
         }
         if envelope.sequence == 0
             && let Some(whole) = datagram.get(..ENVELOPE_LEN + announced as usize)

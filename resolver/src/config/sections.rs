@@ -261,7 +261,7 @@ sections! {
         /// Addresses of this node in its site information (HS_SITE); an empty list means the address it listens on, unless that is 0.0.0.0 or ::.
         public_addresses: Vec<IpAddr> = Vec::new(), [addresses];
         /// Serial number of the site information; raise it when the addresses change, clients compare it.
-        site_serial: u16 = 1, [0 to 65535];
+        site_serial: u16 = 1, [1 to 65534];
         /// Whether handles that others serve are asked for on behalf of clients that want it (RECU); without, they get a referral.
         recursion: bool = true, [true or false];
         /// Who is asked, over UDP and TCP, for prefixes that are not registered here: the national resolver.

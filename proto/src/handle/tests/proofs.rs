@@ -4,7 +4,7 @@ use super::vectors::*;
 use crate::handle::auth::api::OwnApiProof;
 use crate::handle::auth::proof::verify_response;
 use crate::handle::auth::public::verify_sm2;
-use crate::handle::auth::secret::{MAX_ITERATIONS, make_response};
+use crate::handle::auth::secret::{MAX_ITERATIONS, SecretAlgorithm, make_response};
 use crate::handle::auth::{
     ApiProof, ClientKey, HashName, KeyError, PrivateKey, ProofError, ProofKey, PublicKey,
     verify_answer,
@@ -307,6 +307,12 @@ fn the_client_does_not_choose_how_long_the_server_works() {
     assert_eq!(check(0, 160), ProofError::Work);
     assert_eq!(check(1, 128), ProofError::Wrong);
     // Of a short one all could be tried, whatever the secret is.
+    // Everybody knows the empty secret.
+    for algorithm in [SecretAlgorithm::Sha256, SecretAlgorithm::HmacSha1] {
+        let nobodys = algorithm.prove(b"", b"message").unwrap();
+        let proven = algorithm.verify(b"", b"message", &nobodys);
+        assert_eq!(proven, Err(ProofError::Wrong));
+    }
     for key_bits in [0, 7, 8, 64, 120, 520, u32::MAX] {
         assert_eq!(check(1, key_bits), ProofError::Work);
     }

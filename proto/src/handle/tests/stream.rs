@@ -181,7 +181,8 @@ fn pieces_that_do_not_fit_are_refused() {
     assert_eq!(
         refuse(&mut reassembler, &with(16, 0x80)),
         DatagramError::TooLong {
-            length: 0x8000_0320
+            length: 0x8000_0320,
+            sequence: 1
         }
     );
     assert_eq!(

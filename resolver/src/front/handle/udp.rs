@@ -275,7 +275,10 @@ impl Service for Datagrams {
             }
             Ok(Some(message)) => self.respond(&message, path),
             Ok(None) => {}
-            Err(DatagramError::NoEnvelope { .. }) => self.respond(datagram, path),
+            // Once for a message.
+            Err(DatagramError::NoEnvelope { .. } | DatagramError::TooLong { sequence: 0, .. }) => {
+                self.respond(datagram, path);
+            }
             Err(error) => {
                 if matches!(error, DatagramError::SourceFull { .. }) {
                     self.shared.answerer.metrics.bound(Bound::UdpReassembly);

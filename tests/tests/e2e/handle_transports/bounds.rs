@@ -78,9 +78,18 @@ fn junk_draws_short_answers_or_none() {
     let world = World::with(&[]);
     let client = Udp::from(local(), world.node.at.handle);
     let mut oversized = request(1, HANDLE);
-    oversized[16..20].copy_from_slice(&262_145u32.to_be_bytes());
-    client.send_datagram(&oversized);
-    assert!(client.receive_datagram(QUIET).is_none(), "above the limit");
+    for length in [262_145, 0x7fff_ffff, u32::MAX] {
+        oversized[16..20].copy_from_slice(&length.to_be_bytes());
+        client.send_datagram(&oversized);
+        let refused = Response::decode(&client.receive_datagram(SOON).unwrap()).unwrap();
+        let told = (refused.envelope.request_id, refused.code);
+        assert_eq!(told, (1, ResponseCode::ERROR), "{length}");
+        // Of a message in pieces once.
+        let mut later = oversized.clone();
+        later[15] = 1;
+        client.send_datagram(&later);
+        assert!(client.receive_datagram(QUIET).is_none(), "{length}");
+    }
     client.send(&request(2, HANDLE));
     let answer = client.receive_datagram(SOON).unwrap();
     client.send_datagram(&answer);
