@@ -151,6 +151,43 @@ fn what_others_have_changed_is_answered_at_once_where_it_is_not_to_be_kept() {
     );
 }
 
+/// What was kept before, under another spelling, may last longer.
+#[test]
+fn what_others_have_answered_lasts_as_long_as_it_says_and_grows_old() {
+    let (here, there) = (City::new(&LOOPBACK), City::new(&[]));
+    there.serves("88.118.9");
+    here.delegates("88.118.9", &there, &["udp", "tcp"]);
+    let asked = |handle: &str| {
+        let url = here
+            .node
+            .http(&format!("/api/handles/88.118.9/{handle}?recurse"));
+        let (_, head, body) = curl(&url, &[]);
+        let age = head
+            .lines()
+            .find_map(|it| it.strip_prefix("cache-control: max-age="));
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let max_age_s: u32 = age.map_or(0, |age| age.trim().parse().unwrap());
+        (body["values"][0]["data"]["value"].clone(), max_age_s)
+    };
+    let write = |verb: &str, value: &str| {
+        let command = ["identifier", verb, "88.118.9/A", "--value", value];
+        there.idctl().json(&command);
+    };
+    // That it is not there lasts for 30 s.
+    assert_eq!(asked("a").0, Value::Null);
+    write("create", "1:URL:ttl=4=https://there.example/one");
+    assert_eq!(asked("A"), ("https://there.example/one".into(), 4));
+    write("update", "1:URL:ttl=4=https://there.example/two");
+    std::thread::sleep(Duration::from_millis(1_500));
+    let (url, max_age_s) = asked("A");
+    assert!(
+        max_age_s < 4 || url == "https://there.example/two",
+        "{url} for {max_age_s} s"
+    );
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(asked("A").0, "https://there.example/two");
+}
+
 #[test]
 fn unknown_prefixes_go_up_and_their_servers_are_kept() {
     let (national, there) = (City::new(&[]), City::new(&[]));

@@ -2,6 +2,7 @@
 //! RFC 9111).
 
 use crate::clock;
+use crate::resolve::Resolved;
 use axum::http::header::{self, HeaderValue};
 use axum::http::{HeaderMap, Response};
 use foldhash::fast::FixedState;
@@ -18,8 +19,18 @@ pub(super) struct Freshness {
 }
 
 impl Freshness {
-    /// That of values shown together; of none: must be asked for again.
-    pub(super) fn of<'a>(values: impl Iterator<Item = &'a ValueRef<'a>>) -> Self {
+    /// That of an identifier's values shown together, of which others may have answered a while ago.
+    pub(super) fn of<'a>(found: &Resolved, values: impl Iterator<Item = &'a ValueRef<'a>>) -> Self {
+        let all = Self::of_values(values);
+        let age_s = found.age_s(clock::now_s());
+        Self {
+            max_age_s: all.max_age_s.saturating_sub(age_s),
+            ..all
+        }
+    }
+
+    /// Of none: must be asked for again.
+    fn of_values<'a>(values: impl Iterator<Item = &'a ValueRef<'a>>) -> Self {
         let now_s = clock::now_s();
         let (mut max_age_s, mut private) = (None, false);
         for value in values {
@@ -38,14 +49,6 @@ impl Freshness {
         Self {
             max_age_s: self.max_age_s.min(other.max_age_s),
             private: self.private || other.private,
-        }
-    }
-
-    /// That of what has been kept for so long already, seconds.
-    pub(super) fn aged(self, age_s: u32) -> Self {
-        Self {
-            max_age_s: self.max_age_s.saturating_sub(age_s),
-            ..self
         }
     }
 
@@ -118,7 +121,7 @@ mod tests {
                 .zip(&mut scratch)
                 .map(|(value, scratch)| value.view_in(scratch).unwrap())
                 .collect();
-            Freshness::of(views.iter())
+            Freshness::of_values(views.iter())
         };
         let values = [
             value(Ttl::RelativeS(60), everybody),

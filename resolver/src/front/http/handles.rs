@@ -7,7 +7,6 @@ use super::deadline::Deadline;
 use super::kept::Keepable;
 use super::refusal::Refusal;
 use super::{Shared, freshness, list, target, write};
-use crate::clock;
 use crate::front::Core;
 use crate::recursion::RecursionError;
 use crate::resolve::{self, Basis, Missing, Query, Resolved};
@@ -220,9 +219,7 @@ fn values(
     if let Some(basis) = basis.filter(|_| !found.has_absolute_ttl()) {
         response.extensions_mut().insert(Keepable { basis, body });
     }
-    Freshness::of(shown.iter())
-        .aged(found.age_s(clock::now_s()))
-        .stamp(&mut response);
+    Freshness::of(found, shown.iter()).stamp(&mut response);
     if let Ok(entity_tag) = HeaderValue::try_from(entity_tag) {
         response.headers_mut().insert(header::ETAG, entity_tag);
     }

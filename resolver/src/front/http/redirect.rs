@@ -321,7 +321,7 @@ fn to_page(
     let json = values_url(shared, handle);
     let schemes = &shared.options.redirect_schemes;
     let mut response = page::of_values(&identifier.display(), &values, schemes, &json);
-    Freshness::of(values.iter()).stamp(&mut response);
+    Freshness::of(found, values.iter()).stamp(&mut response);
     negotiated(response)
 }
 

@@ -107,7 +107,7 @@ impl Wish<'_> {
         };
         for value in found.values(&query) {
             match make(&value) {
-                Ok(made) => return Some((made, Freshness::of([value].iter()))),
+                Ok(made) => return Some((made, Freshness::of(found, [value].iter()))),
                 Err(_) if reasons.len() >= MAX_REASONS => {}
                 Err(reason) => reasons.push(format!("value {} {reason}", value.index())),
             }
