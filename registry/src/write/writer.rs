@@ -316,8 +316,9 @@ impl Writer {
     }
 }
 
-/// Err if the caller's credential has been revoked since it was shown, or proves nothing any more. What an administrator may
-/// do is asked for anew with every command anyway; the node's own caller has no credential.
+/// Err if the caller's credential has been revoked since it was shown, or proves nothing any more. What an
+/// administrator may do is asked for anew with every command anyway; the node's own caller has no
+/// credential.
 fn require_unrevoked(txn: &Txn<'_>, caller: &Caller) -> Result<()> {
     let (Caller::Operator { credential } | Caller::Enterprise { credential, .. }) = caller else {
         return Ok(());

@@ -98,10 +98,10 @@ impl<'a> Data<'a> {
                 .ok()
                 .filter(|admin| admin.encode() == data)
                 .map(|admin| Self::Admin(admin.into())),
-            types::HS_SITE | types::HS_SITE_PREFIX | types::HS_NA_DELEGATE => (Site::decode(data)
-                .ok())
-            .map(|site| Self::Site(site.into()))
-            .filter(|shown| shown.is_read_as(data)),
+            types::HS_SITE | types::HS_SITE_PREFIX | types::HS_NA_DELEGATE => Site::decode(data)
+                .ok()
+                .map(|site| Self::Site(site.into()))
+                .filter(|shown| shown.is_read_as(data)),
             types::HS_VLIST => decode_value_list(data)
                 .ok()
                 .filter(|list| encode_value_list(list) == data)
@@ -115,9 +115,9 @@ impl<'a> Data<'a> {
                             .collect(),
                     )
                 }),
-            types::HS_PUBKEY => {
-                (KeyJson::of(data).map(Self::Key)).filter(|shown| shown.is_read_as(data))
-            }
+            types::HS_PUBKEY => KeyJson::of(data)
+                .map(Self::Key)
+                .filter(|shown| shown.is_read_as(data)),
             _ => None,
         };
         typed.unwrap_or_else(|| Self::untyped(data))
