@@ -93,10 +93,12 @@ impl Resolved {
     /// How long ago others have answered this, seconds: their values may be kept for that much less. 0 of
     /// what is registered here.
     pub fn age_s(&self, now_s: u64) -> u32 {
-        let is_of_others = self.record.version == 0;
-        let since_s = self.record.updated_at_ms / 1_000;
-        let age_s = now_s.saturating_sub(since_s);
-        u32::try_from(age_s).map_or(u32::MAX, |age_s| if is_of_others { age_s } else { 0 })
+        // Here versions are places in the log, from 1 on.
+        if self.record.version > 0 {
+            return 0;
+        }
+        let age_s = now_s.saturating_sub(self.record.updated_at_ms / 1_000);
+        u32::try_from(age_s).unwrap_or(u32::MAX)
     }
 
     /// Whether the TTL of a value depends on the time.

@@ -14,7 +14,6 @@ use idnode_proto::import::ImportChunk;
 use idnode_tests::api::{Api, CODES, reason, value};
 use idnode_tests::node::{Addresses, DataDir, Node, idnode};
 use idnode_tests::run::{curl, output, success};
-
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
